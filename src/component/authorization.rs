@@ -1,0 +1,472 @@
+//! Who may do what: one pure and total function, [`decide`].
+//!
+//! It is called when rights are listed, when one is run, and again just before the command is sent
+//! (design.md §3, §4). It reads no clock and no state of its own.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::clock::Now;
+use super::record::{Grant, Profile};
+use crate::address::Bare;
+
+/// One command a watcher may run for one user. The names are fixed (design.md §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Right {
+    /// See state and status; every other right stands on it.
+    See,
+    /// Open a web page at her client.
+    OpenUrl,
+    /// Leave her a message.
+    LeaveMessage,
+    /// Show her a notification.
+    Notify,
+    /// Set her custom status.
+    SetStatus,
+    /// Start a program module that she has listed.
+    StartModule,
+    /// Start or raise her chat client.
+    ActivateClient,
+}
+
+impl Right {
+    /// All seven, in the order of the ceiling table.
+    pub const ALL: [Self; 7] = [
+        Self::See,
+        Self::OpenUrl,
+        Self::LeaveMessage,
+        Self::Notify,
+        Self::SetStatus,
+        Self::StartModule,
+        Self::ActivateClient,
+    ];
+
+    /// The name on the wire and in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::See => "see",
+            Self::OpenUrl => "open-url",
+            Self::LeaveMessage => "leave-message",
+            Self::Notify => "notify",
+            Self::SetStatus => "set-status",
+            Self::StartModule => "start-module",
+            Self::ActivateClient => "activate-client",
+        }
+    }
+
+    /// Whether running it twice does no harm, so that a silent client may be passed over for the
+    /// next one.
+    #[must_use]
+    pub fn may_repeat(self) -> bool {
+        matches!(self, Self::OpenUrl | Self::Notify | Self::ActivateClient)
+    }
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A word that names no right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not a right; the rights are see, open-url, leave-message, notify, set-status, \
+     start-module, activate-client"
+)]
+pub struct UnknownRight(pub String);
+
+impl FromStr for Right {
+    type Err = UnknownRight;
+
+    fn from_str(name: &str) -> Result<Self, UnknownRight> {
+        Self::ALL
+            .into_iter()
+            .find(|right| right.as_str() == name)
+            .ok_or_else(|| UnknownRight(name.to_owned()))
+    }
+}
+
+/// Where a request came in. A property of the listener, never of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Interface {
+    /// XMPP through the server.
+    Public,
+    /// The link that parties attach to.
+    Dedicated,
+    /// The web face.
+    Http,
+}
+
+impl Interface {
+    /// The name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Dedicated => "dedicated",
+            Self::Http => "http",
+        }
+    }
+}
+
+/// How far a watcher is trusted; shown to it, and the column of the ceiling table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Anyone.
+    Public,
+    /// An approved subscription.
+    Known,
+    /// A party, a grant or a token.
+    Authorized,
+    /// A party on the dedicated link.
+    Trusted,
+    /// The user herself.
+    #[serde(rename = "self")]
+    Own,
+}
+
+impl Level {
+    /// The name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Known => "known",
+            Self::Authorized => "authorized",
+            Self::Trusted => "trusted",
+            Self::Own => "self",
+        }
+    }
+}
+
+/// Who may see a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Visibility {
+    /// Only watchers she granted `see`.
+    Private,
+    /// Also approved subscriptions and the operator's parties.
+    Subscribers,
+    /// Everyone.
+    Public,
+}
+
+impl Visibility {
+    /// The name on the wire, in chat and in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::Subscribers => "subscribers",
+            Self::Public => "public",
+        }
+    }
+
+    /// Reads the name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Private, Self::Subscribers, Self::Public]
+            .into_iter()
+            .find(|v| v.as_str() == name)
+    }
+}
+
+/// How often a grant's user is asked before a command runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confirm {
+    /// Each time.
+    Always,
+    /// Until she has said yes once.
+    First,
+    /// Not unless the operator's ceiling asks.
+    Never,
+}
+
+/// A third party that the operator has registered in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Party {
+    /// Its name, shown to users.
+    pub name: String,
+    /// Its addresses; a bare domain means all its users.
+    pub jids: Vec<Bare>,
+    /// What it may at most do by the operator's word.
+    pub rights: BTreeSet<Right>,
+}
+
+/// What speaks for a watcher in one request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Evidence<'a> {
+    /// The party that the watcher belongs to.
+    pub party: Option<&'a Party>,
+    /// Grants of this user to the watcher's address and to its whole domain.
+    pub grants: [Option<&'a Grant>; 2],
+    /// Whether she has approved its subscription.
+    pub subscribed: bool,
+}
+
+/// The user's side of the decision.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy<'a> {
+    /// Who she is.
+    pub user: &'a Bare,
+    /// Her settings.
+    pub profile: &'a Profile,
+    /// Whether she blocks this watcher or its domain.
+    pub blocked: bool,
+}
+
+/// One cell of the operator's ceiling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// Never.
+    No,
+    /// After asking her.
+    Ask,
+    /// Yes.
+    Yes,
+    /// After asking her, and only where her grant names it.
+    AskByGrant,
+    /// Only where her grant names it.
+    YesByGrant,
+}
+
+/// The operator's ceiling: for each right a row, for each level below `self` a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ceiling {
+    cells: [[Cell; 4]; 7],
+}
+
+impl Default for Ceiling {
+    /// The table of design.md §4. That `see` at the public level also needs visibility `public`, and
+    /// below a grant any visibility but `private`, is the user's policy and stands in [`decide`].
+    fn default() -> Self {
+        use Cell::{Ask, AskByGrant, No, Yes, YesByGrant};
+        Self {
+            cells: [
+                // public, known, authorized, trusted
+                [Yes, Yes, Yes, Yes],             // see
+                [Ask, Ask, Yes, Yes],             // open-url
+                [Yes, Yes, Yes, Yes],             // leave-message
+                [No, Yes, Yes, Yes],              // notify
+                [No, No, YesByGrant, YesByGrant], // set-status
+                [No, No, AskByGrant, YesByGrant], // start-module
+                [No, No, Ask, Yes],               // activate-client
+            ],
+        }
+    }
+}
+
+impl Ceiling {
+    /// The cell of a right at a level; at `self` there is no ceiling.
+    #[must_use]
+    pub fn cell(&self, right: Right, level: Level) -> Cell {
+        let column = match level {
+            Level::Public => 0,
+            Level::Known => 1,
+            Level::Authorized => 2,
+            Level::Trusted => 3,
+            Level::Own => return Cell::Yes,
+        };
+        self.cells[right as usize][column]
+    }
+}
+
+/// Why a right is denied. What a watcher is told of it is the caller's business: blocked and unseen
+/// look like an unknown user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// She blocks the watcher.
+    Blocked,
+    /// The watcher may not see her.
+    Unseen,
+    /// It may see her, but nothing gives it this right.
+    NotGranted,
+}
+
+/// The answer of [`decide`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It may; with `confirm` the person is asked first.
+    Allow {
+        /// Whether she is to be asked.
+        confirm: bool,
+    },
+    /// It may not.
+    Deny(Reason),
+}
+
+impl Decision {
+    /// Whether it may.
+    #[must_use]
+    pub fn is_allowed(self) -> bool {
+        matches!(self, Self::Allow { .. })
+    }
+}
+
+/// Decides whether `watcher` may run `right` for the user of `policy`. design.md §4.
+///
+/// Each piece of evidence gives the rights it names within the ceiling's column of its level;
+/// the rights are the union. Of several confirmations the mildest holds, but never one milder than
+/// the user set in a grant that names the right. Being allowed to see is what all others stand on.
+#[must_use]
+pub fn decide(
+    now: Now,
+    interface: Interface,
+    watcher: &Bare,
+    evidence: Evidence<'_>,
+    policy: Policy<'_>,
+    ceiling: &Ceiling,
+    right: Right,
+) -> Decision {
+    if watcher == policy.user {
+        return Decision::Allow { confirm: false };
+    }
+    if policy.blocked {
+        return Decision::Deny(Reason::Blocked);
+    }
+    let pieces = Pieces {
+        now,
+        interface,
+        evidence,
+        profile: policy.profile,
+        ceiling,
+    };
+    if pieces.confirm(Right::See).is_none() {
+        return Decision::Deny(Reason::Unseen);
+    }
+    match pieces.confirm(right) {
+        Some(confirm) => Decision::Allow {
+            confirm: confirm || pieces.user_asks(right),
+        },
+        None => Decision::Deny(Reason::NotGranted),
+    }
+}
+
+/// The level shown to the watcher: the highest that its evidence reaches.
+#[must_use]
+pub fn level(
+    now: Now,
+    interface: Interface,
+    watcher: &Bare,
+    evidence: Evidence<'_>,
+    user: &Bare,
+) -> Level {
+    if watcher == user {
+        return Level::Own;
+    }
+    if evidence.party.is_some() {
+        return party_level(interface);
+    }
+    if evidence
+        .grants
+        .into_iter()
+        .flatten()
+        .any(|grant| in_force(grant, now, interface))
+    {
+        return Level::Authorized;
+    }
+    if evidence.subscribed {
+        Level::Known
+    } else {
+        Level::Public
+    }
+}
+
+fn party_level(interface: Interface) -> Level {
+    if interface == Interface::Dedicated {
+        Level::Trusted
+    } else {
+        Level::Authorized
+    }
+}
+
+fn in_force(grant: &Grant, now: Now, interface: Interface) -> bool {
+    grant.until.is_none_or(|until| now.wall < until)
+        && (grant.interfaces.is_empty() || grant.interfaces.contains(&interface))
+}
+
+struct Pieces<'a> {
+    now: Now,
+    interface: Interface,
+    evidence: Evidence<'a>,
+    profile: &'a Profile,
+    ceiling: &'a Ceiling,
+}
+
+impl<'a> Pieces<'a> {
+    fn grants(&self) -> impl Iterator<Item = &'a Grant> {
+        let (now, interface) = (self.now, self.interface);
+        self.evidence
+            .grants
+            .into_iter()
+            .flatten()
+            .filter(move |grant| in_force(grant, now, interface))
+    }
+
+    fn granted(&self, right: Right) -> bool {
+        self.grants()
+            .any(|grant| right == Right::See || grant.rights.contains(&right))
+    }
+
+    /// The mildest confirmation among the pieces that give the right; `None` where none does.
+    fn confirm(&self, right: Right) -> Option<bool> {
+        let granted = self.granted(right);
+        let at = |level| match self.ceiling.cell(right, level) {
+            Cell::Yes => Some(false),
+            Cell::Ask => Some(true),
+            Cell::YesByGrant => granted.then_some(false),
+            Cell::AskByGrant => granted.then_some(true),
+            Cell::No => None,
+        };
+        let visible = |level| right != Right::See || self.shows_itself_to(level);
+        let mut pieces = [None; 4];
+        let left_open = self.profile.public_rights.as_ref();
+        if visible(Level::Public)
+            && (right == Right::See || left_open.is_none_or(|rights| rights.contains(&right)))
+        {
+            pieces[0] = at(Level::Public);
+        }
+        if self.evidence.subscribed && visible(Level::Known) {
+            pieces[1] = at(Level::Known);
+        }
+        if let Some(party) = self.evidence.party {
+            let level = party_level(self.interface);
+            if party.rights.contains(&right) && visible(level) {
+                pieces[2] = at(level);
+            }
+        }
+        if granted {
+            pieces[3] = at(Level::Authorized);
+        }
+        pieces.into_iter().flatten().min()
+    }
+
+    /// What her visibility says for those whom she has not granted anything.
+    fn shows_itself_to(&self, level: Level) -> bool {
+        match self.profile.visibility {
+            Visibility::Private => false,
+            Visibility::Subscribers => level != Level::Public,
+            Visibility::Public => true,
+        }
+    }
+
+    /// Whether a grant of hers that names the right says that she is to be asked.
+    fn user_asks(&self, right: Right) -> bool {
+        self.grants()
+            .filter(|grant| grant.rights.contains(&right))
+            .any(|grant| match grant.confirm {
+                Confirm::Always => true,
+                Confirm::First => !grant.confirmed,
+                Confirm::Never => false,
+            })
+    }
+}

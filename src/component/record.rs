@@ -1,0 +1,267 @@
+//! The durable records and the one way to change them.
+//!
+//! A [`Change`] puts or deletes one record. The working state and the store are both what a
+//! sequence of changes made them, so start-up is the same function over what the store holds.
+//! New fields of a record must be optional (`#[serde(default)]`): older records stay readable.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::authorization::{Confirm, Interface, Level, Right, Visibility};
+use super::clock::Wall;
+use crate::address::{Address, Bare};
+
+/// One record put (`Some`) or deleted (`None`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A user has joined, changed her settings, or (deleted) left.
+    Profile { user: Bare, value: Option<Profile> },
+    /// Her custom status.
+    Status { user: Bare, value: Option<Status> },
+    /// Her consent that gives a watcher rights.
+    Grant {
+        user: Bare,
+        watcher: Bare,
+        value: Option<Grant>,
+    },
+    /// A watcher's presence subscription to the presentity.
+    Subscription {
+        user: Bare,
+        watcher: Bare,
+        value: Option<Subscription>,
+    },
+    /// A watcher or a whole domain that she blocks.
+    Block {
+        user: Bare,
+        watcher: Bare,
+        value: Option<Block>,
+    },
+    /// A command on its way to her client; deleted once it has ended.
+    Execution {
+        id: String,
+        value: Option<Execution>,
+    },
+    /// What a watcher did, how it ended. Key: user, time, execution id.
+    Audit {
+        user: Bare,
+        at: Wall,
+        id: String,
+        value: Option<Audit>,
+    },
+    /// Her last known face, written behind.
+    Face { user: Bare, value: Option<LastFace> },
+}
+
+/// A joined user's settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// When she joined.
+    pub joined: Wall,
+    /// Who may see her.
+    pub visibility: Visibility,
+    /// Whether watchers see her custom status while she is offline.
+    #[serde(default = "yes")]
+    pub show_when_offline: bool,
+    /// The rights of the public level that she leaves open; absent: all that the operator allows.
+    #[serde(default)]
+    pub public_rights: Option<BTreeSet<Right>>,
+    /// Whether our own subscription to her presence has been approved by her.
+    #[serde(default)]
+    pub subscribed: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// When a custom status is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Whether or not she is online.
+    Always,
+    /// Only while no resource of hers is online.
+    Offline,
+}
+
+/// The state she chose to show, in place of what her clients say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ShownState {
+    /// Available without `<show/>`.
+    Online,
+    /// Free for chat.
+    Chat,
+    /// Away.
+    Away,
+    /// Extended away.
+    Xa,
+    /// Do not disturb.
+    Dnd,
+    /// Watchers see her offline.
+    Invisible,
+}
+
+/// A custom status: stays after she logs out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The free text, at most [`super::limits::STATUS_CHARS_MAX`] characters; empty: only `state`.
+    pub text: String,
+    /// The state she chose; absent: that of her best resource.
+    #[serde(default)]
+    pub state: Option<ShownState>,
+    /// When it is shown.
+    pub scope: Scope,
+    /// When it was set.
+    pub set: Wall,
+    /// When it ends by itself.
+    #[serde(default)]
+    pub until: Option<Wall>,
+    /// Who set it; absent: the user herself.
+    #[serde(default)]
+    pub author: Option<Bare>,
+}
+
+/// A stored consent. RFC-less: design.md §2 *grant*.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// What it names; [`Right::See`] is always included.
+    pub rights: BTreeSet<Right>,
+    /// How often she is asked.
+    pub confirm: Confirm,
+    /// Whether she has confirmed once ([`Confirm::First`]).
+    #[serde(default)]
+    pub confirmed: bool,
+    /// When it was given.
+    pub since: Wall,
+    /// When it ends.
+    #[serde(default)]
+    pub until: Option<Wall>,
+    /// The interfaces on which it counts; empty: all.
+    #[serde(default)]
+    pub interfaces: BTreeSet<Interface>,
+}
+
+/// The state of a watcher's subscription (RFC 6121 Appendix A; the presentity never asks back).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SubscriptionState {
+    /// *None + Pending In*: the watcher has asked, she has not answered.
+    Pending,
+    /// *From*: the watcher gets her presence.
+    Approved,
+}
+
+/// A watcher's subscription to a presentity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Where it stands.
+    pub state: SubscriptionState,
+    /// Since when.
+    pub since: Wall,
+}
+
+/// A block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// Since when.
+    pub since: Wall,
+}
+
+/// How far a command has come (design.md §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExecutionState {
+    /// Accepted, not yet sent.
+    Queued,
+    /// Sent to a resource of the user.
+    Sent,
+    /// The resource said that it is at work, or asking.
+    Accepted,
+    /// Done.
+    Completed,
+    /// She said no, or took the right away.
+    Refused,
+    /// It was tried and did not work.
+    Failed,
+    /// Never sent in time.
+    Expired,
+    /// Sent, and the answer was lost.
+    Unknown,
+}
+
+impl ExecutionState {
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Sent => "sent",
+            Self::Accepted => "accepted",
+            Self::Completed => "completed",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether nothing follows.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Queued | Self::Sent | Self::Accepted)
+    }
+}
+
+/// A command of a watcher on its way to the user's client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Execution {
+    /// For whom.
+    pub user: Bare,
+    /// Who asked, with the resource that did.
+    pub watcher: Address,
+    /// Where the request came in.
+    pub interface: Interface,
+    /// The watcher's level when it was accepted.
+    pub level: Level,
+    /// Which command.
+    pub right: Right,
+    /// The watcher's own name of the request.
+    pub request_id: String,
+    /// The fields of the command's form, checked.
+    pub fields: BTreeMap<String, String>,
+    /// Whether the person at the client is to be asked.
+    pub confirm: bool,
+    /// When it was accepted.
+    pub issued: Wall,
+    /// After this it is not begun.
+    pub expires: Wall,
+    /// How far it has come.
+    pub state: ExecutionState,
+}
+
+/// One line of a user's history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// Who did it.
+    pub watcher: Bare,
+    /// What.
+    pub right: Right,
+    /// The final state.
+    pub state: ExecutionState,
+    /// What was opened, written or set, for the user to read.
+    pub detail: String,
+}
+
+/// The last face that was known of a user, kept over a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastFace {
+    /// Her state; absent: offline.
+    pub state: Option<ShownState>,
+    /// The text of her client, if any.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// Since when.
+    pub since: Wall,
+}

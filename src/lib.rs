@@ -1,0 +1,5 @@
+//! Vestibule: a presence component for XMPP (XEP-0114).
+pub mod address;
+pub mod component;
+pub mod stanza;
+pub mod store;
