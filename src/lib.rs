@@ -3,3 +3,4 @@ pub mod address;
 pub mod component;
 pub mod stanza;
 pub mod store;
+pub mod web_address;
