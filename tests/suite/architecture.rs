@@ -62,7 +62,7 @@ fn every_specification_named_in_the_source_is_in_the_table() {
         .filter_map(|line| line.strip_prefix('|')?.split('|').next())
         .flat_map(specifications)
         .collect();
-    let missing: Vec<String> = sources()
+    let missing: BTreeSet<String> = sources()
         .iter()
         .flat_map(|source| {
             specifications(&source.text)
@@ -77,6 +77,7 @@ fn every_specification_named_in_the_source_is_in_the_table() {
                 .collect::<Vec<_>>()
         })
         .collect();
+    let missing: Vec<String> = missing.into_iter().collect();
     assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
 
