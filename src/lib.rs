@@ -1,5 +1,6 @@
 //! Vestibule: a presence component for XMPP (XEP-0114).
 pub mod address;
 pub mod component;
+pub mod link;
 pub mod stanza;
 pub mod store;
