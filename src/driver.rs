@@ -43,18 +43,29 @@ pub trait Clock: Send + 'static {
 pub struct SystemClock(Instant);
 
 impl Default for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the monotonic clock"
+    )]
     fn default() -> Self {
         Self(Instant::now())
     }
 }
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the wall clock"
+    )]
     fn now(&self) -> Now {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         let wall = Wall(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
-        Now { mono: self.0.elapsed(), wall }
+        Now {
+            mono: self.0.elapsed(),
+            wall,
+        }
     }
 }
 
@@ -98,9 +109,19 @@ enum Connection {
 }
 
 /// Runs until `shutdown` is ready; then says good-bye, lets what is being written end, and closes.
-pub async fn run<C: Clock>(parts: Parts<C>, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+pub async fn run<C: Clock>(
+    parts: Parts<C>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
     let mut shutdown = pin!(shutdown);
-    let Parts { core, committer, mut outcomes, link, clock, retry } = parts;
+    let Parts {
+        core,
+        committer,
+        mut outcomes,
+        link,
+        clock,
+        retry,
+    } = parts;
     let mut driver = Driver {
         core,
         committer,
@@ -110,8 +131,6 @@ pub async fn run<C: Clock>(parts: Parts<C>, shutdown: impl Future<Output = ()>) 
         chance: Chance::default(),
         backoff: Backoff::default(),
         connection: Connection::Waiting(Duration::ZERO),
-        last_sent: Duration::ZERO,
-        stalled: None,
     };
     loop {
         let busy = driver.pump()?;
@@ -126,7 +145,10 @@ pub async fn run<C: Clock>(parts: Parts<C>, shutdown: impl Future<Output = ()>) 
                 }
             }
             step = wait(&mut driver.connection, &driver.clock) => driver.moved(step)?,
-            () = tokio::time::sleep(sleep) => driver.feed(Event::Deadline)?,
+            () = tokio::time::sleep(sleep) => {
+                driver.feed(Event::Deadline)?;
+                driver.watch()?;
+            }
         }
     }
     driver.end(&mut outcomes).await
@@ -166,10 +188,6 @@ struct Driver<C> {
     chance: Chance,
     backoff: Backoff,
     connection: Connection,
-    /// When bytes last went out.
-    last_sent: Duration,
-    /// Since when, and with how many bytes, the server has not read.
-    stalled: Option<(Duration, usize)>,
 }
 
 impl<C: Clock> Driver<C> {
@@ -184,10 +202,18 @@ impl<C: Clock> Driver<C> {
         while let Some(effect) = self.core.poll_effect() {
             match effect {
                 Effect::Persist { ticket, changes } => {
-                    self.write(Batch { ticket, changes, durability: Durability::Synced })?;
+                    self.write(Batch {
+                        ticket,
+                        changes,
+                        durability: Durability::Synced,
+                    })?;
                 }
                 Effect::Remember { ticket, changes } => {
-                    self.write(Batch { ticket, changes, durability: Durability::Behind })?;
+                    self.write(Batch {
+                        ticket,
+                        changes,
+                        durability: Durability::Behind,
+                    })?;
                 }
                 Effect::Send(stanza) => self.send(&stanza),
                 Effect::Report(report) => tracing::info!("{report}"),
@@ -201,14 +227,19 @@ impl<C: Clock> Driver<C> {
         let ticket: Ticket = batch.ticket;
         if self.committer.submit(batch).is_err() {
             let chance = self.chance.draw()?;
-            let input = Input { event: Event::Failed(ticket), chance };
+            let input = Input {
+                event: Event::Failed(ticket),
+                chance,
+            };
             self.core.handle(input, self.clock.now());
         }
         Ok(())
     }
 
     fn send(&mut self, stanza: &minidom::Element) {
-        let Connection::Attached(link) = &mut self.connection else { return };
+        let Connection::Attached(link) = &mut self.connection else {
+            return;
+        };
         if let Err(unsealed) = link.send(stanza) {
             tracing::error!("a stanza was not sent: {unsealed}");
         }
@@ -216,13 +247,19 @@ impl<C: Clock> Driver<C> {
 
     fn committed(&mut self, outcome: Outcome) -> Result<(), Error> {
         let Outcome { ticket, committed } = outcome;
-        self.feed(if committed { Event::Committed(ticket) } else { Event::Failed(ticket) })
+        self.feed(if committed {
+            Event::Committed(ticket)
+        } else {
+            Event::Failed(ticket)
+        })
     }
 
     /// Takes what has come in and draws broadcasts, as far as there is room; whether more is at hand.
     fn pump(&mut self) -> Result<bool, Error> {
         loop {
-            let Connection::Attached(link) = &mut self.connection else { return Ok(false) };
+            let Connection::Attached(link) = &mut self.connection else {
+                return Ok(false);
+            };
             if link.queued() >= QUEUED_MAX {
                 return Ok(false);
             }
@@ -230,13 +267,15 @@ impl<C: Clock> Driver<C> {
                 Ok(Some(arrival)) => self.feed(Event::Received(arrival))?,
                 Ok(None) => break,
                 Err(error) => {
-                    self.lost(&error)?;
+                    self.lost(error)?;
                     return Ok(true);
                 }
             }
         }
         for _ in 0..BROADCASTS_PER_TURN {
-            let Connection::Attached(link) = &mut self.connection else { return Ok(false) };
+            let Connection::Attached(link) = &mut self.connection else {
+                return Ok(false);
+            };
             if link.queued() >= BROADCAST_ROOM {
                 return Ok(false);
             }
@@ -256,10 +295,9 @@ impl<C: Clock> Driver<C> {
         if busy {
             return Duration::ZERO;
         }
-        let now = self.clock.now();
-        let core = self.core.deadline(now).map_or(KEEPALIVE, |due| due.min(TICK));
-        let idle = (self.last_sent + KEEPALIVE).saturating_sub(now.mono);
-        core.min(idle.max(Duration::from_millis(100)))
+        self.core
+            .deadline(self.clock.now())
+            .map_or(KEEPALIVE, |due| due.min(TICK))
     }
 
     fn moved(&mut self, step: Step) -> Result<(), Error> {
@@ -274,46 +312,53 @@ impl<C: Clock> Driver<C> {
                 let (server, domain) = (&self.settings.server, &self.settings.domain);
                 tracing::info!("attached to {server} as {}", domain.bare());
                 self.connection = Connection::Attached(Box::new(link));
-                self.backoff.attached();
-                self.stalled = None;
-                self.last_sent = self.clock.now().mono;
                 self.feed(Event::Attached)
             }
             Step::Attach(Err(error)) if !self.retry => Err(Error::Unreachable(error)),
-            Step::Attach(Err(error)) => self.again(&error),
-            Step::Moved(Err(error)) => self.lost(&error),
-            Step::Moved(Ok(())) => self.watch(),
+            Step::Attach(Err(error)) => {
+                let random = self.chance.number()?;
+                let delay = self.backoff.after_failure(error.kind(), random);
+                self.wait_for(&error, delay);
+                Ok(())
+            }
+            Step::Moved(Err(error)) => self.lost(error),
+            Step::Moved(Ok(())) => Ok(()),
         }
     }
 
-    /// Keeps an eye on a server that does not read, and on a link that is idle.
+    /// Keeps an idle link alive, and gives one up whose server takes nothing.
     fn watch(&mut self) -> Result<(), Error> {
-        let now = self.clock.now().mono;
-        let Connection::Attached(link) = &mut self.connection else { return Ok(()) };
-        let queued = link.queued();
-        self.stalled = match self.stalled {
-            _ if queued == 0 => None,
-            Some((since, before)) if queued >= before && before > 0 => Some((since, before)),
-            _ => Some((now, queued)),
+        let Connection::Attached(link) = &mut self.connection else {
+            return Ok(());
         };
-        if queued == 0 {
-            self.last_sent = now;
+        let idle = link.last_sent().elapsed();
+        if link.queued() == 0 {
+            if idle >= KEEPALIVE {
+                link.keepalive();
+            }
+        } else if idle >= STALL {
+            let stage = link::Stage::Stanzas;
+            return self.lost(link::Error::Timeout { stage });
         }
         Ok(())
     }
 
     /// The link is gone: everything that was queued on it is lost, and it is attached again.
-    fn lost(&mut self, error: &link::Error) -> Result<(), Error> {
-        self.connection = Connection::Waiting(Duration::ZERO);
-        self.feed(Event::Detached)?;
-        self.again(error)
+    fn lost(&mut self, error: link::Error) -> Result<(), Error> {
+        let random = self.chance.number()?;
+        let delay = self.backoff.after_loss(random);
+        if let Connection::Attached(link) = self.wait_for(&error, delay) {
+            // The server is told what was wrong, if it still listens.
+            tokio::spawn(link.close(GRACE));
+        }
+        self.feed(Event::Detached)
     }
 
-    fn again(&mut self, error: &link::Error) -> Result<(), Error> {
-        let delay = self.backoff.next(error, self.chance.fraction()?);
+    /// Says what went wrong, once, and when it is tried again.
+    fn wait_for(&mut self, error: &link::Error, delay: Duration) -> Connection {
         tracing::warn!("{error}; next attempt in {:.1} s", delay.as_secs_f64());
-        self.connection = Connection::Waiting(self.clock.now().mono + delay);
-        Ok(())
+        let next = Connection::Waiting(self.clock.now().mono + delay);
+        std::mem::replace(&mut self.connection, next)
     }
 
     /// Says good-bye and lets what is open end, within a grace time.
@@ -355,7 +400,10 @@ struct Chance {
 
 impl Default for Chance {
     fn default() -> Self {
-        Self { bytes: [0; 4096], used: 4096 }
+        Self {
+            bytes: [0; 4096],
+            used: 4096,
+        }
     }
 }
 
@@ -372,10 +420,12 @@ impl Chance {
         Ok(drawn)
     }
 
-    /// A number from 0 up to 1.
-    fn fraction(&mut self) -> Result<f64, Error> {
+    /// A number.
+    fn number(&mut self) -> Result<u64, Error> {
         let drawn = self.draw()?;
-        let bits = u32::from_be_bytes([drawn[0], drawn[1], drawn[2], drawn[3]]);
-        Ok(f64::from(bits) / (f64::from(u32::MAX) + 1.0))
+        let (half, _) = drawn.split_at(8);
+        Ok(half
+            .iter()
+            .fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 }

@@ -41,6 +41,8 @@ pub struct Link<Io> {
     broken: Option<io::Error>,
     stage: Stage,
     last_received: Instant,
+    /// When the peer last took something.
+    last_sent: Instant,
     /// `</stream:stream>` stands in `out`.
     ended: bool,
     /// The peer's `</stream:stream>` has come, or the end of its bytes.
@@ -70,6 +72,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
             broken: None,
             stage: Stage::Header,
             last_received: Instant::now(),
+            last_sent: Instant::now(),
             ended: false,
             peer_ended: false,
             deaf: false,
@@ -116,6 +119,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
                 Poll::Ready(Err(error)) => self.broken = Some(error),
                 Poll::Ready(Ok(n)) => {
                     self.written += n;
+                    self.last_sent = Instant::now();
                     self.unflushed = true;
                     moved = Poll::Ready(());
                 }
@@ -272,6 +276,12 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
     #[must_use]
     pub fn last_received(&self) -> Instant {
         self.last_received
+    }
+
+    /// When the peer last took bytes of ours.
+    #[must_use]
+    pub fn last_sent(&self) -> Instant {
+        self.last_sent
     }
 
     /// Sends what is queued and `</stream:stream>`, and waits until the peer has closed too; all

@@ -55,17 +55,32 @@ pub(super) fn encode(change: &Change) -> Result<Entry, Error> {
         Change::Profile { user, value } => entry(PROFILE, &[user.as_str()], value.as_ref()),
         Change::Status { user, value } => entry(STATUS, &[user.as_str()], value.as_ref()),
         Change::Face { user, value } => entry(FACE, &[user.as_str()], value.as_ref()),
-        Change::Grant { user, watcher, value } => {
-            entry(GRANT, &[user.as_str(), watcher.as_str()], value.as_ref())
-        }
-        Change::Subscription { user, watcher, value } => {
-            entry(SUBSCRIPTION, &[user.as_str(), watcher.as_str()], value.as_ref())
-        }
-        Change::Block { user, watcher, value } => {
-            entry(BLOCK, &[user.as_str(), watcher.as_str()], value.as_ref())
-        }
+        Change::Grant {
+            user,
+            watcher,
+            value,
+        } => entry(GRANT, &[user.as_str(), watcher.as_str()], value.as_ref()),
+        Change::Subscription {
+            user,
+            watcher,
+            value,
+        } => entry(
+            SUBSCRIPTION,
+            &[user.as_str(), watcher.as_str()],
+            value.as_ref(),
+        ),
+        Change::Block {
+            user,
+            watcher,
+            value,
+        } => entry(BLOCK, &[user.as_str(), watcher.as_str()], value.as_ref()),
         Change::Execution { id, value } => entry(EXECUTION, &[id], value.as_ref()),
-        Change::Audit { user, at, id, value } => {
+        Change::Audit {
+            user,
+            at,
+            id,
+            value,
+        } => {
             // Fixed width, so that the keys of one user are in order of time.
             let at = format!("{:020}", at.0);
             entry(AUDIT, &[user.as_str(), &at, id], value.as_ref())
@@ -84,21 +99,37 @@ pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<Change, Error> {
         Bare::parse(text).map_err(|_| undecodable())
     };
     let change = match (*table, parts.len()) {
-        (PROFILE, 1) => Change::Profile { user: jid(0)?, value: Some(body(key, value)?) },
-        (STATUS, 1) => Change::Status { user: jid(0)?, value: Some(body(key, value)?) },
-        (FACE, 1) => Change::Face { user: jid(0)?, value: Some(body(key, value)?) },
-        (GRANT, 2) => {
-            Change::Grant { user: jid(0)?, watcher: jid(1)?, value: Some(body(key, value)?) }
-        }
-        (SUBSCRIPTION, 2) => {
-            Change::Subscription { user: jid(0)?, watcher: jid(1)?, value: Some(body(key, value)?) }
-        }
-        (BLOCK, 2) => {
-            Change::Block { user: jid(0)?, watcher: jid(1)?, value: Some(body(key, value)?) }
-        }
-        (EXECUTION, 1) => {
-            Change::Execution { id: text.to_owned(), value: Some(body(key, value)?) }
-        }
+        (PROFILE, 1) => Change::Profile {
+            user: jid(0)?,
+            value: Some(body(key, value)?),
+        },
+        (STATUS, 1) => Change::Status {
+            user: jid(0)?,
+            value: Some(body(key, value)?),
+        },
+        (FACE, 1) => Change::Face {
+            user: jid(0)?,
+            value: Some(body(key, value)?),
+        },
+        (GRANT, 2) => Change::Grant {
+            user: jid(0)?,
+            watcher: jid(1)?,
+            value: Some(body(key, value)?),
+        },
+        (SUBSCRIPTION, 2) => Change::Subscription {
+            user: jid(0)?,
+            watcher: jid(1)?,
+            value: Some(body(key, value)?),
+        },
+        (BLOCK, 2) => Change::Block {
+            user: jid(0)?,
+            watcher: jid(1)?,
+            value: Some(body(key, value)?),
+        },
+        (EXECUTION, 1) => Change::Execution {
+            id: text.to_owned(),
+            value: Some(body(key, value)?),
+        },
         (AUDIT, 3) => Change::Audit {
             user: jid(0)?,
             at: Wall(parts[1].parse().map_err(|_| undecodable())?),
@@ -113,7 +144,9 @@ pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<Change, Error> {
 fn entry<T: Serialize>(table: u8, parts: &[&str], value: Option<&T>) -> Result<Entry, Error> {
     let mut key = vec![table];
     key.extend_from_slice(parts.join("\0").as_bytes());
-    let Some(value) = value else { return Ok((key, None)) };
+    let Some(value) = value else {
+        return Ok((key, None));
+    };
     let body = serde_json::to_vec(value).map_err(|_| Error::Undecodable(name(&key)))?;
     if body.len() > VALUE_MAX {
         return Err(Error::Oversized(name(&key)));
@@ -207,11 +240,17 @@ mod tests {
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert!(decode(&key, &damaged).is_err(), "bit {bit}");
         }
-        assert!(decode(b"\x02bob@example.org", &value).is_err(), "another's value");
+        assert!(
+            decode(b"\x02bob@example.org", &value).is_err(),
+            "another's value"
+        );
     }
 
     #[test]
     fn what_is_too_large_is_refused() {
-        assert!(matches!(encode(&status(&"x".repeat(20_000))), Err(Error::Oversized(_))));
+        assert!(matches!(
+            encode(&status(&"x".repeat(20_000))),
+            Err(Error::Oversized(_))
+        ));
     }
 }

@@ -75,7 +75,11 @@ impl Committer {
     }
 }
 
-fn run(mut store: impl Store, mut batches: mpsc::Receiver<Batch>, outcomes: &mpsc::Sender<Outcome>) {
+fn run(
+    mut store: impl Store,
+    mut batches: mpsc::Receiver<Batch>,
+    outcomes: &mpsc::Sender<Outcome>,
+) {
     let mut alarmed = false;
     while let Some(first) = batches.blocking_recv() {
         let mut group = vec![first];
@@ -104,7 +108,10 @@ fn commit(store: &mut impl Store, group: Vec<Batch>, alarmed: &mut bool) -> Vec<
         if let Err(error) = &writable {
             tracing::error!("{error}");
         }
-        outcomes.push(Outcome { ticket: batch.ticket, committed: writable.is_ok() });
+        outcomes.push(Outcome {
+            ticket: batch.ticket,
+            committed: writable.is_ok(),
+        });
         if writable.is_ok() {
             changes.extend(batch.changes);
             if batch.durability == Durability::Synced {
@@ -127,7 +134,9 @@ fn commit(store: &mut impl Store, group: Vec<Batch>, alarmed: &mut bool) -> Vec<
             return outcomes;
         }
         Ok(Err(error)) if !*alarmed => tracing::error!("{error}; changes are refused until it can"),
-        Err(_) if !*alarmed => tracing::error!("the store failed while writing; changes are refused"),
+        Err(_) if !*alarmed => {
+            tracing::error!("the store failed while writing; changes are refused")
+        }
         _ => {}
     }
     *alarmed = true;

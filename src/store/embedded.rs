@@ -66,25 +66,42 @@ impl Embedded {
     }
 
     fn damaged(&self, what: impl Into<String>) -> Error {
-        Error::Damaged { path: self.path.clone(), what: what.into() }
+        Error::Damaged {
+            path: self.path.clone(),
+            what: what.into(),
+        }
     }
 
     /// Reads and checks every record against the mark in sled, and that against the proof.
     fn read(&mut self, each: &mut dyn FnMut(Change)) -> Result<Mark, Error> {
         let path = self.path.clone();
         let proof = path.join("proof");
-        let access = |source| Error::Access { path: path.clone(), source };
+        let access = |source| Error::Access {
+            path: path.clone(),
+            source,
+        };
         let proven = Proof::open(&proof).map_err(access)?.1;
         let Some(open) = &self.open else {
-            return Err(Error::Broken { path, what: self.why.clone() });
+            return Err(Error::Broken {
+                path,
+                what: self.why.clone(),
+            });
         };
         let tree = sled::Tree::clone(&open.db);
         let read = quietly(move || scan(&tree));
-        let Scan { mark, count, digest, changes } = match read {
+        let Scan {
+            mark,
+            count,
+            digest,
+            changes,
+        } = match read {
             Err(Panicked) => return Err(self.damaged("sled cannot read its own files")),
             Ok(Err(Trouble::Sled(what))) => return Err(self.damaged(what)),
             Ok(Err(Trouble::Record(codec::Error::TooNew(what)))) => {
-                return Err(Error::TooNew { path, what: format!("{what} was written by a newer version") });
+                return Err(Error::TooNew {
+                    path,
+                    what: format!("{what} was written by a newer version"),
+                });
             }
             Ok(Err(Trouble::Record(error))) => return Err(self.damaged(error.to_string())),
             Ok(Ok(scan)) => scan,
@@ -93,7 +110,9 @@ impl Embedded {
             (None, None) if count == 0 => self.begin()?,
             (None, None) => return Err(self.damaged("there are records, but no mark of a commit")),
             (None, Some(_)) => return Err(self.damaged("all records are gone")),
-            (Some(_), None) => return Err(self.damaged("the file “proof” is missing or unreadable")),
+            (Some(_), None) => {
+                return Err(self.damaged("the file “proof” is missing or unreadable"));
+            }
             (Some(mark), Some(proven)) => {
                 if mark.uuid != proven.uuid {
                     return Err(self.damaged("the file “proof” belongs to another store"));
@@ -126,21 +145,43 @@ impl Embedded {
     /// The first commit of a new store.
     fn begin(&mut self) -> Result<Mark, Error> {
         let mut uuid = [0; 16];
-        let broken = |what: String| Error::Broken { path: self.path.clone(), what };
+        let broken = |what: String| Error::Broken {
+            path: self.path.clone(),
+            what,
+        };
         getrandom::fill(&mut uuid).map_err(|error| broken(error.to_string()))?;
         let uuid = uuid.iter().map(|byte| format!("{byte:02x}")).collect();
-        let mark = Mark { uuid, seq: 1, count: 0, digest: 0 };
-        let Some(open) = &mut self.open else { return Err(broken(self.why.clone())) };
+        let mark = Mark {
+            uuid,
+            seq: 1,
+            count: 0,
+            digest: 0,
+        };
+        let Some(open) = &mut self.open else {
+            return Err(broken(self.why.clone()));
+        };
         open.write(sled::Batch::default(), &mark, Durability::Synced)
-            .map_err(|error| Error::Broken { path: self.path.clone(), what: error.to_string() })?;
+            .map_err(|error| Error::Broken {
+                path: self.path.clone(),
+                what: error.to_string(),
+            })?;
         Ok(mark)
     }
 
     /// Opens a broken store again, at most once a second.
-    #[expect(clippy::disallowed_methods, reason = "the pause between two tries, of no other effect")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the pause between two tries, of no other effect"
+    )]
     fn reopen(&mut self) -> Result<(), Error> {
-        let refused = Error::Broken { path: self.path.clone(), what: self.why.clone() };
-        if self.tried.is_some_and(|tried| tried.elapsed() < REOPEN_EVERY) {
+        let refused = Error::Broken {
+            path: self.path.clone(),
+            what: self.why.clone(),
+        };
+        if self
+            .tried
+            .is_some_and(|tried| tried.elapsed() < REOPEN_EVERY)
+        {
             return Err(refused);
         }
         self.tried = Some(Instant::now());
@@ -176,17 +217,27 @@ impl Store for Embedded {
             let (key, value) = codec::encode(change)?;
             entries.insert(key, value);
         }
-        let access = |source| Error::Access { path: self.path.clone(), source };
+        let access = |source| Error::Access {
+            path: self.path.clone(),
+            source,
+        };
         let free = fs2::available_space(&self.path).map_err(access)?;
         if free < self.min_free {
-            return Err(Error::ReadOnly { path: self.path.clone(), free, min: self.min_free });
+            return Err(Error::ReadOnly {
+                path: self.path.clone(),
+                free,
+                min: self.min_free,
+            });
         }
         if self.open.is_none() {
             self.reopen()?;
         }
         let (Some(open), Some(mark)) = (&mut self.open, &self.mark) else {
             let what = "it has not been read yet".to_owned();
-            return Err(Error::Broken { path: self.path.clone(), what });
+            return Err(Error::Broken {
+                path: self.path.clone(),
+                what,
+            });
         };
         let next = open.commit(entries, mark, durability);
         match next {
@@ -198,7 +249,10 @@ impl Store for Embedded {
                 // sled keeps refusing after a failed write, even when there is room again.
                 self.open = None;
                 self.why = error.to_string();
-                Err(Error::Broken { path: self.path.clone(), what: self.why.clone() })
+                Err(Error::Broken {
+                    path: self.path.clone(),
+                    what: self.why.clone(),
+                })
             }
         }
     }
@@ -211,7 +265,10 @@ impl Open {
         mark: &Mark,
         durability: Durability,
     ) -> io::Result<Mark> {
-        let mut next = Mark { seq: mark.seq + 1, ..mark.clone() };
+        let mut next = Mark {
+            seq: mark.seq + 1,
+            ..mark.clone()
+        };
         let mut batch = sled::Batch::default();
         for (key, value) in entries {
             if let Some(before) = self.db.get(&key)? {
@@ -231,7 +288,12 @@ impl Open {
         Ok(next)
     }
 
-    fn write(&mut self, mut batch: sled::Batch, mark: &Mark, durability: Durability) -> io::Result<()> {
+    fn write(
+        &mut self,
+        mut batch: sled::Batch,
+        mark: &Mark,
+        durability: Durability,
+    ) -> io::Result<()> {
         batch.insert(MARK, serde_json::to_vec(mark)?);
         self.db.apply_batch(batch)?;
         if durability == Durability::Synced {
@@ -245,14 +307,26 @@ impl Open {
 
 /// Makes the folder, or checks that nobody else may look into it.
 fn prepare(path: &Path) -> Result<(), Error> {
-    let access = |source| Error::Access { path: path.to_owned(), source };
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(access)?;
+    let access = |source| Error::Access {
+        path: path.to_owned(),
+        source,
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(access)?;
     let mode = path.metadata().map_err(access)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(Error::Exposed { path: path.to_owned(), mode });
+        return Err(Error::Exposed {
+            path: path.to_owned(),
+            mode,
+        });
     }
     let probe = path.join("probe");
-    File::create(&probe).and_then(|_| std::fs::remove_file(&probe)).map_err(access)
+    File::create(&probe)
+        .and_then(|_| std::fs::remove_file(&probe))
+        .map_err(access)
 }
 
 fn open(path: &Path) -> Result<Open, Error> {
@@ -276,13 +350,28 @@ fn open(path: &Path) -> Result<Open, Error> {
         Ok(Err(sled::Error::Io(source))) if source.raw_os_error().is_some() => {
             return Err(Error::Access { path, source });
         }
-        Ok(Err(error)) => return Err(Error::Damaged { path, what: error.to_string() }),
+        Ok(Err(error)) => {
+            return Err(Error::Damaged {
+                path,
+                what: error.to_string(),
+            });
+        }
         Err(Panicked) => {
-            return Err(Error::Damaged { path, what: "sled cannot open its own files".into() });
+            return Err(Error::Damaged {
+                path,
+                what: "sled cannot open its own files".into(),
+            });
         }
     };
-    let access = |source| Error::Access { path: path.clone(), source };
-    let file = OpenOptions::new().read(true).write(true).open(folder.join("db")).map_err(access)?;
+    let access = |source| Error::Access {
+        path: path.clone(),
+        source,
+    };
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(folder.join("db"))
+        .map_err(access)?;
     let proof = Proof::open(&path.join("proof")).map_err(access)?.0;
     Ok(Open { db, file, proof })
 }
@@ -300,7 +389,12 @@ enum Trouble {
 }
 
 fn scan(tree: &sled::Tree) -> Result<Scan, Trouble> {
-    let mut scan = Scan { mark: None, count: 0, digest: 0, changes: Vec::new() };
+    let mut scan = Scan {
+        mark: None,
+        count: 0,
+        digest: 0,
+        changes: Vec::new(),
+    };
     for entry in tree.iter() {
         let (key, value) = entry.map_err(|error| Trouble::Sled(error.to_string()))?;
         if key == MARK {
@@ -308,7 +402,8 @@ fn scan(tree: &sled::Tree) -> Result<Scan, Trouble> {
             scan.mark = Some(mark.map_err(|_| Trouble::Sled("its mark cannot be read".into()))?);
             continue;
         }
-        scan.changes.push(codec::decode(&key, &value).map_err(Trouble::Record)?);
+        scan.changes
+            .push(codec::decode(&key, &value).map_err(Trouble::Record)?);
         scan.count += 1;
         scan.digest = scan.digest.wrapping_add(hash(&key, &value));
     }

@@ -60,7 +60,11 @@ impl Proof {
             .open(path)?;
         let slots = [read(&file, 0)?, read(&file, 1)?];
         let seq = |slot: &Option<Mark>| slot.as_ref().map(|mark| mark.seq);
-        let latest = if seq(&slots[0]) >= seq(&slots[1]) { 0 } else { 1 };
+        let latest = if seq(&slots[0]) >= seq(&slots[1]) {
+            0
+        } else {
+            1
+        };
         let [first, second] = slots;
         let mark = if latest == 0 { first } else { second };
         let next = if mark.is_some() { 1 - latest } else { 0 };
@@ -93,7 +97,8 @@ fn read(file: &File, slot: u64) -> io::Result<Option<Mark>> {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         Err(error) => return Err(error),
     }
-    let word = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    let word =
+        |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     let body = bytes.get(8..8 + word(4) as usize);
     Ok(body
         .filter(|_| word(0) == crc32fast::hash(&bytes[4..]))
@@ -105,7 +110,12 @@ mod tests {
     use super::*;
 
     fn mark(seq: u64) -> Mark {
-        Mark { uuid: "u".into(), seq, count: seq, digest: u128::MAX }
+        Mark {
+            uuid: "u".into(),
+            seq,
+            count: seq,
+            digest: u128::MAX,
+        }
     }
 
     #[test]
