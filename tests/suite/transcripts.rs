@@ -20,7 +20,24 @@ macro_rules! topics {
     };
 }
 
-topics![attach];
+topics![
+    attach,
+    chat,
+    commands,
+    disco,
+    grants,
+    join,
+    leave_message,
+    malformed,
+    open_url,
+    presence,
+    probe,
+    query,
+    restart,
+    status,
+    subscription,
+    visibility,
+];
 
 #[test]
 fn every_folder_has_its_test() {

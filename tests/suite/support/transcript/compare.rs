@@ -104,10 +104,7 @@ fn attributes(expected: &Tree, actual: &Tree, captures: &Captures) -> Result<Cap
             .matches(value, &captures)
             .ok_or_else(|| {
                 let was = value.map_or_else(|| "absent".to_owned(), |value| format!("{value:?}"));
-                format!(
-                    "{name} of <{}> does not fit {text:?}: {was}",
-                    expected.name
-                )
+                format!("{name} of <{}> does not fit {text:?}: {was}", expected.name)
             })?;
     }
     let loose = |name: &str| {
@@ -227,8 +224,14 @@ mod tests {
             ("<iq><a>x</a></iq>", "<iq><a>y</a></iq>"),
             ("<iq><a>x</a></iq>", "<iq><a>x </a></iq>"),
             ("<iq><a xmlns='b'/></iq>", "<iq><a xmlns='c'/></iq>"),
-            ("<iq><value>1</value><value>2</value></iq>", "<iq><value>2</value><value>1</value></iq>"),
-            ("<iq><a n='{x}'/><b n='{x}'/></iq>", "<iq><a n='1'/><b n='2'/></iq>"),
+            (
+                "<iq><value>1</value><value>2</value></iq>",
+                "<iq><value>2</value><value>1</value></iq>",
+            ),
+            (
+                "<iq><a n='{x}'/><b n='{x}'/></iq>",
+                "<iq><a n='1'/><b n='2'/></iq>",
+            ),
         ] {
             assert!(fits(expected, actual).is_err(), "{expected} {actual}");
         }

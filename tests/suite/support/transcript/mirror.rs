@@ -54,7 +54,10 @@ impl Wire for Mirror {
             self.sent.push(stanza.clone());
         }
         if self.flaw == Flaw::Changed(at) {
-            stanza.attrs.insert("to".to_owned(), "mallory@localhost".to_owned());
+            for name in ["from", "to"] {
+                let stranger = "mallory@localhost".to_owned();
+                stanza.attrs.insert(name.to_owned(), stranger);
+            }
         }
         self.sent.push(stanza);
     }

@@ -35,7 +35,9 @@ pub(crate) fn read(topic: &str) -> Vec<Result<Script, String>> {
         .into_iter()
         .map(|path| {
             let text = fs::read_to_string(&path).map_err(|error| error.to_string())?;
-            let shown = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap_or(&path);
+            let shown = path
+                .strip_prefix(env!("CARGO_MANIFEST_DIR"))
+                .unwrap_or(&path);
             Script::parse(shown, &text).map_err(|error| error.to_string())
         })
         .collect()
@@ -55,7 +57,8 @@ fn root() -> PathBuf {
 
 /// The files with an ending, or without one the folders.
 fn list(folder: &Path, ending: Option<&str>) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut paths: Vec<PathBuf> = entries
         .map(|entry| entry.expect("the folder can be read").path())
         .filter(|path| match ending {

@@ -12,6 +12,8 @@ pub(crate) enum Pattern {
     None,
     /// `{has a; b}`: both words occur, in any order.
     Has(Vec<Vec<Token>>),
+    /// `{not a}`: there, but not this.
+    Not(Vec<Token>),
     /// Everything else.
     Text(Vec<Token>),
 }
@@ -44,6 +46,12 @@ impl Pattern {
             let words = words.split(';').map(|word| tokens(word.trim()));
             return words.collect::<Result<_, _>>().map(Self::Has);
         }
+        if let Some(other) = text
+            .strip_prefix("{not ")
+            .and_then(|text| text.strip_suffix('}'))
+        {
+            return tokens(other).map(Self::Not);
+        }
         tokens(text).map(Self::Text)
     }
 
@@ -55,11 +63,14 @@ impl Pattern {
                 .iter()
                 .all(|word| text.contains(&instance(word, captures)))
                 .then(|| captures.clone()),
+            (Self::Not(other), Some(text)) => {
+                (text != instance(other, captures)).then(|| captures.clone())
+            }
             (Self::Text(tokens), Some(text)) => fit(tokens, text, captures),
             (Self::Text(tokens), None) => {
                 (tokens.as_slice() == [Token::Optional]).then(|| captures.clone())
             }
-            (Self::Has(_), None) => None,
+            (Self::Has(_) | Self::Not(_), None) => None,
         }
     }
 
@@ -74,6 +85,7 @@ impl Pattern {
                     .collect::<Vec<_>>()
                     .join(" "),
             ),
+            Self::Not(other) => Some(format!("not-{}", instance(other, captures))),
             Self::Text(tokens) if tokens.as_slice() == [Token::Optional] => None,
             Self::Text(tokens) => Some(instance(tokens, captures)),
         }
@@ -201,6 +213,8 @@ mod tests {
             ("{has one; two}", "two, one", true),
             ("{has one; two}", "one", false),
             ("{none}", "", false),
+            ("{not a}", "a", false),
+            ("{not a}", "b", true),
         ] {
             assert_eq!(matches(pattern, text).is_some(), fits, "{pattern} {text:?}");
         }

@@ -82,18 +82,6 @@ impl Player<'_> {
                 self.wire.refuse(*fault, &head);
             }
             Action::Expect(group) => self.expect(group)?,
-            Action::Allow(expected) => {
-                self.wire.hint(expected, &self.captures);
-                self.pump()?;
-                if let Some(captures) = self
-                    .waiting
-                    .front()
-                    .and_then(|next| compare::stanza(&expected.tree, next, &self.captures).ok())
-                {
-                    self.captures = captures;
-                    self.matched.extend(self.waiting.pop_front());
-                }
-            }
             Action::Quiet => self.quiet("nothing more was to be sent")?,
             Action::Pass(time) => self.pass(*time)?,
             Action::Surround(kind) => self.server.kind = *kind,
@@ -154,55 +142,47 @@ impl Player<'_> {
         Ok(())
     }
 
-    /// Takes stanzas until every line of the group has its own.
+    /// Takes stanzas until every line of the group has its own; those that may be left out are taken
+    /// as long as they come.
     fn expect(&mut self, group: &[Expected]) -> Result<(), Failure> {
         let mut open: Vec<&Expected> = group.iter().collect();
         for expected in &open {
             self.wire.hint(expected, &self.captures);
         }
         self.pump()?;
-        while let Some(first) = open.first() {
-            let Some(next) = self.waiting.pop_front() else {
-                let mut failure = self.fail("this was not sent".to_owned());
-                failure.line = first.line;
-                failure.expected = Some(self.shown(&first.tree));
-                return Err(failure);
+        while !open.is_empty() {
+            let must = open.iter().find(|expected| !expected.optional).copied();
+            let Some(next) = self.waiting.front() else {
+                return must.map_or(Ok(()), |missing| {
+                    Err(self.parted(missing, "this was not sent".to_owned()))
+                });
             };
-            let mut difference = None;
-            let mut taken = None;
-            for (at, expected) in open.iter().enumerate() {
-                if open[..at].iter().any(|other| goes_before(other, expected)) {
-                    continue;
-                }
-                match compare::stanza(&expected.tree, &next, &self.captures) {
-                    Ok(captures) => {
-                        taken = Some((at, captures));
-                        break;
-                    }
-                    Err(why) => {
-                        difference = difference.or(Some((expected.line, why, &expected.tree)));
-                    }
-                }
-            }
-            match (taken, difference) {
-                (Some((at, captures)), _) => {
+            match self.choose(&open, next) {
+                Ok((at, captures)) => {
                     self.captures = captures;
                     open.remove(at);
-                    self.matched.push(next);
+                    self.matched.extend(self.waiting.pop_front());
                 }
-                (None, difference) => {
-                    self.waiting.push_front(next);
-                    let mut failure = self.fail("something else was sent".to_owned());
-                    if let Some((line, why, tree)) = difference {
-                        failure.line = line;
-                        failure.why = why;
-                        failure.expected = Some(self.shown(tree));
-                    }
-                    return Err(failure);
-                }
+                Err(why) if must.is_some() => return Err(why),
+                Err(_) => return Ok(()),
             }
         }
         Ok(())
+    }
+
+    /// Which of the open lines the stanza is.
+    fn choose(&self, open: &[&Expected], next: &Tree) -> Result<(usize, Captures), Failure> {
+        let mut failure = None;
+        for (at, expected) in open.iter().enumerate() {
+            if open[..at].iter().any(|other| goes_before(other, expected)) {
+                continue;
+            }
+            match compare::stanza(&expected.tree, next, &self.captures) {
+                Ok(captures) => return Ok((at, captures)),
+                Err(why) => failure = failure.or_else(|| Some(self.parted(expected, why))),
+            }
+        }
+        Err(failure.unwrap_or_else(|| self.fail("something else was sent".to_owned())))
     }
 
     fn quiet(&mut self, why: &str) -> Result<(), Failure> {
@@ -218,7 +198,10 @@ impl Player<'_> {
         let Some(from) = self.matched.len().checked_sub(n) else {
             return Err(self.fail(format!("fewer than {n} stanzas came so far")));
         };
-        let last: Vec<Tree> = self.matched[from..].iter().map(compare::anonymous).collect();
+        let last: Vec<Tree> = self.matched[from..]
+            .iter()
+            .map(compare::anonymous)
+            .collect();
         if last.iter().all(|stanza| *stanza == last[0]) {
             return Ok(());
         }
@@ -240,6 +223,14 @@ impl Player<'_> {
             })
     }
 
+    fn parted(&self, expected: &Expected, why: String) -> Failure {
+        Failure {
+            line: expected.line,
+            expected: Some(self.shown(&expected.tree)),
+            ..self.fail(why)
+        }
+    }
+
     fn fail(&self, why: String) -> Failure {
         Failure {
             path: self.script.path.clone(),
@@ -259,5 +250,5 @@ fn goes_before(first: &Expected, second: &Expected) -> bool {
             .attr("to")
             .map(|to| surroundings::bare(to).to_owned())
     };
-    !(first.free && second.free) || (first.tree.name == second.tree.name && to(first) == to(second))
+    !first.optional && first.tree.name == second.tree.name && to(first) == to(second)
 }

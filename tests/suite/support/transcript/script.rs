@@ -10,8 +10,8 @@ use vestibule::stanza::Fault;
 use super::compare;
 use super::phrase;
 use super::settings;
-use super::surroundings::Surroundings;
 use super::shorthand;
+use super::surroundings::Surroundings;
 use super::tree::Tree;
 
 /// One file.
@@ -38,10 +38,8 @@ pub(crate) enum Action {
     Deliver(String),
     /// `S(fault):` the link refuses an element of which this is the start tag.
     Refuse(Fault, String),
-    /// `C:` one stanza; several `C*:` lines: all of them.
+    /// `C:` one stanza; several `C*:` lines: all of them; with `?` perhaps.
     Expect(Vec<Expected>),
-    /// `C?:` perhaps one stanza.
-    Allow(Expected),
     /// Nothing more has been sent.
     Quiet,
     /// Time passes.
@@ -87,8 +85,10 @@ pub(crate) enum Loss {
 pub(crate) struct Expected {
     pub(crate) line: usize,
     pub(crate) tree: Tree,
-    /// Whether it may come before those that stand above it in its group.
+    /// Whether it stands in a group, and may come before those above it there.
     pub(crate) free: bool,
+    /// Whether it may also be left out.
+    pub(crate) optional: bool,
 }
 
 /// Where a file cannot be read.
@@ -137,13 +137,13 @@ impl Script {
     pub(crate) fn is_optional(&self, at: usize) -> bool {
         self.steps
             .iter()
-            .flat_map(|step| match &step.action {
-                Action::Expect(group) => vec![false; group.len()],
-                Action::Allow(_) => vec![true],
-                _ => Vec::new(),
+            .filter_map(|step| match &step.action {
+                Action::Expect(group) => Some(group),
+                _ => None,
             })
+            .flatten()
             .nth(at)
-            .unwrap_or(false)
+            .is_some_and(|expected| expected.optional)
     }
 
     fn line(&mut self, line: usize, text: &str) -> Result<(), String> {
@@ -159,24 +159,21 @@ impl Script {
         }
     }
 
+    fn open_group(&mut self) -> Option<&mut Vec<Expected>> {
+        match &mut self.steps.last_mut()?.action {
+            Action::Expect(group) if group.iter().all(|other| other.free) => Some(group),
+            _ => None,
+        }
+    }
+
     fn step(&mut self, line: usize, text: &str) -> Result<(), String> {
         let action = if let Some(xml) = text.strip_prefix("S: ") {
             Action::Deliver(outgoing(xml)?)
         } else if let Some((fault, xml)) = refused(text) {
             Action::Refuse(fault?, outgoing(xml)?)
-        } else if let Some(xml) = text.strip_prefix("C: ") {
-            Action::Expect(vec![expected(line, xml)?])
-        } else if let Some(xml) = text.strip_prefix("C?: ") {
-            Action::Allow(expected(line, xml)?)
-        } else if let Some(xml) = text.strip_prefix("C*: ") {
-            let mut expected = expected(line, xml)?;
-            expected.free = true;
-            if let Some(Step {
-                action: Action::Expect(group),
-                ..
-            }) = self.steps.last_mut()
-                && group.iter().all(|other| other.free)
-            {
+        } else if let Some((expected, in_group)) = expectation(line, text) {
+            let expected = expected?;
+            if in_group && let Some(group) = self.open_group() {
                 group.push(expected);
                 return Ok(());
             }
@@ -187,6 +184,25 @@ impl Script {
         self.steps.push(Step { line, action });
         Ok(())
     }
+}
+
+/// Reads `C:`, `C?:`, `C*:` and `C*?:`; says whether the line belongs to a group.
+fn expectation(line: usize, text: &str) -> Option<(Result<Expected, String>, bool)> {
+    let (mark, xml) = text.strip_prefix('C')?.split_once(": ")?;
+    let (free, optional) = match mark {
+        "" => (false, false),
+        "?" => (false, true),
+        "*" => (true, false),
+        "*?" => (true, true),
+        _ => return None,
+    };
+    let expected = expected(xml).map(|tree| Expected {
+        line,
+        tree,
+        free,
+        optional,
+    });
+    Some((expected, free))
 }
 
 fn bare(text: &str) -> Result<Action, String> {
@@ -224,7 +240,7 @@ fn outgoing(xml: &str) -> Result<String, String> {
     Ok(xml)
 }
 
-fn expected(line: usize, xml: &str) -> Result<Expected, String> {
+fn expected(xml: &str) -> Result<Tree, String> {
     let tree = Tree::parse(&shorthand::expand(xml)?)?;
     compare::check(&tree)?;
     if !compare::is_stanza(&tree) {
@@ -233,11 +249,7 @@ fn expected(line: usize, xml: &str) -> Result<Expected, String> {
     if tree.attr("from").is_none() || tree.attr("to").is_none() {
         return Err("every stanza has from and to (XEP-0114 §3)".to_owned());
     }
-    Ok(Expected {
-        line,
-        tree,
-        free: false,
-    })
+    Ok(tree)
 }
 
 fn refused(text: &str) -> Option<(Result<Fault, String>, &str)> {
@@ -269,10 +281,10 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// The first lines say what is claimed and where that is written down.
 fn head(text: &str) -> Result<(), String> {
-    let claim: String = text
+    let claim = text
         .lines()
-        .take_while(|line| line.starts_with('#'))
-        .collect();
+        .map_while(|line| line.strip_prefix('#'))
+        .collect::<String>();
     if ["RFC ", "XEP-", "design.md §"]
         .iter()
         .any(|reference| claim.contains(reference))

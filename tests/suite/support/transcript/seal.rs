@@ -36,11 +36,12 @@ pub(crate) fn check(stanza: &Tree) -> Result<(), String> {
 }
 
 fn characters(element: &Tree) -> Result<(), String> {
-    let is_legal = |c: char| {
-        matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
-    };
+    let is_legal = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
     if !element.text.chars().all(is_legal)
-        || !element.attrs.values().all(|value| value.chars().all(is_legal))
+        || !element
+            .attrs
+            .values()
+            .all(|value| value.chars().all(is_legal))
     {
         return Err("characters that XML forbids".to_owned());
     }

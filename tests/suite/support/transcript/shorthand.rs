@@ -141,7 +141,7 @@ fn form(kind: &str, form_type: &str, fields: &str) -> Result<String, String> {
             "<field var='FORM_TYPE'{hidden}><value>urn:x-presence-service:{form_type}</value></field>"
         ));
     }
-    for field in fields.split(';').map(str::trim).filter(|f| !f.is_empty()) {
+    for field in fields.split("; ").map(str::trim).filter(|f| !f.is_empty()) {
         match field.split_once('=') {
             Some((name, values)) => {
                 out.push_str(&format!("<field var='{name}'>"));
@@ -169,7 +169,10 @@ mod tests {
     fn users_are_mapped_as_xep_0106_has_it() {
         for (user, presentity) in [
             ("alice@example.org", r"alice\40example.org"),
-            (r"d\27artagnan@musketeers.lit", r"d\5c27artagnan\40musketeers.lit"),
+            (
+                r"d\27artagnan@musketeers.lit",
+                r"d\5c27artagnan\40musketeers.lit",
+            ),
             (r"a\40b@c.org", r"a\5c40b\40c.org"),
             (r"a\5cb@c.org", r"a\5c5cb\40c.org"),
             (r"foo\bar@c.org", r"foo\bar\40c.org"),
