@@ -12,7 +12,11 @@ use super::authorization::{Confirm, Interface, Level, Right, Visibility};
 use super::clock::Wall;
 use crate::address::{Address, Bare};
 
-/// One record put (`Some`) or deleted (`None`).
+/// One record put (`Some`) or deleted (`None`). The fields beside `value` are its key.
+#[expect(
+    missing_docs,
+    reason = "the fields are named in the head: key and value"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A user has joined, changed her settings, or (deleted) left.
@@ -123,7 +127,7 @@ pub struct Status {
     pub author: Option<Bare>,
 }
 
-/// A stored consent. RFC-less: design.md §2 *grant*.
+/// A user's stored consent that gives a watcher rights.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// What it names; [`Right::See`] is always included.
@@ -239,6 +243,9 @@ pub struct Execution {
     pub expires: Wall,
     /// How far it has come.
     pub state: ExecutionState,
+    /// The resource of the user that it goes to.
+    #[serde(default)]
+    pub resource: Option<String>,
 }
 
 /// One line of a user's history.

@@ -1,17 +1,29 @@
 //! The durable record of the working state.
 //!
 //! The interface is narrow on purpose: load everything, apply a batch durably. All reading at run
-//! time is from memory (`component::state`).
+//! time is from memory (`component::state`). [`Embedded`] keeps it in sled; [`Committer`] is the one
+//! thread that writes.
+
+mod codec;
+mod committer;
+mod embedded;
+mod error;
+mod proof;
 
 use crate::component::record::Change;
 
+pub use committer::{Batch, Committer, Outcome};
+pub use embedded::Embedded;
+pub use error::Error;
+
 /// What a store must be able to do. Calls block; only the committer's thread makes them.
 pub trait Store: Send + 'static {
-    /// Hands every record to `each`, as the change that would put it.
+    /// Hands every record to `each`, as the change that would put it, and checks all of them.
     fn load(&mut self, each: &mut dyn FnMut(Change)) -> Result<(), Error>;
 
-    /// Applies `batch` in order; when it returns `Ok` with [`Durability::Synced`], all of it survives
-    /// power loss.
+    /// Applies `batch` in order, all or nothing; when it returns `Ok` with [`Durability::Synced`], all
+    /// of it survives power loss. After an error nothing has been acknowledged, and nothing of the
+    /// batch is promised to be absent.
     fn apply(&mut self, batch: &[Change], durability: Durability) -> Result<(), Error>;
 }
 
@@ -24,6 +36,7 @@ pub enum Durability {
     Behind,
 }
 
-/// Why the store cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {}
+/// Whether a change can be written at all.
+fn is_writable(change: &Change) -> Result<(), Error> {
+    codec::encode(change).map(|_| ()).map_err(Error::from)
+}

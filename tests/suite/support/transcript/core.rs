@@ -41,6 +41,13 @@ struct Store {
     queue: VecDeque<Batch>,
 }
 
+/// What the effects of one event were.
+#[derive(Default)]
+struct Done {
+    persists: bool,
+    revealing: Option<String>,
+}
+
 struct Batch {
     ticket: Ticket,
     changes: Vec<Change>,
@@ -73,12 +80,9 @@ impl Core {
         for _ in 0..BUSY_MAX {
             if let Some(event) = self.committed() {
                 self.one(event);
-            } else if let Some(element) = self
-                .attached
-                .then(|| self.component.poll_broadcast(self.now))
-                .flatten()
-            {
-                self.send(Tree::from(&element));
+            } else if let Some(stanza) = self.broadcast() {
+                self.send(stanza);
+                self.drain();
             } else if self.component.deadline(self.now) == Some(Duration::ZERO) {
                 self.one(Event::Deadline);
             } else {
@@ -90,34 +94,52 @@ impl Core {
 
     fn one(&mut self, event: Event) {
         let received = matches!(event, Event::Received(_));
-        let bytes = self.chance.bytes();
-        let mut chance = [0; 16];
-        chance.copy_from_slice(&bytes[..16]);
+        let chance = self.draw();
         self.component.handle(Input { event, chance }, self.now);
-        let mut revealing = None;
-        let mut persists = false;
+        let done = self.drain();
+        // What one stanza asks for is answered once it is durable, not with the same breath.
+        if let (true, true, Some(stanza)) = (received, done.persists, done.revealing) {
+            self.faults
+                .push(format!("sent before what it tells is durable: {stanza}"));
+        }
+    }
+
+    fn broadcast(&mut self) -> Option<Tree> {
+        if !self.attached {
+            return None;
+        }
+        let chance = self.draw();
+        let element = self.component.poll_broadcast(chance, self.now)?;
+        Some(Tree::from(&element))
+    }
+
+    fn drain(&mut self) -> Done {
+        let mut done = Done::default();
         while let Some(effect) = self.component.poll_effect() {
             match effect {
                 Effect::Persist { ticket, changes } => {
-                    persists = true;
+                    done.persists = true;
                     self.store.enqueue(ticket, changes, true);
                 }
                 Effect::Remember { ticket, changes } => self.store.enqueue(ticket, changes, false),
                 Effect::Send(element) => {
                     let stanza = Tree::from(&*element);
                     if !narrows(&stanza) {
-                        revealing = Some(stanza.to_string());
+                        done.revealing = Some(stanza.to_string());
                     }
                     self.send(stanza);
                 }
                 Effect::Report(_) => {}
             }
         }
-        // What one stanza asks for is answered once it is durable, not with the same breath.
-        if let (true, true, Some(stanza)) = (received, persists, revealing) {
-            self.faults
-                .push(format!("sent before what it tells is durable: {stanza}"));
-        }
+        done
+    }
+
+    fn draw(&mut self) -> [u8; 16] {
+        let bytes = self.chance.bytes();
+        let mut drawn = [0; 16];
+        drawn.copy_from_slice(&bytes[..16]);
+        drawn
     }
 
     fn send(&mut self, stanza: Tree) {
