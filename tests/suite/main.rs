@@ -10,3 +10,4 @@ mod dependencies;
 mod real_servers_smoke;
 mod support;
 mod support_smoke;
+mod transcripts;

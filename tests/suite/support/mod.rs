@@ -14,6 +14,7 @@ pub(crate) mod process;
 mod prosody;
 pub(crate) mod server;
 mod stream;
+pub(crate) mod transcript;
 
 use std::fmt;
 use std::path::PathBuf;
