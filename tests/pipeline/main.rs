@@ -18,7 +18,9 @@ use vestibule::component::record::Change;
 use vestibule::component::{Component, Settings};
 use vestibule::driver::{self, SystemClock};
 use vestibule::link;
-use vestibule::store::{Committer, Durability, Embedded, Error, Store};
+use vestibule::store::committer::Committer;
+use vestibule::store::embedded::Embedded;
+use vestibule::store::{Durability, Error, Store};
 
 /// A store that is slow, and deadly at one step.
 struct Faulty {
@@ -93,7 +95,7 @@ fn main() -> ExitCode {
     let mut stored = Vec::new();
     store.load(&mut |change| stored.push(change)).expect("the store loads");
     let core = Component::new(settings, stored);
-    let (committer, outcomes) = Committer::start(store, IN_FLIGHT_MAX).expect("a thread");
+    let (committer, outcomes) = Committer::start(store, IN_FLIGHT_MAX);
     let server = variable("PIPELINE_SERVER").expect("an address");
     let link = link::Settings { server, domain, secret: "sekrit".into() };
     let clock = SystemClock::default();
