@@ -124,7 +124,7 @@ impl Core {
                 Effect::Remember { ticket, changes } => self.store.enqueue(ticket, changes, false),
                 Effect::Send(element) => {
                     let stanza = Tree::from(&*element);
-                    if !narrows(&stanza) {
+                    if !reveals_nothing(&stanza) {
                         done.revealing = Some(stanza.to_string());
                     }
                     self.send(stanza);
@@ -318,11 +318,16 @@ fn key(change: &Change) -> (String, bool) {
     }
 }
 
-/// What takes something away may be told at once: it holds even if its commit fails (design.md §3).
-fn narrows(stanza: &Tree) -> bool {
-    stanza.name == "presence"
-        && matches!(
-            stanza.attr("type"),
-            Some("unavailable" | "unsubscribed" | "unsubscribe")
-        )
+/// Questions tell nothing, and what takes something away may be told at once: it holds even if its
+/// commit fails (design.md §3).
+fn reveals_nothing(stanza: &Tree) -> bool {
+    let kind = stanza.attr("type");
+    match stanza.name.as_str() {
+        "presence" => matches!(
+            kind,
+            Some("probe" | "unavailable" | "unsubscribed" | "unsubscribe")
+        ),
+        "iq" => kind == Some("get"),
+        _ => false,
+    }
 }
