@@ -16,7 +16,7 @@ use vestibule::component::{Component, Settings};
 use vestibule::driver::{self, Clock as _};
 use vestibule::link;
 use vestibule::stanza::Fault;
-use vestibule::store::Committer;
+use vestibule::store::committer::Committer;
 
 use super::clock::Clock;
 use super::gate::Gate;
@@ -88,7 +88,7 @@ impl Tcp {
     fn start(&mut self, loss: Loss) {
         let (store, stored) = self.gate.start(loss);
         let core = Component::new(self.settings.clone(), stored);
-        let (committer, outcomes) = Committer::start(store, IN_FLIGHT_MAX).expect("a thread");
+        let (committer, outcomes) = Committer::start(store, IN_FLIGHT_MAX);
         let address = self.server.address().expect("it listens");
         let parts = driver::Parts {
             core,
