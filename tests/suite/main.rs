@@ -7,6 +7,7 @@
 
 mod architecture;
 mod dependencies;
+mod main_job;
 mod real_servers_smoke;
 mod support;
 mod support_smoke;
