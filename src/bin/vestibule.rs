@@ -8,7 +8,7 @@ use vestibule::component::authorization::{Ceiling, Party, Visibility};
 use vestibule::component::limits::{IN_FLIGHT_MAX, Limits};
 use vestibule::component::{Component, Settings};
 use vestibule::driver::{self, SystemClock};
-use vestibule::store::{Committer, Embedded, Store};
+use vestibule::store::{committer::Committer, embedded::Embedded, Store};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -107,7 +107,7 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .expect("runtime");
-    let (committer, outcomes) = Committer::start(store, IN_FLIGHT_MAX).expect("thread");
+    let (committer, outcomes) = Committer::start(store, IN_FLIGHT_MAX);
     let link = vestibule::link::Settings {
         server: raw.component.server,
         domain,

@@ -103,10 +103,10 @@ pub(super) const EXECUTION_RATE_PER_USER: Rate = Rate {
     per_s: 0.5,
     burst: 120.0,
 };
-/// Chat answers to one address.
+/// Chat answers to one address: as many as answers to probes.
 pub(super) const CHAT_RATE: Rate = Rate {
-    per_s: 2.0,
-    burst: 300.0,
+    per_s: 20.0,
+    burst: 2000.0,
 };
 /// Messages that wait for the next attach; a restart of the server takes seconds.
 pub(super) const DEFERRED_MAX: usize = 10_000;

@@ -8,6 +8,7 @@
 mod architecture;
 mod dependencies;
 mod main_job;
+mod pipeline;
 mod real_servers_smoke;
 mod support;
 mod support_smoke;
