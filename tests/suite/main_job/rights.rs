@@ -6,8 +6,10 @@ use crate::support::server::Kind;
 use super::adhoc::{completed, node_of, submit_at_once};
 use super::stage::body_of;
 use super::stage::{
-    ALICE, Stage, condition, expect_message, probe, query, reach_component, rights, say,
+    ALICE, HOME, Stage, condition, expect_message, probe, query, reach_component, rights, say,
 };
+
+const VISIBILITY_NODE: &str = "urn:x-presence-service:consent:0#visibility";
 
 pub(super) async fn are_granted_and_revoked(kind: Kind) -> Result<(), Failure> {
     let stage = Stage::set(kind).await?;
@@ -15,6 +17,9 @@ pub(super) async fn are_granted_and_revoked(kind: Kind) -> Result<(), Failure> {
     let mut alice = stage.alice_joined("phone").await?;
     let leave = node_of("leave-message");
 
+    // What everyone may do she narrows to nothing but seeing, so that her grants alone count.
+    let fields = [("public-rights", "see")];
+    completed(&submit_at_once(&mut alice, HOME, VISIBILITY_NODE, &fields).await);
     let refused = submit_at_once(&mut friend, ALICE, &leave, &[("text", "before")]).await;
     assert_eq!(condition(&refused), "service-unavailable");
     let line = "grant stranger@localhost leave-message";
