@@ -5,7 +5,7 @@ use super::*;
 const GOLDEN_1: [(&[u8], &[u8]); 8] = [
     (
         b"\x01juliet@capulet.example",
-        b"\x01\x15\x985\xee{\"joined\":1795440005250,\"visibility\":\"subscribers\",\"show_when_offline\":false,\"public_rights\":[\"see\",\"open-url\"],\"subscribed\":true}",
+        b"\x01\x1a\x8e\xaaI{\"joined\":1795440005250,\"visibility\":\"subscribers\",\"show_when_offline\":false,\"public_rights\":[\"see\",\"open-url\"],\"dormant\":false,\"subscribed\":true}",
     ),
     (
         b"\x02juliet@capulet.example",
@@ -25,7 +25,7 @@ const GOLDEN_1: [(&[u8], &[u8]); 8] = [
     ),
     (
         b"\x060f1e2d",
-        b"\x01\xb9\x14\x8bN{\"user\":\"juliet@capulet.example\",\"watcher\":\"bot@acme.example/a/b\",\"interface\":\"public\",\"level\":\"known\",\"right\":\"open-url\",\"request_id\":\"r 1\",\"fields\":{\"url\":\"https://example.org/\"},\"confirm\":true,\"issued\":1795440005250,\"expires\":1795440035250,\"state\":\"sent\"}",
+        b"\x01\x91\xdd\xe7>{\"user\":\"juliet@capulet.example\",\"watcher\":\"bot@acme.example/a/b\",\"interface\":\"public\",\"level\":\"known\",\"right\":\"open-url\",\"request_id\":\"r 1\",\"fields\":{\"url\":\"https://example.org/\"},\"confirm\":true,\"issued\":1795440005250,\"expires\":1795440035250,\"state\":\"sent\",\"agent_request_id\":\"0f1e2d\",\"resource\":\"agent\"}",
     ),
     (
         b"\x07juliet@capulet.example\x00\x80\x00\x01\xa2\x08\x90P\x820f1e2d",
