@@ -6,8 +6,9 @@ use crate::support::server::Kind;
 use crate::support::{Failure, stanza};
 
 use super::stage::{
-    ALICE, HOME, NS_RIGHTS, SOON, Stage, approve_component, body_of, condition, is_presence,
-    join_by_contact, probe_until, reach_component, request, say, shows,
+    ALICE, HOME, HOME_FULL, NS_RIGHTS, SOON, Stage, approve_component, body_of, condition,
+    expect_message, is_presence, join_by_contact, probe_until, reach_component, request, say,
+    shows,
 };
 
 pub(super) async fn by_contact_and_by_chat(kind: Kind) -> Result<(), Failure> {
@@ -43,7 +44,9 @@ pub(super) async fn by_contact_and_by_chat(kind: Kind) -> Result<(), Failure> {
     let state = state.get_child("state", NS_RIGHTS).unwrap();
     assert_eq!(state.attr("type"), Some("available"), "{answer:?}");
 
-    // A subscription of hers that ends is answered, and she stays a user.
+    // She removes the component from her contacts: she is nobody here again, and what she has set
+    // comes back when she does.
+    say(&mut alice, "status Still me", "Still me").await;
     alice
         .send(stanza(&format!(
             "<presence type='unsubscribe' to='{HOME}'/>"
@@ -51,10 +54,17 @@ pub(super) async fn by_contact_and_by_chat(kind: Kind) -> Result<(), Failure> {
         .await;
     alice
         .expect("the end of the component", SOON, |e| {
-            is_presence(e, "presence.localhost/vestibule", Some("unavailable"))
+            is_presence(e, HOME_FULL, Some("unavailable"))
         })
         .await;
-    say(&mut alice, "status still served", "still served").await;
+    expect_message(&mut alice, "removed me from your contacts").await;
+    let refused = ask(&mut bot, ALICE).await;
+    assert_eq!(condition(&refused), "service-unavailable");
+    join_by_contact(&mut alice).await;
+    probe_until(&mut bot, "online with her text", |face| {
+        shows(face, "online", Some("Still me"))
+    })
+    .await;
     Ok(())
 }
 

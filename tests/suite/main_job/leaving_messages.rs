@@ -10,9 +10,7 @@ use crate::support::{Failure, stanza};
 use super::adhoc::{
     NS_FORM, NS_OUTCOME, command_of, completed, fill_in, node_of, submit_at_once, value,
 };
-use super::stage::{
-    ALICE, HOME, NS_CLIENT, SOON, Stage, body_of, condition, expect_message, reach_alice,
-};
+use super::stage::{ALICE, HOME, NS_CLIENT, SOON, Stage, body_of, condition, expect_message};
 
 const NS_DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
 
@@ -57,14 +55,18 @@ pub(super) async fn by_form_at_once_and_plainly(kind: Kind) -> Result<(), Failur
         assert!(body_of(&message).contains("bot@localhost"), "{message:?}");
     }
 
-    // While she is offline the server keeps it for her.
+    // While she is offline the server keeps both kinds for her. That the second one is acknowledged
+    // means that both are with the server: they are written one after the other.
     alice.logout().await;
     bot.send(plain("chat", "for later")).await;
-    reach_alice(&mut bot).await;
+    let fields = [("text", "for later as well")];
+    completed(&submit_at_once(&mut bot, ALICE, &node, &fields).await);
     let mut alice = stage.login("alice", "phone").await?;
     alice.send(stanza("<presence/>")).await;
-    let message = expect_message(&mut alice, "for later").await;
-    assert!(body_of(&message).contains("bot@localhost"), "{message:?}");
+    for text in ["for later as well", "for later"] {
+        let message = expect_message(&mut alice, text).await;
+        assert!(body_of(&message).contains("bot@localhost"), "{message:?}");
+    }
 
     // An empty one is refused with the reason; one of somebody who may not see her like one to nobody.
     let refused = submit_at_once(&mut bot, ALICE, &node, &[("text", " ")]).await;

@@ -59,7 +59,7 @@ pub(super) async fn are_granted_and_revoked(kind: Kind) -> Result<(), Failure> {
         say(
             &mut alice,
             "revoke stranger@localhost",
-            "no rights by your grant",
+            "nothing by your word any more",
         )
         .await;
         let words = format!("revoked {round}");

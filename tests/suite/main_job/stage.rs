@@ -242,9 +242,11 @@ pub(super) fn is_presence(element: &Element, from: &str, kind: Option<&str>) -> 
         && element.attr("type") == kind
 }
 
-/// Any presence stanza of alice's presentity.
+/// Any presence stanza of alice's presentity. An error is a server's own, about what it did not pass on
+/// (ejabberd): the component answers no presence with one.
 pub(super) fn is_of_alice(element: &Element) -> bool {
     element.name() == "presence"
+        && element.attr("type") != Some("error")
         && element
             .attr("from")
             .is_some_and(|from| from == ALICE || from == ALICE_FULL)
