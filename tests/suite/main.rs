@@ -9,6 +9,7 @@ mod agent;
 mod architecture;
 mod command_line;
 mod dependencies;
+mod main_job;
 mod pipeline;
 mod real_servers_smoke;
 mod support;
