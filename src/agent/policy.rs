@@ -457,7 +457,7 @@ impl Agent {
             request_id: work.key.1.clone(),
             right: Right::OpenUrl,
             state,
-            at: now.wall,
+            at: Some(now.wall),
             text: Some(text),
         };
         let id = chance.id();
