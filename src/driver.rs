@@ -15,7 +15,8 @@ use tokio::sync::mpsc;
 use crate::component::clock::{Now, Wall};
 use crate::component::{Component, Effect, Event, Input, Ticket};
 use crate::link::{self, Backoff, Link};
-use crate::store::{Batch, Committer, Durability, Outcome};
+use crate::store::Durability;
+use crate::store::committer::{Batch, Committer, Outcome};
 
 /// Bytes that wait for a server that does not read, before we stop reading too.
 pub const QUEUED_MAX: usize = 1 << 20;

@@ -2,6 +2,7 @@
 pub mod address;
 pub mod agent;
 pub mod component;
+pub mod config;
 pub mod driver;
 pub mod link;
 pub mod stanza;

@@ -9,8 +9,10 @@ use std::ops::Bound;
 use minidom::Element;
 
 use super::authorization::Right;
-use super::face::{self, Occasion};
+use super::face::{self, Face, Occasion};
+use super::limits::{FAREWELL, PACE};
 use super::record::SubscriptionState;
+use super::timer::Timer;
 use super::{Component, Turn};
 use crate::address::Bare;
 use crate::stanza::compose::{Compose, element};
@@ -37,13 +39,76 @@ impl Broadcasts {
 }
 
 impl Component {
-    /// Notes that all approved watchers of a user are to be told.
-    pub(super) fn tell_watchers(&mut self, user: &Bare, _turn: &Turn) {
-        let watched = self
+    /// Notes that a face may have changed. Watchers are told at once after a quiet time; of changes in
+    /// quick succession the last. That she is gone can wait a little longer: COMPAT(ejabberd 23.01)
+    /// the end of an old session may come after the new one's presence (servers.md §3.4).
+    pub(super) fn tell_watchers(&mut self, user: &Bare, turn: &Turn) {
+        let Some(known) = self
             .state
             .user(user)
-            .is_some_and(|known| !known.subscriptions.is_empty());
-        if !self.attached || !watched {
+            .filter(|known| !known.subscriptions.is_empty())
+        else {
+            return;
+        };
+        if !self.attached || known.live.telling {
+            return;
+        }
+        let face = Face::of(known, turn.now);
+        let now = turn.now.mono;
+        let due = match &known.live.told {
+            None => now,
+            Some(((state, text), _)) if *state == face.state && *text == face.text => return,
+            Some(((Some(_), _), at)) if known.live.best().is_none() => {
+                (now + FAREWELL).max(*at + PACE)
+            }
+            Some((_, at)) => *at + PACE,
+        };
+        if due <= now {
+            return self.tell_now(user, turn);
+        }
+        self.timers.set(due, Timer::Tell(user.clone()));
+        if let Some(live) = self.state.live(user) {
+            live.telling = true;
+        }
+    }
+
+    /// Tells the watchers of a face, unless it is what they were told last.
+    pub(super) fn tell_now(&mut self, user: &Bare, turn: &Turn) {
+        let Some(known) = self.state.user(user) else {
+            return;
+        };
+        let face = Face::of(known, turn.now);
+        let told = (face.state, face.text);
+        let Some(live) = self.state.live(user) else {
+            return;
+        };
+        live.telling = false;
+        if live
+            .told
+            .as_ref()
+            .is_some_and(|(before, _)| *before == told)
+        {
+            return;
+        }
+        live.told = Some((told, turn.now.mono));
+        self.queue_watchers(user);
+    }
+
+    /// Notes that what a user's watchers may see has changed, whatever her face.
+    pub(super) fn tell_each(&mut self, user: &Bare) {
+        let Some(known) = self.state.user(user).filter(|_| self.attached) else {
+            return;
+        };
+        let approved = known
+            .subscriptions
+            .iter()
+            .filter(|(_, one)| one.state == SubscriptionState::Approved)
+            .map(|(watcher, _)| (user.clone(), watcher.clone()));
+        self.broadcasts.single.extend(approved);
+    }
+
+    fn queue_watchers(&mut self, user: &Bare) {
+        if !self.attached {
             return;
         }
         let broadcasts = &mut self.broadcasts;
@@ -57,7 +122,12 @@ impl Component {
     }
 
     /// Notes that one watcher is to be told.
-    pub(super) fn tell_watcher(&mut self, user: &Bare, watcher: &Bare) {
+    pub(super) fn tell_watcher(&mut self, turn: &Turn, user: &Bare, watcher: &Bare) {
+        let face = self.state.user(user).map(|known| Face::of(known, turn.now));
+        if let (Some(face), Some(live)) = (face, self.state.live(user)) {
+            live.told
+                .get_or_insert(((face.state, face.text), turn.now.mono));
+        }
         if self.attached && self.is_approved(user, watcher) {
             self.broadcasts
                 .single
@@ -105,7 +175,9 @@ pub(super) fn poll(core: &mut Component, turn: &Turn) -> Option<Element> {
             continue;
         };
         core.broadcasts.cursor = Some(watcher.clone());
-        if let Some(stanza) = rendered(core, turn, &user, &watcher) {
+        if core.may(&user, &watcher, turn, Right::See)
+            && let Some(stanza) = rendered(core, turn, &user, &watcher)
+        {
             return Some(stanza);
         }
     }

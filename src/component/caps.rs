@@ -62,6 +62,9 @@ pub(super) fn ask(core: &mut Component, turn: &mut Turn, user: &Bare, name: &Res
         return;
     }
     let caps = resource.caps.clone();
+    if caps.is_none() && resource.priority >= 0 {
+        return; // A person's client that does not say what it can do; agents have a negative priority.
+    }
     if let Some(agent) = caps.as_ref().and_then(|caps| core.caps.verified.get(caps)) {
         resource.agency = if *agent { Agency::Agent } else { Agency::None };
         return;

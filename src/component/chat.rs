@@ -14,7 +14,7 @@ use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
 
 const HELP: &str = "\
-join – be served here
+join – be served here; leave – end it and erase everything
 status TEXT – set your status text; it stays after you log out
 status – show it; status clear – remove it
 visibility private, subscribers or public – who sees you
@@ -50,8 +50,7 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
     let Some(body) = body.filter(|body| !body.trim().is_empty()) else {
         return;
     };
-    // Nobody but our own users is answered: an answer to anyone would make an echo of us.
-    if !core.settings.may_join(user) || !core.chats.take(user, turn.now.mono) {
+    if !core.chats.take(user, turn.now.mono) {
         return;
     }
     let type_ = if stanza.type_ == "chat" {
@@ -61,11 +60,24 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
     };
     let reply = Reply::Chat(stanza.from.clone(), type_.to_owned());
     let line = read(turn, &body);
+    if !core.settings.may_join(user) {
+        // Only a clear wish of a stranger is answered: else two programs could answer each other for
+        // ever.
+        if let Line::Set(What::Join) = line {
+            let domains: Vec<_> = core.settings.users.iter().map(Bare::as_str).collect();
+            let text = format!("Only users of {} may join.", domains.join(", "));
+            command::acknowledge(core, turn, reply, Ok(text));
+        }
+        return;
+    }
     let joined = core.state.user(user).is_some();
     match line {
         Line::Help => command::acknowledge(core, turn, reply, Ok(HELP.to_owned())),
         Line::Wrong(text) => command::acknowledge(core, turn, reply, Ok(text)),
         Line::Set(What::Join) => submit(core, turn, user, What::Join, reply),
+        Line::Set(What::Leave) if core.state.stored(user).is_some() => {
+            submit(core, turn, user, What::Leave, reply);
+        }
         _ if !joined => {
             let text = "You have not joined yet. Send “join” to be served here.".to_owned();
             command::acknowledge(core, turn, reply, Ok(text));
@@ -109,8 +121,8 @@ fn read(turn: &Turn, body: &str) -> Line {
     let body = body.trim();
     let (word, rest) = body.split_once(char::is_whitespace).unwrap_or((body, ""));
     let rest = rest.trim();
-    let about = |line: fn(Bare) -> Line| match Bare::parse(rest) {
-        Ok(watcher) if !rest.is_empty() => line(watcher),
+    let about = |line: fn(Bare) -> Line| match Address::parse(rest) {
+        Ok(watcher) if !rest.is_empty() => line(watcher.bare),
         _ => Line::Wrong(format!(
             "Whom? As in “{} bob@example.org”.",
             word.to_lowercase()
@@ -119,6 +131,7 @@ fn read(turn: &Turn, body: &str) -> Line {
     match word.to_lowercase().as_str() {
         "help" | "?" => Line::Help,
         "join" => Line::Set(What::Join),
+        "leave" => Line::Set(What::Leave),
         "overview" => Line::Overview,
         "status" => match rest {
             "" => Line::ShowStatus,
@@ -154,7 +167,11 @@ fn grant(rest: &str) -> Line {
     let mut words = rest
         .split([' ', ',', '\t', '\n'])
         .filter(|word| !word.is_empty());
-    let Some(watcher) = words.next().and_then(|who| Bare::parse(who).ok()) else {
+    let Some(watcher) = words
+        .next()
+        .and_then(|who| Address::parse(who).ok())
+        .map(|who| who.bare)
+    else {
         return Line::Wrong("Whom? As in “grant bot@example.org see open-url”.".to_owned());
     };
     let rights: Result<BTreeSet<Right>, _> =

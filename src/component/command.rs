@@ -40,6 +40,8 @@ pub(super) type End = (Severity, String, DataForm);
 #[derive(Debug)]
 struct Session {
     owner: Address,
+    /// The presentity, or ourselves.
+    at: Bare,
     node: String,
     stage: Stage,
 }
@@ -91,13 +93,19 @@ impl Sessions {
 
 /// A session has lived long enough; one whose command is on its way stays.
 pub(super) fn expire(core: &mut Component, turn: &Turn, id: &str) {
-    match core.sessions.by_id.get(id).map(|session| &session.stage) {
-        Some(Stage::Running(_)) => {
-            core.timers
-                .set(turn.now.mono + SESSION_LIFE, Timer::Session(id.to_owned()));
-        }
-        _ => core.sessions.remove(id),
+    let stage = core
+        .sessions
+        .by_id
+        .get(id)
+        .map(|session| session.stage.clone());
+    match stage {
+        Some(Stage::Done) | None => return core.sessions.remove(id),
+        Some(Stage::Running(_)) => {}
+        // For as long again it is remembered that it has been.
+        Some(Stage::Form | Stage::Ended(_)) => core.sessions.end(id),
     }
+    core.timers
+        .set(turn.now.mono + SESSION_LIFE, Timer::Session(id.to_owned()));
 }
 
 /// What a request means in its session.
@@ -112,7 +120,7 @@ enum Move {
     Poll(String, Option<String>),
 }
 
-fn read(core: &Component, asked: &Asked, command: &Command) -> Result<Move, Refusal> {
+fn read(core: &Component, asked: &Asked, at: &Bare, command: &Command) -> Result<Move, Refusal> {
     let given_up = command
         .form
         .as_ref()
@@ -128,10 +136,15 @@ fn read(core: &Component, asked: &Asked, command: &Command) -> Result<Move, Refu
         .sessions
         .by_id
         .get(id)
-        .filter(|session| session.owner == asked.to && session.node == command.node)
+        .filter(|session| {
+            session.owner == asked.to && session.at == *at && session.node == command.node
+        })
         .ok_or(Refusal::BadSession)?;
     if session.stage == Stage::Done {
         return Err(Refusal::SessionExpired);
+    }
+    if session.stage == Stage::Form && command.action == Some(Action::Next) {
+        return Err(Refusal::BadAction);
     }
     if given_up || command.action == Some(Action::Cancel) {
         return Ok(Move::Cancel(id.clone()));
@@ -163,6 +176,7 @@ fn open(
     core: &mut Component,
     turn: &mut Turn,
     owner: &Address,
+    at: &Bare,
     node: &str,
 ) -> Result<String, Refusal> {
     if core.sessions.by_id.len() >= SESSIONS_MAX {
@@ -179,6 +193,7 @@ fn open(
     }
     let session = Session {
         owner: owner.clone(),
+        at: at.clone(),
         node: node.to_owned(),
         stage: Stage::Form,
     };
@@ -231,14 +246,14 @@ pub(super) fn watcher(
     let (right, step) = match (
         refusal,
         right_of(&command.node),
-        read(core, &asked, &command),
+        read(core, &asked, user, &command),
     ) {
         (Some(refusal), ..) | (None, _, Err(refusal)) => return core.answer(&asked, Err(refusal)),
         (None, Some(right), Ok(step)) => (right, step),
         (None, None, _) => return core.answer(&asked, Err(Refusal::ItemNotFound)),
     };
     let opened = match &step {
-        Move::Begin(_) => open(core, turn, &asked.to, &command.node),
+        Move::Begin(_) => open(core, turn, &asked.to, user, &command.node),
         Move::Submit(id, _) | Move::Cancel(id) | Move::Poll(id, _) => Ok(id.clone()),
     };
     let session = match opened {
@@ -318,18 +333,19 @@ pub(super) fn user(core: &mut Component, turn: &mut Turn, asked: Asked, payload:
         return;
     };
     let owner = asked.to.bare.clone();
+    let domain = core.settings.domain.bare().clone();
     let Some(own) = consent::Own::of_node(&command.node) else {
         return core.answer(&asked, Err(Refusal::ItemNotFound));
     };
     if !own.is_open_to(core, &owner) {
         return core.answer(&asked, Err(Refusal::Forbidden));
     }
-    let step = match read(core, &asked, &command) {
+    let step = match read(core, &asked, core.settings.domain.bare(), &command) {
         Ok(step) => step,
         Err(refusal) => return core.answer(&asked, Err(refusal)),
     };
     let opened = match &step {
-        Move::Begin(_) => open(core, turn, &asked.to, &command.node),
+        Move::Begin(_) => open(core, turn, &asked.to, &domain, &command.node),
         Move::Submit(id, _) | Move::Cancel(id) | Move::Poll(id, _) => Ok(id.clone()),
     };
     let session = match opened {

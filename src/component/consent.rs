@@ -12,7 +12,7 @@ use super::record::{Scope, ShownState, Status, SubscriptionState};
 use super::reply::Refusal;
 use super::setting::{Reply, Setting, What, list, meaning};
 use super::{Component, Turn, face, lane};
-use crate::address::Bare;
+use crate::address::{Address, Bare};
 
 /// One of her own commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -349,8 +349,9 @@ fn read_visibility(fields: &Fields) -> Result<What, Refusal> {
 }
 
 fn read_grant(turn: &Turn, fields: &Fields) -> Result<What, Refusal> {
-    let watcher = Bare::parse(&fields.required("who")?)
-        .map_err(|_| bad("The field who is not an address."))?;
+    let watcher = Address::parse(&fields.required("who")?)
+        .map_err(|_| bad("The field who is not an address."))?
+        .bare;
     let rights = read_rights(fields.all("rights").unwrap_or_default())?;
     let confirm = match fields.text("confirm").as_deref() {
         None | Some("never") => Confirm::Never,
@@ -373,8 +374,8 @@ fn read_revoke(fields: &Fields) -> Result<Vec<What>, Refusal> {
     }
     who.iter()
         .map(|jid| {
-            Bare::parse(jid)
-                .map(What::Revoke)
+            Address::parse(jid)
+                .map(|who| What::Revoke(who.bare))
                 .map_err(|_| bad("The field who is not an address."))
         })
         .collect()
@@ -427,6 +428,10 @@ pub(super) fn overview(core: &Component, turn: &Turn, user: &Bare) -> String {
     };
     for (state, words) in [
         (SubscriptionState::Approved, "Get your presence"),
+        (
+            SubscriptionState::Preapproved,
+            "Get your presence when they ask",
+        ),
         (
             SubscriptionState::Pending,
             "Wait for your word (approve or deny)",

@@ -6,9 +6,9 @@ use xmpp_parsers::data_forms::{DataForm, DataFormType, Field, FieldType};
 use xmpp_parsers::ns;
 
 use super::caps::NS_AGENT;
-use super::execution::{Way, finish};
+use super::execution::{End, Way, finish};
 use super::record::{Execution, ExecutionState};
-use super::reply::Refusal;
+use super::reply::{Asked, Refusal};
 use super::request::denied;
 use super::route::About;
 use super::timer::Timer;
@@ -17,10 +17,9 @@ use crate::address::Address;
 use crate::stanza::command::{Action, Command, Severity, Status};
 use crate::stanza::outcome::Outcome;
 use crate::stanza::{Inbound, command as xep0050};
-/// A client that is to ask the person says within this that it does (design.md §4).
-const ACCEPT_S: u64 = 5;
-/// A client that need not ask answers within this, or the next one is tried.
-const SILENCE_S: u64 = 10;
+/// A client says within this that it has done it, or that it is asking; else it counts as silent
+/// (protocol.md §9.3).
+const SILENCE_S: u64 = 30;
 /// Sends the command to the next agent, having decided once more.
 pub(super) fn next(core: &mut Component, turn: &mut Turn, id: &str) {
     let Some(execution) = core.state.execution(id).cloned() else {
@@ -32,7 +31,13 @@ pub(super) fn next(core: &mut Component, turn: &mut Turn, id: &str) {
     let user = execution.user.clone();
     if denied(core.decision(turn, &user, &execution.watcher.bare, execution.right)).is_err() {
         let text = Some("the right was taken away before the command was sent".to_owned());
-        return finish(core, turn, id, ExecutionState::Refused, text, Way::Agent);
+        return finish(
+            core,
+            turn,
+            id,
+            End::new(ExecutionState::Refused, text, Way::Agent),
+            None,
+        );
     }
     let agents = core
         .state
@@ -45,15 +50,20 @@ pub(super) fn next(core: &mut Component, turn: &mut Turn, id: &str) {
     let may_go_on = !running.sent || execution.right.may_repeat();
     let Some(agent) = untried.filter(|_| may_go_on) else {
         return if running.sent {
-            finish(core, turn, id, ExecutionState::Unknown, None, Way::Agent)
+            finish(
+                core,
+                turn,
+                id,
+                End::new(ExecutionState::Unknown, None, Way::Agent),
+                None,
+            )
         } else {
             finish(
                 core,
                 turn,
                 id,
-                ExecutionState::Completed,
+                End::new(ExecutionState::Completed, None, Way::Message),
                 None,
-                Way::Message,
             )
         };
     };
@@ -64,15 +74,16 @@ pub(super) fn next(core: &mut Component, turn: &mut Turn, id: &str) {
     let payload = to_agent(&execution);
     let Some(iq) = core.ask(turn, "set", to, payload, About::Command(id.to_owned())) else {
         let text = Some("too many commands are on their way".to_owned());
-        return finish(core, turn, id, ExecutionState::Failed, text, Way::Agent);
+        return finish(
+            core,
+            turn,
+            id,
+            End::new(ExecutionState::Failed, text, Way::Agent),
+            None,
+        );
     };
     core.send(iq);
-    let wait = if execution.confirm {
-        ACCEPT_S
-    } else {
-        SILENCE_S
-    };
-    let at = turn.now.mono + std::time::Duration::from_secs(wait);
+    let at = turn.now.mono + std::time::Duration::from_secs(SILENCE_S);
     let key = core.timers.set(at, Timer::Silence(id.to_owned()));
     if let Some(running) = core.running.get_mut(id) {
         running.tried.push(agent.clone());
@@ -84,7 +95,7 @@ pub(super) fn next(core: &mut Component, turn: &mut Turn, id: &str) {
 /// The command as the agent gets it, protocol.md §9.3.
 fn to_agent(execution: &Execution) -> Element {
     let mut fields: Vec<_> = [
-        ("request-id", execution.request_id.clone()),
+        ("request-id", execution.agent_request_id().to_owned()),
         ("requester", execution.watcher.bare.to_string()),
         ("level", execution.level.as_str().to_owned()),
         ("interface", execution.interface.as_str().to_owned()),
@@ -129,11 +140,24 @@ pub(super) fn answered(core: &mut Component, turn: &mut Turn, id: &str, stanza: 
     if stanza.type_ == "error" {
         return match error_of(&stanza.element).as_str() {
             "forbidden" | "not-allowed" | "not-authorized" => {
-                finish(core, turn, id, ExecutionState::Refused, None, Way::Agent);
+                finish(
+                    core,
+                    turn,
+                    id,
+                    End::new(ExecutionState::Refused, None, Way::Agent),
+                    None,
+                );
             }
-            "bad-request" | "not-acceptable" | "resource-constraint" | "internal-server-error" => {
+            // Everything else says that the agent was there.
+            condition if !is_absence(condition) => {
                 let text = error_text(&stanza.element);
-                finish(core, turn, id, ExecutionState::Failed, text, Way::Agent);
+                finish(
+                    core,
+                    turn,
+                    id,
+                    End::new(ExecutionState::Failed, text, Way::Agent),
+                    None,
+                );
             }
             _ => next(core, turn, id), // It was never there to run it.
         };
@@ -155,14 +179,26 @@ pub(super) fn answered(core: &mut Component, turn: &mut Turn, id: &str, stanza: 
                 ExecutionState::Completed
             };
             let text = command.notes.into_iter().next().map(|(_, text)| text);
-            finish(core, turn, id, state, text, Way::Agent);
+            finish(core, turn, id, End::new(state, text, Way::Agent), None);
         }
         Some(command) if command.status == Some(Status::Canceled) => {
-            finish(core, turn, id, ExecutionState::Refused, None, Way::Agent);
+            finish(
+                core,
+                turn,
+                id,
+                End::new(ExecutionState::Refused, None, Way::Agent),
+                None,
+            );
         }
         _ => {
             let text = Some("the client's answer could not be read".to_owned());
-            finish(core, turn, id, ExecutionState::Failed, text, Way::Agent);
+            finish(
+                core,
+                turn,
+                id,
+                End::new(ExecutionState::Failed, text, Way::Agent),
+                None,
+            );
         }
     }
 }
@@ -176,6 +212,18 @@ fn error_of(iq: &Element) -> String {
         )
 }
 
+/// Whether an error says that there was nobody to run it.
+fn is_absence(condition: &str) -> bool {
+    matches!(
+        condition,
+        "service-unavailable"
+            | "recipient-unavailable"
+            | "remote-server-not-found"
+            | "remote-server-timeout"
+            | "gone"
+    )
+}
+
 fn error_text(iq: &Element) -> Option<String> {
     let error = iq.get_child("error", ns::JABBER_CLIENT)?;
     error
@@ -185,31 +233,35 @@ fn error_text(iq: &Element) -> Option<String> {
 }
 
 /// Takes an agent's late report: only from the full JID that has the command, only while it is open.
-pub(super) fn reported(
-    core: &mut Component,
-    turn: &mut Turn,
-    from: &Address,
-    payload: &Element,
-) -> Result<Option<Element>, Refusal> {
-    let outcome = Outcome::read(payload).ok_or(Refusal::BadRequest)?;
-    if !matches!(
-        outcome.state,
-        ExecutionState::Completed | ExecutionState::Refused | ExecutionState::Failed
-    ) {
-        return Err(Refusal::BadRequest);
-    }
+/// It is acknowledged when the end is durable.
+pub(super) fn reported(core: &mut Component, turn: &mut Turn, asked: Asked, payload: &Element) {
+    let Some(outcome) = Outcome::read(payload).filter(|outcome| is_report(outcome.state)) else {
+        return core.answer(&asked, Err(Refusal::BadRequest));
+    };
+    let from = &asked.to;
     let found = core.running.iter().find(|(_, running)| {
-        running.user == from.bare
-            && running.request_id == outcome.request_id
+        !running.ending
+            && running.user == from.bare
+            && running.agent_request_id == outcome.request_id
             && running.right == outcome.right
             && running.resource.is_some()
             && running.resource == from.resource
     });
-    let id = found
-        .map(|(id, _)| id.clone())
-        .ok_or(Refusal::ItemNotFound)?;
-    finish(core, turn, &id, outcome.state, outcome.text, Way::Agent);
-    Ok(None)
+    match found.map(|(id, _)| id.clone()) {
+        Some(id) => {
+            let end = End::new(outcome.state, outcome.text, Way::Agent);
+            finish(core, turn, &id, end, Some(asked));
+        }
+        None => core.answer(&asked, Err(Refusal::ItemNotFound)),
+    }
+}
+
+/// What an agent may report.
+fn is_report(state: ExecutionState) -> bool {
+    matches!(
+        state,
+        ExecutionState::Completed | ExecutionState::Refused | ExecutionState::Failed
+    )
 }
 
 /// The client that has the command has not said a word.
@@ -226,5 +278,11 @@ pub(super) fn silent(core: &mut Component, turn: &mut Turn, id: &str) {
 
 /// The command has expired: it was sent, and its end is not known.
 pub(super) fn expired(core: &mut Component, turn: &mut Turn, id: &str) {
-    finish(core, turn, id, ExecutionState::Unknown, None, Way::Agent);
+    finish(
+        core,
+        turn,
+        id,
+        End::new(ExecutionState::Unknown, None, Way::Agent),
+        None,
+    );
 }

@@ -2,6 +2,7 @@
 
 use minidom::Element;
 use minidom::rxml::xml_ncname;
+use xmpp_parsers::hashes::Algo;
 use xmpp_parsers::ns;
 
 use super::consent::Own;
@@ -64,21 +65,48 @@ fn command_node(node: &str, name: &str) -> Element {
     info(Some(node), ("automation", "command-node", name), &features)
 }
 
+/// The node of our capabilities: a name, not an address.
+const CAPS_NODE: &str = "urn:x-presence-service:component";
+
+fn component_itself(node: Option<&str>) -> Element {
+    let features = [
+        ns::DISCO_INFO,
+        ns::DISCO_ITEMS,
+        NS_COMMANDS,
+        ns::PING,
+        ns::CAPS,
+        JID_ESCAPING,
+        NS_RIGHTS,
+    ];
+    info(node, ("component", "presence", "Vestibule"), &features)
+}
+
+fn own_ver() -> String {
+    use base64::Engine;
+    use xmpp_parsers::caps::{compute_disco, hash_caps};
+    use xmpp_parsers::disco::DiscoInfoResult;
+    let info = DiscoInfoResult::try_from(component_itself(None)).ok();
+    let hash = info.and_then(|info| hash_caps(&compute_disco(&info), Algo::Sha_1).ok());
+    hash.map(|hash| base64::engine::general_purpose::STANDARD.encode(hash.hash))
+        .unwrap_or_default()
+}
+
+/// `<c/>` for our own presence (XEP-0115).
+pub(super) fn own_caps() -> Element {
+    let ver = own_ver();
+    element(
+        "c",
+        ns::CAPS,
+        &[("hash", "sha-1"), ("node", CAPS_NODE), ("ver", &ver)],
+    )
+}
+
 /// `disco#info` of the component domain.
 pub(super) fn component_info(core: &Component, payload: &Element, from: &Address) -> Answer {
     let info = match node(payload) {
-        None => {
-            let features = [
-                ns::DISCO_INFO,
-                ns::DISCO_ITEMS,
-                NS_COMMANDS,
-                ns::PING,
-                JID_ESCAPING,
-                NS_RIGHTS,
-            ];
-            info(None, ("component", "presence", "Vestibule"), &features)
-        }
+        None => component_itself(None),
         Some(NS_COMMANDS) => command_list(NS_COMMANDS),
+        Some(name) if is_own_caps(name) => component_itself(Some(name)),
         Some(name) => {
             let own = Own::of_node(name).ok_or(Refusal::ItemNotFound)?;
             if !own.is_open_to(core, &from.bare) {
@@ -165,6 +193,12 @@ pub(super) fn presentity_items(
         Some(name) if !is_right(name) => Err(Refusal::ItemNotFound),
         _ => Ok(Some(empty_items(payload))),
     }
+}
+
+fn is_own_caps(node: &str) -> bool {
+    node.strip_prefix(CAPS_NODE)
+        .and_then(|rest| rest.strip_prefix('#'))
+        .is_some_and(|ver| ver == own_ver())
 }
 
 /// Whether a node is one of the seven names.

@@ -25,6 +25,9 @@ const EXPIRES_S: i64 = 30;
 /// With confirmation: a person needs time.
 const EXPIRES_CONFIRM_S: i64 = 600;
 
+/// An agent's report about a command that it took in time may come so late (clocks differ).
+const REPORT: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// Who waits for the end of a command.
 #[derive(Clone, Debug)]
 pub(super) enum Asker {
@@ -43,6 +46,8 @@ pub(super) struct Running {
     pub(super) watcher: Address,
     pub(super) right: Right,
     pub(super) request_id: String,
+    /// Its name at the agent.
+    pub(super) agent_request_id: String,
     pub(super) asker: Asker,
     /// The watcher's IQ has been answered `executing`.
     pub(super) answered: bool,
@@ -67,6 +72,22 @@ pub(super) enum Way {
     Agent,
 }
 
+/// How a command has ended.
+#[derive(Clone, Debug)]
+pub(super) struct End {
+    state: ExecutionState,
+    /// Words of the client; untrusted.
+    text: Option<String>,
+    way: Way,
+}
+
+impl End {
+    pub(super) fn new(state: ExecutionState, text: Option<String>, way: Way) -> Self {
+        let text = text.map(|text| cut(&one_line(&text), OUTCOME_CHARS_MAX));
+        Self { state, text, way }
+    }
+}
+
 /// A step that changes durable records.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
@@ -79,9 +100,10 @@ pub(super) enum Step {
     /// It has ended.
     Finish {
         id: String,
-        state: ExecutionState,
-        text: Option<String>,
-        way: Way,
+        end: End,
+        /// The agent's report, to be acknowledged.
+        report: Option<Asked>,
+        /// What has ended, found while planning.
         execution: Box<Option<Execution>>,
     },
 }
@@ -98,6 +120,7 @@ pub(super) fn request(core: &mut Component, turn: &mut Turn, request: Request, a
         watcher: request.watcher.clone(),
         right: request.right,
         request_id: request.request_id.clone(),
+        agent_request_id: request.request_id.clone(),
         asker,
         answered: false,
         resource: None,
@@ -170,6 +193,7 @@ pub(super) fn plan(
                 // Written before it is sent: after a crash it counts as sent.
                 state: ExecutionState::Sent,
                 resource: Some(agent.to_string()),
+                agent_request_id: is_taken(core, user, id, &request.request_id).then(|| id.clone()),
             };
             Ok(vec![Change::Execution {
                 id: id.clone(),
@@ -177,10 +201,7 @@ pub(super) fn plan(
             }])
         }
         Step::Finish {
-            id,
-            state,
-            execution,
-            ..
+            id, end, execution, ..
         } => {
             let Some(known) = core.state.execution(id) else {
                 return Ok(Vec::new());
@@ -189,7 +210,7 @@ pub(super) fn plan(
             let done = Audit {
                 watcher: known.watcher.bare.clone(),
                 right: known.right,
-                state: *state,
+                state: end.state,
                 detail: detail(&known.fields),
             };
             let mut changes = vec![Change::Execution {
@@ -197,10 +218,19 @@ pub(super) fn plan(
                 value: None,
             }];
             changes.extend(audited(core, user, now.wall, id, done));
-            changes.extend(confirmed(core, user, known, *state));
+            changes.extend(confirmed(core, user, known, end.state));
             Ok(changes)
         }
     }
+}
+
+/// Whether another open request to the user's agents has this name.
+fn is_taken(core: &Component, user: &Bare, id: &str, name: &str) -> bool {
+    let mut others = core
+        .running
+        .iter()
+        .filter(|(other, one)| *other != id && one.user == *user);
+    others.any(|(_, one)| one.agent_request_id == name)
 }
 
 fn level(core: &Component, now: Now, user: &Bare, watcher: &Bare) -> Level {
@@ -333,13 +363,16 @@ pub(super) fn done(
         (
             Step::Finish {
                 id,
-                state,
-                text,
-                way,
+                end,
+                report,
                 execution,
             },
-            _,
+            result,
         ) => {
+            let End { state, text, way } = end;
+            if let Some(asked) = report {
+                core.answer(&asked, result.map(|()| None));
+            }
             let Some(execution) = *execution else { return };
             let request = Request {
                 user: user.clone(),
@@ -348,15 +381,15 @@ pub(super) fn done(
                 request_id: execution.request_id,
                 fields: execution.fields,
             };
+            let note = match way {
+                Way::Message => Some("She got the link as a message.".to_owned()),
+                Way::Agent => text.clone(),
+            };
+            conclude(core, turn, &id, state, note);
             match way {
                 Way::Message => relay::deliver(core, turn, &request, execution.level),
                 Way::Agent => relay::report(core, turn, &request, state, text.as_deref()),
             }
-            let note = match way {
-                Way::Message => Some("She got the link as a message.".to_owned()),
-                Way::Agent => text,
-            };
-            conclude(core, turn, &id, state, note);
         }
     }
 }
@@ -366,7 +399,12 @@ fn set_expiry(core: &mut Component, now: Now, id: &str) {
         return;
     };
     let ms = u64::try_from(execution.expires.0.saturating_sub(now.wall.0)).unwrap_or(0);
-    let at = now.mono + std::time::Duration::from_millis(ms);
+    let at = now.mono + std::time::Duration::from_millis(ms) + REPORT;
+    if let Some(running) = core.running.get_mut(id) {
+        execution
+            .agent_request_id()
+            .clone_into(&mut running.agent_request_id);
+    }
     let key = core.timers.set(at, Timer::Expire(id.to_owned()));
     if let Some(running) = core.running.get_mut(id) {
         running.timers.push(key);
@@ -378,21 +416,18 @@ pub(super) fn finish(
     core: &mut Component,
     turn: &mut Turn,
     id: &str,
-    state: ExecutionState,
-    text: Option<String>,
-    way: Way,
+    end: End,
+    report: Option<Asked>,
 ) {
     let Some(running) = core.running.get_mut(id).filter(|running| !running.ending) else {
         return;
     };
     running.ending = true;
     let user = running.user.clone();
-    let text = text.map(|text| cut(&one_line(&text), OUTCOME_CHARS_MAX));
     let step = Step::Finish {
         id: id.to_owned(),
-        state,
-        text,
-        way,
+        end,
+        report,
         execution: Box::new(None),
     };
     lane::submit(core, turn, &user, lane::Task::Execution(step));
@@ -463,7 +498,7 @@ fn conclude(
         request_id: running.request_id,
         right: running.right,
         state,
-        at: turn.now.wall,
+        at: Some(turn.now.wall),
         text: text.clone(),
     };
     let severity = match state {
@@ -503,10 +538,12 @@ pub(super) fn resume(core: &mut Component, now: Now) {
         .map(|(id, execution)| (id.clone(), execution.clone()))
         .collect();
     for (id, execution) in open {
+        let agent_request_id = execution.agent_request_id().to_owned();
         let running = Running {
             user: execution.user,
             watcher: execution.watcher,
             right: execution.right,
+            agent_request_id,
             request_id: execution.request_id,
             asker: Asker::Nobody,
             answered: true,

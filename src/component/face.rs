@@ -55,9 +55,7 @@ impl Face {
             let chosen = custom
                 .map(|status| &status.text)
                 .filter(|text| !text.is_empty());
-            chosen
-                .or(own)
-                .map(|text| cut(text, limits::SHOWN_CHARS_MAX))
+            chosen.or(own).map(|text| shown(text))
         };
         if let Some(best) = best {
             let chosen = custom.and_then(|status| status.state);
@@ -139,7 +137,7 @@ pub(super) struct ServiceRight {
     pub(super) level: Level,
     /// The rights, each with whether she is asked first. `see` is not among them: it is the answer.
     pub(super) rights: Vec<(Right, bool)>,
-    /// Changes when the list does; keyed, so that two watchers cannot compare lists.
+    /// Changes when the list or the face does; keyed, so that two watchers cannot compare lists.
     pub(super) rev: String,
 }
 
@@ -179,6 +177,7 @@ pub(super) fn service_right(
     settings: &Settings,
     key: &[u8; 32],
     user: (&Bare, &User),
+    face: &Face,
     watcher: &Bare,
     interface: Interface,
     now: Now,
@@ -201,6 +200,11 @@ pub(super) fn service_right(
         .chain_update([0])
         .chain_update(watcher.as_str())
         .chain_update([0, level as u8]);
+    hash.update([
+        face.state.map_or(u8::MAX, |state| state as u8),
+        u8::from(face.known),
+    ]);
+    hash.update(face.text.as_deref().unwrap_or_default());
     for (right, confirm) in &rights {
         hash.update([*right as u8, u8::from(*confirm)]);
     }
@@ -283,6 +287,16 @@ fn with_text(stanza: Element, face: &Face) -> Element {
 /// `<delay/>`, XEP-0203.
 pub(super) fn delay(stamp: Wall) -> Element {
     element("delay", ns::DELAY, &[("stamp", &stamp.to_string())])
+}
+
+/// A text as others see it: one line, without what could disturb a display (controls, and marks that
+/// turn the direction of what follows), cut.
+fn shown(text: &str) -> String {
+    text.chars()
+        .filter(|one| !matches!(one, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+        .map(|one| if one.is_control() { ' ' } else { one })
+        .take(limits::SHOWN_CHARS_MAX)
+        .collect()
 }
 
 /// At most `max` characters, the last an ellipsis where some were cut.

@@ -1,6 +1,6 @@
 //! Joining: a user adds the component domain as a contact. RFC 6121 §3, XEP-0100 §5.1.
 
-use super::setting::{Setting, What};
+use super::setting::{Reply, Setting, What};
 use super::{Component, Effect, Report, Turn, broadcast, lane, learning, presence};
 use crate::address::Bare;
 use crate::stanza::Inbound;
@@ -46,11 +46,12 @@ fn approve(core: &mut Component, turn: &mut Turn, user: &Bare) {
     core.send(Component::presence(&domain, user, "subscribe"));
 }
 
-/// She has joined; `by_contact` where she asked for our presence, which is the approval.
-pub(super) fn welcome(core: &mut Component, turn: &mut Turn, user: &Bare, by_contact: bool) {
-    core.effects
-        .push_back(Effect::Report(Report::Joined(user.clone())));
-    if by_contact {
+/// She has joined. Where she asked for our presence by contact, that is approved; in chat the welcome
+/// has been the answer.
+pub(super) fn welcome(core: &mut Component, turn: &mut Turn, user: &Bare, reply: &Reply) {
+    let report = Report::Joined(user.clone());
+    core.effects.push_back(Effect::Report(report));
+    if matches!(reply, Reply::Nobody) {
         approve(core, turn, user);
     } else {
         let domain = core.settings.domain.bare().clone();
@@ -59,14 +60,36 @@ pub(super) fn welcome(core: &mut Component, turn: &mut Turn, user: &Bare, by_con
         }
         core.send(Component::presence(&domain, user, "subscribe"));
     }
-    presence::unseen(core, turn, user);
+    if matches!(reply, Reply::Chat(..)) {
+        return;
+    }
     let id = turn.chance.id();
     let text = welcome_text(core, user);
     let message = core.message(&user.clone().into(), "chat", &id, &text);
     core.send(message);
 }
 
-fn welcome_text(core: &Component, user: &Bare) -> String {
+/// She has left: neither sees the other any more.
+pub(super) fn part(core: &mut Component, user: &Bare) {
+    let domain = core.settings.domain.bare().clone();
+    core.send(Component::presence(&domain, user, "unsubscribe"));
+    core.send(broadcast::gone(&domain, user));
+    core.send(Component::presence(&domain, user, "unsubscribed"));
+}
+
+/// She has removed us from her contacts (RFC 6121 §2.5.2): what is stored waits for her.
+pub(super) fn sleep(core: &mut Component, turn: &mut Turn, user: &Bare) {
+    let domain = core.settings.domain.bare().clone();
+    core.send(broadcast::gone(&domain, user));
+    core.send(Component::presence(&domain, user, "unsubscribed"));
+    let id = turn.chance.id();
+    let text = "You have removed me from your contacts, so nobody is told anything about you any more. \
+                What you have set is kept: send “join” or add me again to go on, or “leave” to erase it.";
+    let message = core.message(&user.clone().into(), "chat", &id, text);
+    core.send(message);
+}
+
+pub(super) fn welcome_text(core: &Component, user: &Bare) -> String {
     let visibility = match core.settings.default_visibility.as_str() {
         "private" => "nobody but those you grant it",
         "public" => "everyone",
@@ -100,21 +123,25 @@ fn welcome_text(core: &Component, user: &Bare) -> String {
     )
 }
 
-/// She lets us see her presence. COMPAT(ejabberd 23.01): where she had approved before, no presence
-/// follows, so it is asked for (servers.md §3.1).
+/// She lets us see her presence.
 pub(super) fn subscribed(core: &mut Component, turn: &mut Turn, user: &Bare) {
     let Some(live) = core.state.live(user) else {
         return;
     };
     live.subscribing = false;
-    let domain = core.settings.domain.bare().clone();
-    core.send(Component::presence(&domain, user, "probe"));
     lane::submit(
         core,
         turn,
         user,
         lane::Task::Setting(Setting::silent(What::Seen(true))),
     );
+}
+
+/// COMPAT(ejabberd 23.01): where she had approved before, no presence follows her `subscribed`, so it
+/// is asked for.
+pub(super) fn ask_for_presence(core: &mut Component, user: &Bare) {
+    let domain = core.settings.domain.bare().clone();
+    core.send(Component::presence(&domain, user, "probe"));
 }
 
 /// She no longer lets us see her presence; her custom status is still served.
@@ -132,12 +159,10 @@ pub(super) fn unsubscribed(core: &mut Component, turn: &mut Turn, user: &Bare) {
     );
 }
 
-/// She no longer wants to see ours (RFC 6121 §3.3.3).
-pub(super) fn unsubscribe(core: &mut Component, user: &Bare) {
-    if core.state.user(user).is_none() {
-        return;
+/// She no longer wants to see ours: she has removed us from her contacts (RFC 6121 §3.3.3).
+pub(super) fn unsubscribe(core: &mut Component, turn: &mut Turn, user: &Bare) {
+    if core.state.user(user).is_some() {
+        let sleep = lane::Task::Setting(Setting::silent(What::Sleep));
+        lane::submit(core, turn, user, sleep);
     }
-    let domain = core.settings.domain.bare().clone();
-    core.send(broadcast::gone(&domain, user));
-    core.send(Component::presence(&domain, user, "unsubscribed"));
 }

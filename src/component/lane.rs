@@ -45,6 +45,15 @@ impl Task {
         }
     }
 
+    /// Takes down what narrowing is about to take away, for those who are to be told.
+    fn look(&mut self, core: &Component, user: &Bare) {
+        match self {
+            Self::Setting(setting) => setting::look(core, user, setting),
+            Self::Subscription(step) => subscription::look(core, user, step),
+            Self::Execution(_) => {}
+        }
+    }
+
     fn narrowing(&self, turn: &Turn) -> Option<Narrowing> {
         match self {
             Self::Setting(setting) => setting::narrowing(setting, turn.now),
@@ -90,7 +99,7 @@ impl Lanes {
 }
 
 /// Takes a task: plans it now, or queues it behind the user's open one.
-pub(super) fn submit(core: &mut Component, turn: &mut Turn, user: &Bare, task: Task) {
+pub(super) fn submit(core: &mut Component, turn: &mut Turn, user: &Bare, mut task: Task) {
     let full = core.lanes.n_in_flight() >= IN_FLIGHT_MAX
         || core
             .lanes
@@ -100,6 +109,7 @@ pub(super) fn submit(core: &mut Component, turn: &mut Turn, user: &Bare, task: T
     if full {
         return task.done(core, turn, user, Err(Refusal::ResourceConstraint));
     }
+    task.look(core, user);
     if let Some(narrowing) = task.narrowing(turn) {
         core.state.narrow(user, &narrowing);
     }

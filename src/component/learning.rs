@@ -108,7 +108,7 @@ pub(super) fn poll(core: &mut Component, turn: &mut Turn) -> Option<Element> {
             return None;
         };
         core.learning.cursor = Some(index + 1);
-        let Some(profile) = &known.profile else {
+        let Some(profile) = known.profile.as_ref().filter(|_| known.is_served()) else {
             continue;
         };
         let (user, subscribed) = (user.clone(), profile.subscribed);
@@ -122,7 +122,8 @@ pub(super) fn poll(core: &mut Component, turn: &mut Turn) -> Option<Element> {
                 core.learning.ready.push_back(here);
                 ask(core, turn, &user, subscribed);
             }
-            Round::Again => ask(core, turn, &user, subscribed),
+            Round::Again if subscribed => ask(core, turn, &user, subscribed),
+            Round::Again => {}
         }
     }
 }
@@ -187,7 +188,8 @@ fn own_presence(core: &Component, to: &Address, type_: Option<&str>) -> Element 
     use crate::stanza::Compose;
     let from = format!("{}/{}", core.settings.domain.bare(), face::VIRTUAL_RESOURCE);
     let head = [("from", from.as_str()), ("to", &to.to_string())];
-    element("presence", ns::JABBER_CLIENT, &head).attribute("type", type_)
+    let stanza = element("presence", ns::JABBER_CLIENT, &head).attribute("type", type_);
+    stanza.with_some(type_.is_none().then(super::disco::own_caps))
 }
 
 /// Whether nothing is known of a user yet.

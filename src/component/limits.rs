@@ -64,6 +64,10 @@ pub(super) const RELEARN_EVERY: Duration = Duration::from_secs(15 * 60);
 pub(super) const REMEMBER_EVERY: Duration = Duration::from_secs(30);
 /// Faces in one write-behind batch.
 pub(super) const REMEMBER_MAX: usize = 1000;
+/// Watchers are told of one user at most this often (protocol.md §4.4).
+pub(super) const PACE: Duration = Duration::from_secs(2);
+/// How long the end of her last resource is doubted before watchers are told.
+pub(super) const FAREWELL: Duration = Duration::from_secs(3);
 /// Grants, subscriptions and blocks of one user, each.
 pub(super) const RECORDS_PER_USER_MAX: usize = 1000;
 /// Subscription requests of one user that wait for her (protocol.md §10).
@@ -99,15 +103,10 @@ pub(super) const EXECUTION_RATE_PER_USER: Rate = Rate {
     per_s: 0.5,
     burst: 120.0,
 };
-/// Refusals to one watcher: blocked, private, unregistered and unknown together (design.md §4).
-pub(super) const REFUSAL_RATE: Rate = Rate {
-    per_s: 1.0 / 6.0,
-    burst: 60.0,
-};
-/// Chat answers to one address.
+/// Chat answers to one address: as many as answers to probes.
 pub(super) const CHAT_RATE: Rate = Rate {
-    per_s: 2.0,
-    burst: 300.0,
+    per_s: 20.0,
+    burst: 2000.0,
 };
 /// Messages that wait for the next attach; a restart of the server takes seconds.
 pub(super) const DEFERRED_MAX: usize = 10_000;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::clock::Wall;
 use super::limits::RESOURCES_MAX;
@@ -59,7 +60,14 @@ pub(super) struct Live {
     pub(super) offline_since: Option<Wall>,
     /// Her own words when she went offline.
     pub(super) farewell: Option<String>,
+    /// What her watchers were last told, and when.
+    pub(super) told: Option<(Told, Duration)>,
+    /// A timer will tell them.
+    pub(super) telling: bool,
 }
+
+/// The part of a face that makes it worth telling: state and text.
+pub(super) type Told = (Option<ShownState>, Option<String>);
 
 impl Live {
     /// Forgets everything: the link is gone.
@@ -101,13 +109,14 @@ impl Live {
         }
     }
 
-    /// The resource that speaks for her: highest priority, then the latest change, then the most
-    /// inviting show; a negative priority never counts (design.md §4, RFC 6121 §8.5.2).
+    /// The resource that speaks for her: highest priority, then the latest change; a negative priority
+    /// never counts (RFC 6121 §8.5.2). An answer to a probe repeats an old presence with its stamp, so
+    /// the time of the presence comes before the order of arrival.
     pub(super) fn best(&self) -> Option<&Resource> {
         self.resources
             .values()
             .filter(|resource| resource.priority >= 0)
-            .max_by_key(|resource| (resource.priority, resource.order))
+            .max_by_key(|resource| (resource.priority, resource.since, resource.order))
     }
 
     /// Her agents, the latest first.

@@ -195,7 +195,6 @@ pub struct Component {
     phantoms: IndexSet<(Bare, Bare)>,
     probes: Buckets,
     probes_of_domain: Buckets,
-    refusals: Buckets,
     chats: Buckets,
     executions_by_watcher: Buckets,
     executions_for_user: Buckets,
@@ -245,7 +244,6 @@ impl Component {
                 limits.probe_burst_per_watcher,
             ),
             probes_of_domain: rate(limits.probe_rate_per_domain, limits.probe_burst_per_domain),
-            refusals: Buckets::new(limits::REFUSAL_RATE),
             chats: Buckets::new(limits::CHAT_RATE),
             executions_by_watcher: Buckets::new(limits::EXECUTION_RATE),
             executions_for_user: Buckets::new(limits::EXECUTION_RATE_PER_USER),
@@ -332,8 +330,9 @@ impl Component {
     fn fire(&mut self, turn: &mut Turn) {
         while let Some(timer) = self.timers.due(turn.now.mono) {
             match timer {
-                Timer::Held(user) => probe::release(self, turn, &user),
+                Timer::Held(user) => probe::waited(self, turn, &user),
                 Timer::Grace(user) => presence::silent(self, turn, &user),
+                Timer::Tell(user) => self.tell_now(&user, turn),
                 Timer::Lost(id) => route::lost(self, turn, &id),
                 Timer::Relearn => learning::again(self, turn),
                 Timer::Remember => behind::remember(self),

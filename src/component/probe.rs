@@ -99,6 +99,14 @@ fn ask(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
     }
 }
 
+/// No news of a user has come in time. One who has not let us see her yet cannot be learned.
+pub(super) fn waited(core: &mut Component, turn: &mut Turn, user: &Bare) {
+    if core.state.live(user).is_some_and(|live| live.subscribing) {
+        super::presence::unseen(core, turn, user);
+    }
+    release(core, turn, user);
+}
+
 /// Answers what was held for a user.
 pub(super) fn release(core: &mut Component, turn: &mut Turn, user: &Bare) {
     for question in core.learning.held.remove(user).unwrap_or_default() {
@@ -129,22 +137,15 @@ fn answer(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
         }
         Held::Query(asked, rev) => {
             let query = element("query", NS_RIGHTS, &[("rev", &rights.rev)]);
-            let query = if rev.as_deref() == Some(&rights.rev) {
-                query // "Unchanged"; the state is not what rev stands for, so it is told all the same.
-            } else {
-                query.attribute("level", Some(rights.level.as_str()))
-            };
-            let unchanged = rev.as_deref() == Some(&rights.rev);
-            let query = query.with(state(&face));
-            let query =
-                rights
-                    .rights
-                    .iter()
-                    .filter(|_| !unchanged)
-                    .fold(query, |query, (right, _)| {
-                        let head = [("name", right.as_str()), ("label", command::title(*right))];
-                        query.with(element("right", NS_RIGHTS, &head))
-                    });
+            if rev.as_deref() == Some(&rights.rev) {
+                return core.answer(&asked, Ok(Some(query))); // Unchanged.
+            }
+            let level = Some(rights.level.as_str());
+            let query = query.attribute("level", level).with(state(&face));
+            let query = rights.rights.iter().fold(query, |query, (right, _)| {
+                let head = [("name", right.as_str()), ("label", command::title(*right))];
+                query.with(element("right", NS_RIGHTS, &head))
+            });
             core.answer(&asked, Ok(Some(query)));
         }
     }
@@ -185,8 +186,22 @@ fn refuse(core: &mut Component, turn: &Turn, stanza: &Inbound, user: Option<&Bar
         .is_some_and(|known| known.subscription(watcher) == Some(SubscriptionState::Pending));
     let phantom = (stanza.to.bare.clone(), watcher.clone());
     let silent = pending || core.phantoms.contains(&phantom);
-    if !core.refusals.take(watcher, turn.now.mono) || silent {
+    if !has_token(core, turn, watcher) || silent {
         return;
+    }
+    let approved = user
+        .and_then(|user| core.state.user(user))
+        .is_some_and(|known| known.subscription(watcher) == Some(SubscriptionState::Approved));
+    if approved {
+        // She hides, and keeps his subscription, which `unsubscribed` would end at his own server.
+        let to = stanza.from.to_string();
+        let head = [
+            ("from", stanza.to.bare.as_str()),
+            ("to", &to),
+            ("type", "unavailable"),
+        ];
+        let gone = element("presence", ns::JABBER_CLIENT, &head);
+        return core.send(gone.attribute("id", stanza.id.as_deref()));
     }
     let stanza = Component::presence(&stanza.to.bare, watcher, "unsubscribed")
         .attribute("id", stanza.id.as_deref());
@@ -202,7 +217,7 @@ fn unsubscribed(core: &mut Component, user: &Bare, watcher: &Bare, id: Option<&s
 }
 
 /// One answer's worth of the watcher's and, unless it is a local one, its domain's rate.
-fn has_token(core: &mut Component, turn: &Turn, watcher: &Bare) -> bool {
+pub(super) fn has_token(core: &mut Component, turn: &Turn, watcher: &Bare) -> bool {
     let domain = watcher.to_domain();
     let local = core.settings.users.contains(&domain);
     core.probes.take(watcher, turn.now.mono)
@@ -224,6 +239,7 @@ impl Component {
             &self.settings,
             key,
             (user, known),
+            &face,
             watcher,
             Interface::Public,
             turn.now,

@@ -70,6 +70,9 @@ pub struct Profile {
     /// The rights of the public level that she leaves open; absent: all that the operator allows.
     #[serde(default)]
     pub public_rights: Option<BTreeSet<Right>>,
+    /// Whether she has removed us from her contacts: nothing is answered for her, nothing is lost.
+    #[serde(default)]
+    pub dormant: bool,
     /// Whether our own subscription to her presence has been approved by her.
     #[serde(default)]
     pub subscribed: bool,
@@ -155,6 +158,8 @@ pub enum SubscriptionState {
     Pending,
     /// *From*: the watcher gets her presence.
     Approved,
+    /// *None* with a pre-approval (RFC 6121 §3.4): a request is approved at once.
+    Preapproved,
 }
 
 /// A watcher's subscription to a presentity.
@@ -243,9 +248,20 @@ pub struct Execution {
     pub expires: Wall,
     /// How far it has come.
     pub state: ExecutionState,
+    /// Its name at the agent, where another open request has the watcher's.
+    #[serde(default)]
+    pub agent_request_id: Option<String>,
     /// The resource of the user that it goes to.
     #[serde(default)]
     pub resource: Option<String>,
+}
+
+impl Execution {
+    /// The request's name at the agent.
+    #[must_use]
+    pub fn agent_request_id(&self) -> &str {
+        self.agent_request_id.as_deref().unwrap_or(&self.request_id)
+    }
 }
 
 /// One line of a user's history.

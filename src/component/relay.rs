@@ -14,7 +14,7 @@ use super::limits::MESSAGE_CHARS_MAX;
 use super::record::ExecutionState;
 use super::reply::{NS_HINTS, Refusal, message_error};
 use super::request::Request;
-use super::{Component, Turn};
+use super::{Component, Turn, probe};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
 use crate::stanza::compose::{Compose, element};
@@ -46,7 +46,7 @@ pub(super) fn message(
     let watcher = &stanza.from.bare;
     let Some(user) = user.filter(|user| core.may(user, watcher, turn, Right::See)) else {
         // The same for blocked, private, unregistered and unknown, out of the same bucket.
-        if core.refusals.take(watcher, turn.now.mono) {
+        if probe::has_token(core, turn, watcher) {
             core.send(message_error(stanza, &Refusal::ServiceUnavailable));
         }
         return;
@@ -134,7 +134,7 @@ fn tell(
         request_id: request.request_id.clone(),
         right: request.right,
         state,
-        at: turn.now.wall,
+        at: Some(turn.now.wall),
         text: None,
     };
     let id = turn.chance.id();

@@ -191,13 +191,18 @@ impl Component {
 
 /// An error in answer to a message (RFC 6121 §8.5).
 pub(super) fn message_error(stanza: &Inbound, refusal: &Refusal) -> Element {
-    let to = stanza.from.to_string();
-    let head = [
-        ("type", "error"),
-        ("from", stanza.to_as_typed.as_str()),
-        ("to", to.as_str()),
-    ];
-    element("message", ns::JABBER_CLIENT, &head)
+    error("message", stanza, refusal)
+}
+
+/// An error in answer to a presence (RFC 6121 §4.7.1).
+pub(super) fn presence_error(stanza: &Inbound, refusal: &Refusal) -> Element {
+    error("presence", stanza, refusal)
+}
+
+fn error(name: &str, stanza: &Inbound, refusal: &Refusal) -> Element {
+    let (from, to) = (stanza.to_as_typed.as_str(), stanza.from.to_string());
+    let head = [("type", "error"), ("from", from), ("to", to.as_str())];
+    element(name, ns::JABBER_CLIENT, &head)
         .attribute("id", stanza.id.as_deref())
         .with(refusal.write())
 }

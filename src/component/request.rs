@@ -97,7 +97,9 @@ pub(super) fn admit(core: &mut Component, turn: &Turn, request: &Request) -> Res
     {
         return Err(Refusal::ResourceConstraint);
     }
-    if of(&|one| one.user == *user && one.request_id == *request_id) > 0 {
+    if of(&|one| one.user == *user && one.watcher.bare == *watcher && one.request_id == *request_id)
+        > 0
+    {
         return Err(Refusal::BadPayload(
             "The field request-id names an open request.".into(),
         ));

@@ -52,10 +52,11 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, arrival: Arrival) 
         Arrival::Stanza(element) => element,
         Arrival::Refused(refused) => {
             let head = refused.head.and_then(|head| Inbound::read(head).ok());
-            if let Some(stanza) = head.filter(Inbound::is_request) {
+            let head = head.filter(|stanza| stanza.is_request() && core.concerns_us(stanza));
+            if let Some(stanza) = head {
                 let refusal = match refused.fault {
-                    Fault::TooLarge => Refusal::TooLarge,
-                    _ => Refusal::BadRequest,
+                    Fault::NotAStanza => Refusal::BadRequest,
+                    _ => Refusal::TooLarge,
                 };
                 core.answer(&Asked::of(&stanza), Err(refusal));
             }
@@ -67,9 +68,7 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, arrival: Arrival) 
         Err(Unaddressed::To) => return unaddressed(core, element),
         Err(_) => return,
     };
-    // Nobody else may speak for our domain, and the server has no business of others for us.
-    let domain = core.settings.domain.bare();
-    if stanza.from.bare.domain() == domain.as_str() || stanza.to.bare.domain() != domain.as_str() {
+    if !core.concerns_us(&stanza) {
         return;
     }
     let addressee = if stanza.to.bare.local().is_none() {
@@ -93,6 +92,11 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, arrival: Arrival) 
 /// An IQ whose `to` is no address is answered from the component domain; the rest is dropped.
 fn unaddressed(core: &mut Component, mut element: Element) {
     let domain = core.settings.domain.bare().to_string();
+    let typed = element.attr(xml_ncname!("to")).unwrap_or_default();
+    let host = typed.split('/').next().unwrap_or_default();
+    if !host.to_lowercase().ends_with(&format!("@{domain}")) {
+        return;
+    }
     element.set_attr(Namespace::NONE, xml_ncname!("to").to_owned(), domain);
     if let Ok(stanza) = Inbound::read(element)
         && stanza.is_request()
@@ -107,10 +111,11 @@ fn component_presence(core: &mut Component, turn: &mut Turn, stanza: &Inbound) {
         "unavailable" => presence::unavailable(core, turn, stanza),
         "subscribe" => join::subscribe(core, turn, stanza),
         "subscribed" => join::subscribed(core, turn, &stanza.from.bare),
-        "unsubscribe" => join::unsubscribe(core, &stanza.from.bare),
+        "unsubscribe" => join::unsubscribe(core, turn, &stanza.from.bare),
         "unsubscribed" => join::unsubscribed(core, turn, &stanza.from.bare),
         "probe" => learning::greet(core, &stanza.from),
-        _ => {} // An error is never answered; other types are for servers to refuse.
+        "error" => {} // Never answered.
+        _ => refuse_presence(core, stanza),
     }
 }
 
@@ -124,8 +129,15 @@ fn presentity_presence(
         "probe" => probe::presence(core, turn, stanza, user),
         "subscribe" => subscription::subscribe(core, turn, stanza, user),
         "unsubscribe" => subscription::unsubscribe(core, turn, stanza, user),
-        _ => {} // A watcher's own presence is of no interest, and we never asked for it.
+        // A watcher's own presence is of no interest, we never asked for it, errors are not answered.
+        "" | "unavailable" | "subscribed" | "unsubscribed" | "error" => {}
+        _ => refuse_presence(core, stanza),
     }
+}
+
+/// A type that does not exist (RFC 6121 §4.7.1).
+fn refuse_presence(core: &mut Component, stanza: &Inbound) {
+    core.send(super::reply::presence_error(stanza, &Refusal::BadRequest));
 }
 
 fn iq(core: &mut Component, turn: &mut Turn, stanza: &Inbound, addressee: Addressee) {
@@ -161,8 +173,9 @@ fn component_iq(
         ("get", "query", ns::DISCO_INFO) => disco::component_info(core, payload, &stanza.from),
         ("get", "query", ns::DISCO_ITEMS) => disco::component_items(core, payload, &stanza.from),
         ("set", "command", NS_COMMANDS) => return command::user(core, turn, asked, payload),
+        ("get", "command", NS_COMMANDS) => Err(Refusal::BadRequest), // XEP-0050 §2.4 wants a set.
         ("set", "outcome", crate::stanza::outcome::NS) => {
-            delivery::reported(core, turn, &stanza.from, payload)
+            return delivery::reported(core, turn, asked, payload);
         }
         _ => Err(Refusal::ServiceUnavailable),
     };
@@ -185,14 +198,14 @@ fn presentity_iq(
     let Some(user) = seen else {
         // One answer for blocked, private, unregistered and unknown; disco#items asks for an empty
         // result instead (XEP-0030 §8).
-        let refused = if core.refusals.take(watcher, turn.now.mono) {
+        let refused = if probe::has_token(core, turn, watcher) {
             if (type_, name, namespace.as_str()) == ("get", "query", ns::DISCO_ITEMS) {
                 Ok(Some(disco::empty_items(payload)))
             } else {
                 Err(Refusal::ServiceUnavailable)
             }
         } else {
-            Err(Refusal::PolicyViolation(core.refusals.retry_after_s()))
+            Err(Refusal::PolicyViolation(core.probes.retry_after_s()))
         };
         return core.answer(&asked, refused);
     };
@@ -210,6 +223,7 @@ fn presentity_iq(
         ("set", "command", NS_COMMANDS) => {
             return command::watcher(core, turn, asked, payload, &user);
         }
+        ("get", "command", NS_COMMANDS) => Err(Refusal::BadRequest),
         _ => Err(Refusal::ServiceUnavailable),
     };
     core.answer(&asked, answer);
@@ -249,6 +263,12 @@ pub(super) fn lost(core: &mut Component, turn: &mut Turn, id: &str) {
 }
 
 impl Component {
+    /// Nobody else may speak for our domain, and the server has no business of others for us.
+    fn concerns_us(&self, stanza: &Inbound) -> bool {
+        let domain = self.settings.domain.bare().as_str();
+        stanza.from.bare.domain() != domain && stanza.to.bare.domain() == domain
+    }
+
     /// Sends an IQ from the component domain and remembers whom it is for; `false` where too many
     /// wait already.
     pub(super) fn ask(

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use super::authorization::{Confirm, Right, Visibility};
 use super::clock::{Now, Wall};
 use super::limits::{RECORDS_PER_USER_MAX, STATUS_CHARS_MAX};
-use super::record::{Block, Change, Grant, Profile, Scope, ShownState, Status};
+use super::record::{Block, Change, Grant, Profile, Scope, ShownState, Status, SubscriptionState};
 use super::reply::{Asked, Refusal};
 use super::state::Narrowing;
-use super::{Component, Turn, command, face, join};
+use super::{Component, Turn, command, face, join, subscription};
 use crate::address::{Address, Bare};
 
 /// One decision and where its acknowledgement goes.
@@ -21,6 +21,8 @@ pub(super) struct Setting {
     answer: String,
     /// Whether this is what makes her a user, found while planning.
     joins: bool,
+    /// The subscriptions that it ends.
+    ends: Vec<(Bare, SubscriptionState)>,
 }
 
 /// What she decides.
@@ -28,6 +30,10 @@ pub(super) struct Setting {
 pub(super) enum What {
     /// To be served at all.
     Join,
+    /// No longer to be served, and nothing to be kept.
+    Leave,
+    /// Not to be served for now: she has removed us from her contacts.
+    Sleep,
     /// Whether we see her presence (her server's word).
     Seen(bool),
     /// Her custom status.
@@ -79,6 +85,7 @@ impl Setting {
             reply,
             answer: String::new(),
             joins: false,
+            ends: Vec::new(),
         }
     }
 
@@ -96,7 +103,7 @@ impl Setting {
 /// What holds before it is durable.
 pub(super) fn narrowing(setting: &Setting, now: Now) -> Option<Narrowing> {
     match &setting.what {
-        What::Revoke(watcher) => Some(Narrowing::Grant(watcher.clone())),
+        What::Revoke(watcher) => Some(Narrowing::Revoke(watcher.clone())),
         What::Block(watcher) => Some(Narrowing::Block(watcher.clone(), now.wall)),
         What::Visibility {
             visibility: Some(visibility),
@@ -104,6 +111,22 @@ pub(super) fn narrowing(setting: &Setting, now: Now) -> Option<Narrowing> {
         } => Some(Narrowing::Visibility(*visibility)),
         _ => None,
     }
+}
+
+/// Takes down whose subscriptions are about to end.
+pub(super) fn look(core: &Component, user: &Bare, setting: &mut Setting) {
+    let Some(known) = core.state.stored(user) else {
+        return;
+    };
+    setting.ends = match &setting.what {
+        What::Revoke(who) | What::Block(who) => known.watchers_of(who),
+        What::Leave => known
+            .subscriptions
+            .iter()
+            .map(|(jid, one)| (jid.clone(), one.state))
+            .collect(),
+        _ => Vec::new(),
+    };
 }
 
 /// Finds the changes; an empty list where everything is so already.
@@ -114,15 +137,28 @@ pub(super) fn plan(
     setting: &mut Setting,
 ) -> Result<Vec<Change>, Refusal> {
     let now = turn.now;
-    if let What::Join = setting.what {
-        return plan_join(core, now, user, setting);
+    match setting.what {
+        What::Join => return plan_join(core, now, user, setting),
+        What::Leave => return plan_leave(core, user, setting),
+        _ => {}
     }
     let known = core.state.user(user).ok_or(Refusal::Forbidden)?;
     let profile = known.profile.clone().ok_or(Refusal::Forbidden)?;
     let owner = user.clone();
     let answer = &mut setting.answer;
     let change = match &setting.what {
-        What::Join => return Ok(Vec::new()),
+        What::Join | What::Leave => return Ok(Vec::new()),
+        What::Sleep => {
+            let value = Profile {
+                dormant: true,
+                subscribed: false,
+                ..profile
+            };
+            Change::Profile {
+                user: owner,
+                value: Some(value),
+            }
+        }
         What::Seen(seen) => {
             if profile.subscribed == *seen {
                 return Ok(Vec::new());
@@ -222,8 +258,8 @@ pub(super) fn plan(
         }
         What::Revoke(watcher) => {
             *answer = format!(
-                "{watcher} has no rights by your grant any more. A command that has already been sent \
-                 cannot be recalled."
+                "{watcher} has nothing by your word any more: no grant, no presence. A command that has \
+                 already been sent cannot be recalled."
             );
             Change::Grant {
                 user: owner,
@@ -252,7 +288,60 @@ pub(super) fn plan(
             }
         }
     };
-    Ok(vec![change])
+    let mut changes = vec![change];
+    changes.extend(ended(user, &setting.ends));
+    Ok(changes)
+}
+
+/// The subscriptions that a revocation or a block ends.
+fn ended(user: &Bare, ends: &[(Bare, SubscriptionState)]) -> Vec<Change> {
+    let end = |(watcher, _): &(Bare, _)| Change::Subscription {
+        user: user.clone(),
+        watcher: watcher.clone(),
+        value: None,
+    };
+    ends.iter().map(end).collect()
+}
+
+/// Deletes all that is stored of a user; her profile last, which takes the rest along in memory.
+fn plan_leave(
+    core: &Component,
+    user: &Bare,
+    setting: &mut Setting,
+) -> Result<Vec<Change>, Refusal> {
+    let known = core.state.stored(user).ok_or(Refusal::Forbidden)?;
+    "You have left; everything that was stored is erased.".clone_into(&mut setting.answer);
+    let owner = || user.clone();
+    let mut changes = ended(user, &setting.ends);
+    changes.extend(known.grants.keys().map(|watcher| Change::Grant {
+        user: owner(),
+        watcher: watcher.clone(),
+        value: None,
+    }));
+    changes.extend(known.blocks.keys().map(|watcher| Change::Block {
+        user: owner(),
+        watcher: watcher.clone(),
+        value: None,
+    }));
+    changes.extend(known.history.keys().map(|(at, id)| Change::Audit {
+        user: owner(),
+        at: *at,
+        id: id.clone(),
+        value: None,
+    }));
+    changes.push(Change::Status {
+        user: owner(),
+        value: None,
+    });
+    changes.push(Change::Face {
+        user: owner(),
+        value: None,
+    });
+    changes.push(Change::Profile {
+        user: owner(),
+        value: None,
+    });
+    Ok(changes)
 }
 
 fn plan_join(
@@ -270,12 +359,23 @@ fn plan_join(
     }
     "You have joined.".clone_into(&mut setting.answer);
     setting.joins = true;
-    let value = Profile {
-        joined: now.wall,
-        visibility: core.settings.default_visibility,
-        show_when_offline: true,
-        public_rights: None,
-        subscribed: false,
+    let stored = core
+        .state
+        .stored(user)
+        .and_then(|known| known.profile.clone());
+    let value = match stored {
+        Some(profile) => Profile {
+            dormant: false,
+            ..profile
+        },
+        None => Profile {
+            joined: now.wall,
+            visibility: core.settings.default_visibility,
+            show_when_offline: true,
+            public_rights: None,
+            dormant: false,
+            subscribed: false,
+        },
     };
     Ok(vec![Change::Profile {
         user: user.clone(),
@@ -294,32 +394,42 @@ pub(super) fn done(
     let Setting {
         what,
         reply,
-        answer,
+        mut answer,
         joins,
+        ends,
     } = setting;
     let changed = result.is_ok();
+    if changed && joins && matches!(reply, Reply::Chat(..)) {
+        answer = join::welcome_text(core, user); // One message, not two.
+    }
     command::acknowledge(core, turn, reply.clone(), result.map(|()| answer));
+    if let What::Seen(true) = what {
+        join::ask_for_presence(core, user);
+    }
     if !changed {
         return;
     }
+    if let Some(presentity) = core.settings.domain.presentity(user) {
+        for (watcher, state) in ends {
+            subscription::end(core, &presentity, &watcher, Some(state));
+        }
+    }
     match what {
-        What::Join if joins => {
-            join::welcome(core, turn, user, matches!(reply, Reply::Nobody));
+        What::Join if joins => join::welcome(core, turn, user, &reply),
+        What::Leave => join::part(core, user),
+        What::Sleep => join::sleep(core, turn, user),
+        What::Status(_) | What::ClearStatus => core.tell_watchers(user, turn),
+        What::Visibility { .. } => core.tell_each(user),
+        What::Grant { watcher, .. } if watcher.local().is_some() => {
+            core.tell_watcher(turn, user, &watcher);
         }
-        What::Join | What::Seen(_) | What::Expiry => {}
-        What::Status(_) | What::ClearStatus | What::Visibility { .. } => {
-            core.tell_watchers(user, turn);
-        }
-        What::Grant { watcher, .. }
-        | What::Revoke(watcher)
-        | What::Block(watcher)
-        | What::Unblock(watcher) => {
-            if watcher.local().is_some() {
-                core.tell_watcher(user, &watcher);
-            } else {
-                core.tell_watchers(user, turn);
-            }
-        }
+        What::Grant { .. } => core.tell_each(user),
+        What::Join
+        | What::Seen(_)
+        | What::Expiry
+        | What::Revoke(_)
+        | What::Block(_)
+        | What::Unblock(_) => {}
     }
 }
 

@@ -31,6 +31,22 @@ pub(super) struct User {
 }
 
 impl User {
+    /// Whether she has joined and is not dormant.
+    pub(super) fn is_served(&self) -> bool {
+        self.profile
+            .as_ref()
+            .is_some_and(|profile| !profile.dormant)
+    }
+
+    /// Her watchers that a revocation or block of `who` concerns, with their subscriptions.
+    pub(super) fn watchers_of(&self, who: &Bare) -> Vec<(Bare, SubscriptionState)> {
+        self.subscriptions
+            .iter()
+            .filter(|(watcher, _)| covers(who, watcher))
+            .map(|(watcher, one)| (watcher.clone(), one.state))
+            .collect()
+    }
+
     /// The watcher's subscription state.
     pub(super) fn subscription(&self, watcher: &Bare) -> Option<SubscriptionState> {
         self.subscriptions
@@ -67,9 +83,9 @@ impl User {
 /// What a change about to be written takes away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Narrowing {
-    /// All rights of a watcher by grant.
-    Grant(Bare),
-    /// All sight of her for a watcher or a domain.
+    /// All that she gave a watcher or a domain: grant and subscriptions.
+    Revoke(Bare),
+    /// All sight of her for a watcher or a domain, with its subscriptions.
     Block(Bare, Wall),
     /// Her visibility goes down to this.
     Visibility(Visibility),
@@ -89,14 +105,20 @@ pub(super) struct State {
 impl State {
     /// A user who has joined.
     pub(super) fn user(&self, user: &Bare) -> Option<&User> {
+        self.users.get(user).filter(|known| known.is_served())
+    }
+
+    /// What is stored of a user, served or dormant.
+    pub(super) fn stored(&self, user: &Bare) -> Option<&User> {
         self.users.get(user).filter(|known| known.profile.is_some())
     }
 
     /// The same, to change what is known only while attached.
     pub(super) fn live(&mut self, user: &Bare) -> Option<&mut Live> {
-        let known = self.users.get_mut(user)?;
-        known.profile.as_ref()?;
-        Some(&mut known.live)
+        self.users
+            .get_mut(user)
+            .filter(|known| known.is_served())
+            .map(|known| &mut known.live)
     }
 
     /// The user at a place in the order of joining; `None` past the end.
@@ -195,14 +217,20 @@ impl State {
             return;
         };
         match narrowing {
-            Narrowing::Grant(watcher) => {
-                known.grants.remove(watcher);
+            Narrowing::Revoke(who) => {
+                known.grants.remove(who);
+                known
+                    .subscriptions
+                    .retain(|watcher, _| !covers(who, watcher));
             }
-            Narrowing::Block(watcher, since) => {
+            Narrowing::Block(who, since) => {
                 known
                     .blocks
-                    .entry(watcher.clone())
+                    .entry(who.clone())
                     .or_insert(Block { since: *since });
+                known
+                    .subscriptions
+                    .retain(|watcher, _| !covers(who, watcher));
             }
             Narrowing::Subscription(watcher) => {
                 known.subscriptions.remove(watcher);
@@ -229,6 +257,11 @@ impl State {
             self.expiries.insert((until, user.clone()));
         }
     }
+}
+
+/// Whether an address, or a whole domain, covers a watcher.
+fn covers(who: &Bare, watcher: &Bare) -> bool {
+    who == watcher || (who.local().is_none() && watcher.domain() == who.as_str())
 }
 
 /// From narrow to wide.

@@ -112,6 +112,14 @@ fn submit(core: &mut Component, turn: &mut Turn, user: &Bare, watcher: Bare, inp
     lane::submit(core, turn, user, lane::Task::Subscription(step));
 }
 
+/// Takes down the state before narrowing.
+pub(super) fn look(core: &Component, user: &Bare, step: &mut Step) {
+    step.before = core
+        .state
+        .user(user)
+        .and_then(|known| known.subscription(&step.watcher));
+}
+
 /// What holds before it is durable.
 pub(super) fn narrowing(step: &Step) -> Option<Narrowing> {
     match step.input {
@@ -126,7 +134,9 @@ pub(super) fn plan(core: &Component, turn: &Turn, user: &Bare, step: &mut Step) 
         return Vec::new();
     };
     let watcher = step.watcher.clone();
-    step.before = known.subscription(&watcher);
+    if !matches!(step.input, Input::Deny(_)) {
+        step.before = known.subscription(&watcher);
+    }
     let put = |state: Option<SubscriptionState>| {
         let value = state.map(|state| Subscription {
             state,
@@ -152,6 +162,12 @@ pub(super) fn plan(core: &Component, turn: &Turn, user: &Bare, step: &mut Step) 
                 return Vec::new();
             }
             put(Some(SubscriptionState::Pending))
+        }
+        (Input::Subscribe, Some(SubscriptionState::Preapproved)) => {
+            put(Some(SubscriptionState::Approved))
+        }
+        (Input::Approve(_), None) if known.subscriptions.len() < RECORDS_PER_USER_MAX => {
+            put(Some(SubscriptionState::Preapproved))
         }
         (Input::Approve(_), Some(SubscriptionState::Pending)) => {
             put(Some(SubscriptionState::Approved))
@@ -208,19 +224,12 @@ pub(super) fn done(
                 welcome(core, turn, user, &presentity, &watcher);
                 format!("{watcher} now gets your presence.")
             } else {
-                format!("{watcher} has not asked. To let it see you, send “grant {watcher} see”.")
+                format!("{watcher} gets your presence as soon as it asks.")
             };
             command::acknowledge(core, turn, reply, Ok(text));
         }
         (Input::Deny(reply), Ok(())) => {
-            // The state in memory was taken away at once; which it was no longer matters to a watcher
-            // whose server drops what does not fit its own state.
-            end(
-                core,
-                &presentity,
-                &watcher,
-                Some(SubscriptionState::Approved),
-            );
+            end(core, &presentity, &watcher, before);
             let text = format!("{watcher} does not get your presence.");
             command::acknowledge(core, turn, reply, Ok(text));
         }
@@ -231,15 +240,23 @@ pub(super) fn done(
 fn welcome(core: &mut Component, turn: &mut Turn, user: &Bare, presentity: &Bare, watcher: &Bare) {
     let id = turn.chance.id();
     core.send(Component::presence(presentity, watcher, "subscribed").attribute("id", Some(&id)));
-    core.tell_watcher(user, watcher);
+    core.tell_watcher(turn, user, watcher);
 }
 
 /// First `unavailable`, then `unsubscribed` (RFC 6121 §3.2.2, §3.3.3).
-fn end(core: &mut Component, presentity: &Bare, watcher: &Bare, before: Option<SubscriptionState>) {
+pub(super) fn end(
+    core: &mut Component,
+    presentity: &Bare,
+    watcher: &Bare,
+    before: Option<SubscriptionState>,
+) {
     if before == Some(SubscriptionState::Approved) {
         core.send(broadcast::gone(presentity, watcher));
     }
-    if before.is_some() {
+    if matches!(
+        before,
+        Some(SubscriptionState::Approved | SubscriptionState::Pending)
+    ) {
         core.send(Component::presence(presentity, watcher, "unsubscribed"));
     }
 }

@@ -12,6 +12,8 @@ pub(super) enum Timer {
     Held(Bare),
     /// A user's silence after our probe means offline.
     Grace(Bare),
+    /// A user's watchers are to be told of her face.
+    Tell(Bare),
     /// An IQ of ours stays unanswered.
     Lost(String),
     /// Time to ask all users again.

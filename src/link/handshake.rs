@@ -95,7 +95,7 @@ fn header(settings: &Settings) -> String {
 }
 
 /// SHA-1 of id and secret in lower-case hexadecimal. ejabberd takes no upper case.
-fn digest(id: &str, secret: &str) -> String {
+pub(super) fn digest(id: &str, secret: &str) -> String {
     let handshake = Handshake::from_stream_id_and_password(id.to_owned(), secret);
     let bytes = handshake.data.unwrap_or_default();
     bytes.iter().fold(String::new(), |mut text, byte| {

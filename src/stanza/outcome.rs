@@ -3,7 +3,7 @@
 use minidom::Element;
 use minidom::rxml::xml_ncname;
 
-use super::compose::element;
+use super::compose::{Compose, element};
 use crate::component::authorization::Right;
 use crate::component::clock::Wall;
 use crate::component::record::ExecutionState;
@@ -20,8 +20,8 @@ pub struct Outcome {
     pub right: Right,
     /// How it ended.
     pub state: ExecutionState,
-    /// When.
-    pub at: Wall,
+    /// When, where it is said.
+    pub at: Option<Wall>,
     /// Words of the client; untrusted, to be cut before they are shown.
     pub text: Option<String>,
 }
@@ -43,7 +43,7 @@ impl Outcome {
             request_id: element.attr(xml_ncname!("request-id"))?.to_owned(),
             right: element.attr(xml_ncname!("right"))?.parse().ok()?,
             state,
-            at: Wall::parse(element.attr(xml_ncname!("at"))?)?,
+            at: element.attr(xml_ncname!("at")).and_then(Wall::parse),
             text: Some(element.text()).filter(|text| !text.is_empty()),
         })
     }
@@ -51,14 +51,13 @@ impl Outcome {
     /// Writes it.
     #[must_use]
     pub fn write(&self) -> Element {
-        let at = self.at.to_string();
         let head = [
             ("request-id", self.request_id.as_str()),
             ("right", self.right.as_str()),
             ("state", self.state.as_str()),
-            ("at", at.as_str()),
         ];
-        let mut outcome = element("outcome", NS, &head);
+        let at = self.at.map(|at| at.to_string());
+        let mut outcome = element("outcome", NS, &head).attribute("at", at.as_deref());
         if let Some(text) = &self.text {
             outcome.append_text_node(text.as_str());
         }
@@ -76,7 +75,7 @@ mod tests {
             request_id: "r1".into(),
             right: Right::OpenUrl,
             state: ExecutionState::Completed,
-            at: Wall::parse("2026-11-23T13:20:11Z").unwrap(),
+            at: Wall::parse("2026-11-23T13:20:11Z"),
             text: Some("opened".into()),
         };
         assert_eq!(Outcome::read(&outcome.write()), Some(outcome));
@@ -88,7 +87,6 @@ mod tests {
             ("request-id", "r"),
             ("right", "fly"),
             ("state", "completed"),
-            ("at", "x"),
         ];
         assert_eq!(Outcome::read(&element("outcome", NS, &head)), None);
     }

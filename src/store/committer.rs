@@ -1,147 +1,220 @@
-//! The one thread that writes: group commit, then the outcomes in order.
+//! The one thread that writes: takes what is queued, writes it in one go, says what became of it.
 //!
-//! Both queues hold `capacity` batches. The driver never waits for the thread (a full queue gives the
-//! batch back), so the thread may wait for the driver to take outcomes without a deadlock.
+//! # Why it cannot deadlock
+//!
+//! A batch is taken only together with a place in the channel of outcomes. So the thread never waits for
+//! whoever reads the outcomes, and whoever submits never waits for the thread: it gets the batch back
+//! while `capacity` batches are unanswered or answered and unread, and goes on by reading outcomes.
+//! Neither side ever holds something that the other waits for, whatever `capacity` is.
 
-use std::thread::JoinHandle;
+use std::mem::{self, Discriminant};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread::{self, JoinHandle};
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc as outcomes;
+use tokio::sync::mpsc::OwnedPermit;
 
-use super::{Durability, Error, Store, is_writable};
+use super::isolation;
+use super::{Durability, Error, Store, codec};
 use crate::component::Ticket;
 use crate::component::record::Change;
 
-/// Changes in one group: what a few milliseconds of load bring, in some hundred kilobytes.
-const GROUP_MAX: usize = 2048;
+/// Changes of one write, about: more would make those who came first wait for those who came last,
+/// and no longer save anything.
+const GROUP_CHANGES: usize = 2048;
 
-/// Changes that are written together, or not at all.
-#[derive(Clone, Debug)]
+/// Changes that become durable together or not at all.
+#[derive(Debug)]
 pub struct Batch {
-    /// Names it.
+    /// Its name in the [`Outcome`].
     pub ticket: Ticket,
-    /// In order.
+    /// The changes, in order.
     pub changes: Vec<Change>,
-    /// How far it must have come before it is reported.
+    /// How far they must have come before the outcome is told.
     pub durability: Durability,
 }
 
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// Which.
+    /// The batch.
     pub ticket: Ticket,
-    /// Whether it is durable.
+    /// Whether it was written; if not, nothing of it was.
     pub committed: bool,
 }
 
-/// The thread's handle.
+/// The handle of the thread that owns the store.
 #[derive(Debug)]
 pub struct Committer {
-    queue: mpsc::Sender<Batch>,
+    queue: SyncSender<Job>,
+    outcomes: outcomes::Sender<Outcome>,
     thread: JoinHandle<()>,
 }
 
+#[derive(Debug)]
+struct Job {
+    batch: Batch,
+    place: OwnedPermit<Outcome>,
+}
+
 impl Committer {
-    /// Starts the thread on a store that has been loaded.
+    /// Starts the thread; `capacity` (at least 1) is the number of batches whose outcome has not been
+    /// read yet, and bounds both channels. Outcomes come in the order of submission.
     ///
-    /// # Errors
-    /// The operating system's, where no thread can be had.
-    pub fn start(
-        store: impl Store,
-        capacity: usize,
-    ) -> std::io::Result<(Self, mpsc::Receiver<Outcome>)> {
-        let (queue, batches) = mpsc::channel(capacity);
-        let (outcomes, receiver) = mpsc::channel(capacity);
-        let thread = std::thread::Builder::new()
+    /// # Panics
+    ///
+    /// Where the operating system refuses a thread.
+    pub fn start(store: impl Store, capacity: usize) -> (Self, outcomes::Receiver<Outcome>) {
+        let capacity = capacity.max(1);
+        let (queue, jobs) = mpsc::sync_channel(capacity);
+        let (sender, receiver) = outcomes::channel(capacity);
+        let thread = thread::Builder::new()
             .name("committer".into())
-            .spawn(move || run(store, batches, &outcomes))?;
-        Ok((Self { queue, thread }, receiver))
+            .spawn(move || run(store, &jobs))
+            .expect("the operating system has a thread for us at start-up");
+        let committer = Self {
+            queue,
+            outcomes: sender,
+            thread,
+        };
+        (committer, receiver)
     }
 
-    /// Hands a batch over, at once; gives it back where the queue is full.
-    pub fn submit(&self, batch: Batch) -> Result<(), Box<Batch>> {
-        self.queue.try_send(batch).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(batch) | mpsc::error::TrySendError::Closed(batch) => {
-                Box::new(batch)
-            }
-        })
+    /// Queues a batch. Never blocks; gives the batch back where `capacity` is used up (read outcomes,
+    /// then try again), or nobody reads outcomes any more.
+    pub fn submit(&self, batch: Batch) -> Result<(), Batch> {
+        let Ok(place) = self.outcomes.clone().try_reserve_owned() else {
+            return Err(batch);
+        };
+        self.queue
+            .try_send(Job { batch, place })
+            .map_err(|error| match error {
+                mpsc::TrySendError::Full(job) | mpsc::TrySendError::Disconnected(job) => job.batch,
+            })
     }
 
-    /// Lets the thread write what is queued, and waits for its end.
+    /// Writes what is queued, syncs what was written behind, ends the thread and closes the store.
+    /// Blocks for as long as that takes; outcomes are kept for the receiver.
     pub fn stop(self) {
-        drop(self.queue);
-        // A panic in the thread has been told by its own message.
-        let _ = self.thread.join();
+        let Self {
+            queue,
+            outcomes,
+            thread,
+        } = self;
+        drop((queue, outcomes));
+        if let Err(panic) = thread.join() {
+            tracing::error!("the committer has {}", isolation::text(panic.as_ref()));
+        }
     }
 }
 
-fn run(
-    mut store: impl Store,
-    mut batches: mpsc::Receiver<Batch>,
-    outcomes: &mpsc::Sender<Outcome>,
-) {
-    let mut alarmed = false;
-    while let Some(first) = batches.blocking_recv() {
+fn run(store: impl Store, jobs: &Receiver<Job>) {
+    let mut writer = Writer {
+        store: Some(store),
+        refused: None,
+    };
+    while let Ok(first) = jobs.recv() {
+        let mut size = first.size();
         let mut group = vec![first];
-        let mut n = group[0].changes.len();
-        while n < GROUP_MAX
-            && let Ok(batch) = batches.try_recv()
+        while size < GROUP_CHANGES
+            && let Ok(job) = jobs.try_recv()
         {
-            n += batch.changes.len();
-            group.push(batch);
+            size += job.size();
+            group.push(job);
         }
-        for outcome in commit(&mut store, group, &mut alarmed) {
-            if outcomes.blocking_send(outcome).is_err() {
-                return; // The driver is gone.
-            }
-        }
+        commit(&mut writer, group);
     }
+    // What was written behind would otherwise be lost with the power.
+    writer.write(&[], Durability::Synced);
 }
 
-/// Writes a group as one; a batch that can never be written fails alone.
-fn commit(store: &mut impl Store, group: Vec<Batch>, alarmed: &mut bool) -> Vec<Outcome> {
-    let mut outcomes = Vec::with_capacity(group.len());
+/// Writes a group and tells the outcomes, in order.
+fn commit(writer: &mut Writer<impl Store>, group: Vec<Job>) {
     let mut changes = Vec::new();
     let mut durability = Durability::Behind;
-    for batch in group {
-        let writable: Result<(), Error> = batch.changes.iter().try_for_each(is_writable);
-        if let Err(error) = &writable {
-            tracing::error!("{error}");
-        }
-        outcomes.push(Outcome {
-            ticket: batch.ticket,
-            committed: writable.is_ok(),
-        });
-        if writable.is_ok() {
+    let mut answers = Vec::with_capacity(group.len());
+    for Job { batch, place } in group {
+        // One batch's own fault must not be that of the others.
+        let sound = match codec::check(&batch.changes) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(
+                    ticket = batch.ticket.0,
+                    "a change cannot be stored: {error}"
+                );
+                false
+            }
+        };
+        if sound {
             changes.extend(batch.changes);
             if batch.durability == Durability::Synced {
                 durability = Durability::Synced;
             }
         }
+        answers.push((batch.ticket, sound, place));
     }
-    if changes.is_empty() {
-        return outcomes;
+    let written = answers.iter().any(|(_, sound, _)| *sound) && writer.write(&changes, durability);
+    for (ticket, sound, place) in answers {
+        place.send(Outcome {
+            ticket,
+            committed: sound && written,
+        });
     }
-    // sled may panic; that is one more way for a write to fail.
-    let applied = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        store.apply(&changes, durability)
-    }));
-    match applied {
-        Ok(Ok(())) => {
-            if std::mem::take(alarmed) {
-                tracing::info!("the store can be written again");
-            }
-            return outcomes;
-        }
-        Ok(Err(error)) if !*alarmed => tracing::error!("{error}; changes are refused until it can"),
-        Err(_) if !*alarmed => {
-            tracing::error!("the store failed while writing; changes are refused")
-        }
-        _ => {}
-    }
-    *alarmed = true;
-    for outcome in &mut outcomes {
-        outcome.committed = false;
-    }
-    outcomes
 }
+
+impl Job {
+    /// Its part of a group; an empty batch takes a place too.
+    fn size(&self) -> usize {
+        self.batch.changes.len().max(1)
+    }
+}
+
+/// A store, and what the operator was last told of it.
+struct Writer<S> {
+    // `None` after it has panicked: what it would do next is unknown.
+    store: Option<S>,
+    refused: Option<Discriminant<Error>>,
+}
+
+impl<S: Store> Writer<S> {
+    fn write(&mut self, changes: &[Change], durability: Durability) -> bool {
+        let Some(store) = &mut self.store else {
+            return false;
+        };
+        let applied = panic::catch_unwind(AssertUnwindSafe(|| store.apply(changes, durability)));
+        match applied {
+            Ok(result) => self.tell(result),
+            Err(panic) => {
+                let what = isolation::text(panic.as_ref());
+                tracing::error!("the store has failed for good, restart Vestibule: {what}");
+                // Its destructor is not to be trusted either.
+                mem::forget(self.store.take());
+                false
+            }
+        }
+    }
+
+    /// Tells the operator when the condition of the store changes, not for each batch.
+    fn tell(&mut self, result: Result<(), Error>) -> bool {
+        match result {
+            Ok(()) => {
+                if self.refused.take().is_some() {
+                    tracing::info!("the store takes changes again");
+                }
+                true
+            }
+            Err(error) => {
+                let kind = Some(mem::discriminant(&error));
+                if self.refused != kind {
+                    self.refused = kind;
+                    tracing::error!("no change is stored: {error}");
+                }
+                false
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

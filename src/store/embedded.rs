@@ -1,429 +1,365 @@
-//! The store in sled 0.34, fenced off: it may panic in `open` on damage, come back silently older, and
-//! keeps refusing after a full disk until it is reopened.
+//! The store in sled: batches, marks and the proof, and what happens after a failed write.
 //!
-//! All records live in one tree, so that one `apply_batch` is atomic over all of them. A commit is:
-//! the batch with its mark, `flush()` (which is no fsync on Linux), `sync_data()` on sled's own file,
-//! the mark into the proof, and only then the acknowledgement.
+//! `PATH/sled` is sled's own directory, `PATH/proof` what it must amount to, `PATH/reserve` the room that
+//! a start needs. Nothing is restored, quarantined or skipped here: either all records are what was
+//! acknowledged, or there is an error.
 
-use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::sync::Once;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::proof::{Mark, Proof, hash};
-use super::{Durability, Error, Store, codec};
+use super::codec::{self, Flaw};
+use super::directory::Directory;
+use super::engine::{Engine, Fault, Writes};
+use super::mark::{Mark, Sum};
+use super::proof::{NoProof, Proof};
+use super::{Durability, Error, Store};
 use crate::component::record::Change;
 
-/// The key of the mark: no record's table is 0.
-const MARK: &[u8] = &[0];
-/// Pages that sled keeps in memory; all reading is at start-up.
-const CACHE_BYTES: u64 = 64 << 20;
-/// sled's own background flush, beside ours.
-const FLUSH_MS: u64 = 500;
-/// A broken store is reopened at most this often.
+/// How often a store that a write has failed on is opened anew, at most.
 const REOPEN_EVERY: Duration = Duration::from_secs(1);
-/// The thread in which sled may panic without a word.
-const OPENING: &str = "store-open";
 
-/// A store in a folder of its own.
-#[derive(Debug)]
+/// Room without which opening anew is not tried: the end of sled's file, and a segment to write to.
+const REOPEN_ROOM_BYTES: u64 = 1 << 20;
+
+/// A store in an embedded database. One process has it open at a time.
 pub struct Embedded {
-    path: PathBuf,
-    min_free: u64,
-    /// `None` while it is broken.
-    open: Option<Open>,
-    /// What the last acknowledged commit left behind; `None` until everything has been read.
-    mark: Option<Mark>,
-    tried: Option<Instant>,
-    why: String,
+    // Before `directory`: its lock is the last to go.
+    engine: Option<Engine>,
+    proof: Proof,
+    // What the records amount to, with what was written behind.
+    mark: Mark,
+    condition: Condition,
+    directory: Directory,
 }
 
-#[derive(Debug)]
-struct Open {
-    db: sled::Db,
-    /// sled's own file, to sync it for good.
-    file: File,
-    proof: Proof,
+enum Condition {
+    /// Open; the records have not been looked at.
+    Unread,
+    /// All records are what was acknowledged.
+    Sound,
+    /// A write has failed: sled takes no further one until it was opened anew.
+    Broken(Breakage),
+}
+
+struct Breakage {
+    cause: Cause,
+    // The values from before the refused batch, which may have reached the disk in spite of all.
+    before: Writes,
+    tried: Instant,
+}
+
+enum Cause {
+    Full,
+    Failed(String),
+    Damaged(String),
+}
+
+impl Breakage {
+    /// After a failed write. Whether anything is damaged is known once sled was opened anew.
+    fn of_write(fault: Fault, before: Writes) -> Self {
+        let cause = match fault {
+            Fault::Full => Cause::Full,
+            Fault::Locked => Cause::Failed("sled has not closed its files".into()),
+            Fault::Damaged(what) | Fault::TooNew(what) => Cause::Failed(what),
+            Fault::Failed(error) => Cause::Failed(error.to_string()),
+        };
+        Self::new(cause, before)
+    }
+
+    /// After an attempt to open anew.
+    fn of_reopening(fault: Fault, before: Writes) -> Self {
+        match fault {
+            Fault::Damaged(what) | Fault::TooNew(what) => Self::new(Cause::Damaged(what), before),
+            other => Self::of_write(other, before),
+        }
+    }
+
+    fn new(cause: Cause, before: Writes) -> Self {
+        Self {
+            cause,
+            before,
+            tried: Instant::now(),
+        }
+    }
+
+    fn error(&self, directory: &Directory) -> Error {
+        let path = directory.path().to_owned();
+        match &self.cause {
+            Cause::Full => Error::Full { path },
+            Cause::Failed(what) => Error::Broken {
+                path,
+                what: what.clone(),
+            },
+            Cause::Damaged(what) => Error::Damaged {
+                path,
+                what: what.clone(),
+            },
+        }
+    }
 }
 
 impl Embedded {
-    /// Opens the store in the folder `path`, making it where it is missing. Below `min_free` bytes of
-    /// free disk every write is refused.
+    /// Opens the store at `path`, and makes it where there is none; below `min_free` bytes of free
+    /// space it is read-only.
+    ///
+    /// Compares sled with the proof; the records themselves are verified by [`Store::load`], or by the
+    /// first `apply`.
+    ///
+    /// # Errors
+    ///
+    /// Every error but [`Error::ReadOnly`] and [`Error::TooLarge`].
     pub fn open(path: &Path, min_free: u64) -> Result<Self, Error> {
-        prepare(path)?;
-        let open = open(path)?;
+        let mut directory = Directory::claim(path, min_free)?;
+        let (proof, mark, engine) =
+            open(&mut directory).map_err(|fault| named(&directory, fault))?;
         Ok(Self {
-            path: path.to_owned(),
-            min_free,
-            open: Some(open),
-            mark: None,
-            tried: None,
-            why: String::new(),
+            engine: Some(engine),
+            proof,
+            mark,
+            condition: Condition::Unread,
+            directory,
         })
     }
 
-    fn damaged(&self, what: impl Into<String>) -> Error {
-        Error::Damaged {
-            path: self.path.clone(),
-            what: what.into(),
-        }
-    }
-
-    /// Reads and checks every record against the mark in sled, and that against the proof.
-    fn read(&mut self, each: &mut dyn FnMut(Change)) -> Result<Mark, Error> {
-        let path = self.path.clone();
-        let proof = path.join("proof");
-        let access = |source| Error::Access {
-            path: path.clone(),
-            source,
+    /// Hands over what was acknowledged, also while a refused batch stands in sled's memory.
+    fn read(&self, each: &mut dyn FnMut(Change)) -> Result<(), Fault> {
+        let engine = self
+            .engine
+            .as_ref()
+            .ok_or_else(|| Fault::Failed(io::Error::other("sled could not be opened anew")))?;
+        let nothing = Writes::new();
+        let before = match &self.condition {
+            Condition::Broken(breakage) => &breakage.before,
+            Condition::Unread | Condition::Sound => &nothing,
         };
-        let proven = Proof::open(&proof).map_err(access)?.1;
-        let Some(open) = &self.open else {
-            return Err(Error::Broken {
-                path,
-                what: self.why.clone(),
-            });
-        };
-        let tree = sled::Tree::clone(&open.db);
-        let read = quietly(move || scan(&tree));
-        let Scan {
-            mark,
-            count,
-            digest,
-            changes,
-        } = match read {
-            Err(Panicked) => return Err(self.damaged("sled cannot read its own files")),
-            Ok(Err(Trouble::Sled(what))) => return Err(self.damaged(what)),
-            Ok(Err(Trouble::Record(codec::Error::TooNew(what)))) => {
-                return Err(Error::TooNew {
-                    path,
-                    what: format!("{what} was written by a newer version"),
-                });
-            }
-            Ok(Err(Trouble::Record(error))) => return Err(self.damaged(error.to_string())),
-            Ok(Ok(scan)) => scan,
-        };
-        let mark = match (mark, proven) {
-            (None, None) if count == 0 => self.begin()?,
-            (None, None) => return Err(self.damaged("there are records, but no mark of a commit")),
-            (None, Some(_)) => return Err(self.damaged("all records are gone")),
-            (Some(_), None) => {
-                return Err(self.damaged("the file “proof” is missing or unreadable"));
-            }
-            (Some(mark), Some(proven)) => {
-                if mark.uuid != proven.uuid {
-                    return Err(self.damaged("the file “proof” belongs to another store"));
-                }
-                if mark.seq < proven.seq {
-                    let what = format!(
-                        "the records are those of commit {}, but commit {} was acknowledged",
-                        mark.seq, proven.seq
-                    );
-                    return Err(self.damaged(what));
-                }
-                if mark.seq == proven.seq && mark != proven {
-                    return Err(self.damaged("records and “proof” disagree about the last commit"));
-                }
-                mark
-            }
-        };
-        if (mark.count, mark.digest) != (count, digest) {
-            return Err(self.damaged("the records are not those that were last written"));
-        }
-        if let Some(known) = &self.mark
-            && mark.seq < known.seq
-        {
-            return Err(self.damaged("acknowledged records are missing after it was reopened"));
-        }
-        changes.into_iter().for_each(each);
-        Ok(mark)
-    }
-
-    /// The first commit of a new store.
-    fn begin(&mut self) -> Result<Mark, Error> {
-        let mut uuid = [0; 16];
-        let broken = |what: String| Error::Broken {
-            path: self.path.clone(),
-            what,
-        };
-        getrandom::fill(&mut uuid).map_err(|error| broken(error.to_string()))?;
-        let uuid = uuid.iter().map(|byte| format!("{byte:02x}")).collect();
-        let mark = Mark {
-            uuid,
-            seq: 1,
-            count: 0,
-            digest: 0,
-        };
-        let Some(open) = &mut self.open else {
-            return Err(broken(self.why.clone()));
-        };
-        open.write(sled::Batch::default(), &mark, Durability::Synced)
-            .map_err(|error| Error::Broken {
-                path: self.path.clone(),
-                what: error.to_string(),
+        let mut sum = Sum::default();
+        let mut take = |key: &[u8], value: &[u8]| {
+            sum.add(key, value);
+            let change = codec::decode(key, value).map_err(|flaw| match flaw {
+                Flaw::Damaged(what) => Fault::Damaged(what),
+                Flaw::TooNew(what) => Fault::TooNew(what),
             })?;
-        Ok(mark)
+            each(change);
+            Ok::<_, Fault>(())
+        };
+        for record in engine.records() {
+            let (key, value) = record?;
+            if !before.contains_key(&*key) {
+                take(&key, &value)?;
+            }
+        }
+        for (key, value) in before {
+            if let Some(value) = value {
+                take(key, value)?;
+            }
+        }
+        if sum != self.mark.sum {
+            return Err(Fault::Damaged(format!(
+                "its {} records are not the {} that were written last",
+                sum.count, self.mark.sum.count
+            )));
+        }
+        Ok(())
     }
 
-    /// Opens a broken store again, at most once a second.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the pause between two tries, of no other effect"
-    )]
-    fn reopen(&mut self) -> Result<(), Error> {
-        let refused = Error::Broken {
-            path: self.path.clone(),
-            what: self.why.clone(),
-        };
-        if self
-            .tried
-            .is_some_and(|tried| tried.elapsed() < REOPEN_EVERY)
+    /// Makes durable what is in sled, and says so in the proof.
+    fn seal(&mut self) -> Result<(), Fault> {
+        if let Some(engine) = &mut self.engine
+            && !self.proof.says(self.mark)
         {
-            return Err(refused);
+            engine.sync()?;
+            self.proof.write(self.mark)?;
         }
-        self.tried = Some(Instant::now());
-        let opened = open(&self.path).and_then(|open| {
-            self.open = Some(open);
-            self.read(&mut |_| {})
-        });
-        match opened {
-            Ok(mark) => {
-                self.mark = Some(mark);
-                self.tried = None;
+        Ok(())
+    }
+
+    fn commit(
+        &mut self,
+        writes: &Writes,
+        before: &mut Writes,
+        durability: Durability,
+    ) -> Result<(), Fault> {
+        let engine = self
+            .engine
+            .as_ref()
+            .expect("sled is open whenever the store is sound");
+        if !writes.is_empty() {
+            let mut mark = self.mark;
+            mark.seq += 1;
+            for (key, value) in writes {
+                let old = engine.value(key)?;
+                if let Some(old) = &old {
+                    mark.sum.remove(key, old);
+                }
+                if let Some(value) = value {
+                    mark.sum.add(key, value);
+                }
+                before.insert(key.clone(), old);
+            }
+            engine.write(writes, mark)?;
+            self.mark = mark;
+        }
+        match durability {
+            Durability::Synced => self.seal(),
+            Durability::Behind => Ok(()),
+        }
+    }
+
+    /// Verifies, or opens anew, as far as that is needed to write.
+    fn ready(&mut self) -> Result<(), Error> {
+        if let Condition::Unread = self.condition {
+            self.load(&mut |_| {})?;
+        }
+        let Condition::Broken(breakage) = &mut self.condition else {
+            return Ok(());
+        };
+        if matches!(breakage.cause, Cause::Damaged(_))
+            || breakage.tried.elapsed() < REOPEN_EVERY
+            || !self.directory.has_free(REOPEN_ROOM_BYTES)
+        {
+            return Err(breakage.error(&self.directory));
+        }
+        let before = std::mem::take(&mut breakage.before);
+        match self.reopen(&before) {
+            Ok(()) => {
+                self.condition = Condition::Sound;
                 Ok(())
             }
-            Err(error) => {
-                self.open = None;
-                self.why = error.to_string();
-                Err(error)
+            Err(fault) => Err(self.broken(Breakage::of_reopening(fault, before))),
+        }
+    }
+
+    fn broken(&mut self, breakage: Breakage) -> Error {
+        let error = breakage.error(&self.directory);
+        self.condition = Condition::Broken(breakage);
+        error
+    }
+
+    /// Opens sled anew and makes sure that it holds what was acknowledged and nothing that was
+    /// refused.
+    fn reopen(&mut self, before: &Writes) -> Result<(), Fault> {
+        self.engine = None;
+        let engine = open_engine(&mut self.directory)?;
+        let mut mark = match engine.mark()? {
+            Some(found) if found.store == self.mark.store => found,
+            _ => return Err(Fault::Damaged("its records are gone".into())),
+        };
+        // Of what was written behind, a part may have stayed behind.
+        let behind = self.proof.latest().seq..self.mark.seq;
+        let acknowledged = mark == self.mark || behind.contains(&mark.seq);
+        if !acknowledged || engine.sum()? != mark.sum {
+            // The refused batch, or a part of it, has reached the disk: it is taken back.
+            mark = Mark {
+                seq: mark.seq.max(self.mark.seq) + 1,
+                ..self.mark
+            };
+            engine.write(before, mark)?;
+            if engine.sum()? != mark.sum {
+                return Err(Fault::Damaged(
+                    "its records are not those that were acknowledged".into(),
+                ));
             }
         }
+        self.proof.compare(Some(mark)).map_err(Fault::Damaged)?;
+        self.mark = mark;
+        let engine = self.engine.insert(engine);
+        engine.sync()?;
+        Ok(self.proof.write(mark)?)
     }
 }
 
 impl Store for Embedded {
     fn load(&mut self, each: &mut dyn FnMut(Change)) -> Result<(), Error> {
-        self.mark = Some(self.read(each)?);
+        self.read(each)
+            .map_err(|fault| named(&self.directory, fault))?;
+        if let Condition::Unread = self.condition {
+            // What a crash left ahead of the proof is the truth from here on, so it is proven too.
+            // Where that cannot be written nothing else can: read-only, and no reason not to start.
+            self.condition = match self.seal() {
+                Ok(()) => Condition::Sound,
+                Err(fault) => Condition::Broken(Breakage::of_write(fault, Writes::new())),
+            };
+        }
         Ok(())
     }
 
     fn apply(&mut self, batch: &[Change], durability: Durability) -> Result<(), Error> {
-        // The last word on each key, so that the digest is right whatever the order.
-        let mut entries = BTreeMap::new();
-        for change in batch {
-            let (key, value) = codec::encode(change)?;
-            entries.insert(key, value);
+        let writes = batch
+            .iter()
+            .map(codec::encode)
+            .collect::<Result<Writes, _>>()?;
+        self.ready()?;
+        if !writes.is_empty() {
+            self.directory.room()?;
         }
-        let access = |source| Error::Access {
-            path: self.path.clone(),
-            source,
-        };
-        let free = fs2::available_space(&self.path).map_err(access)?;
-        if free < self.min_free {
-            return Err(Error::ReadOnly {
-                path: self.path.clone(),
-                free,
-                min: self.min_free,
-            });
-        }
-        if self.open.is_none() {
-            self.reopen()?;
-        }
-        let (Some(open), Some(mark)) = (&mut self.open, &self.mark) else {
-            let what = "it has not been read yet".to_owned();
-            return Err(Error::Broken {
-                path: self.path.clone(),
-                what,
-            });
-        };
-        let next = open.commit(entries, mark, durability);
-        match next {
-            Ok(next) => {
-                self.mark = Some(next);
-                Ok(())
-            }
-            Err(error) => {
-                // sled keeps refusing after a failed write, even when there is room again.
-                self.open = None;
-                self.why = error.to_string();
-                Err(Error::Broken {
-                    path: self.path.clone(),
-                    what: self.why.clone(),
-                })
-            }
-        }
+        let mut before = Writes::new();
+        let last = self.mark;
+        self.commit(&writes, &mut before, durability)
+            .map_err(|fault| {
+                self.mark = last;
+                self.broken(Breakage::of_write(fault, before))
+            })
     }
 }
 
-impl Open {
-    fn commit(
-        &mut self,
-        entries: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-        mark: &Mark,
-        durability: Durability,
-    ) -> io::Result<Mark> {
-        let mut next = Mark {
-            seq: mark.seq + 1,
-            ..mark.clone()
-        };
-        let mut batch = sled::Batch::default();
-        for (key, value) in entries {
-            if let Some(before) = self.db.get(&key)? {
-                next.count -= 1;
-                next.digest = next.digest.wrapping_sub(hash(&key, &before));
-            }
-            match value {
-                Some(value) => {
-                    next.count += 1;
-                    next.digest = next.digest.wrapping_add(hash(&key, &value));
-                    batch.insert(key, value);
-                }
-                None => batch.remove(key),
-            }
+fn open(directory: &mut Directory) -> Result<(Proof, Mark, Engine), Fault> {
+    let sled = directory.path().join("sled");
+    let path = directory.path().join("proof");
+    let proof = match Proof::open(&path) {
+        Ok(proof) => proof,
+        // The proof is made before anything of sled is.
+        Err(NoProof::Absent) if !sled.exists() => {
+            let mut store = [0; 16];
+            getrandom::fill(&mut store).map_err(|error| io::Error::other(error.to_string()))?;
+            Proof::create(&path, store)?
         }
-        self.write(batch, &next, durability)?;
-        Ok(next)
-    }
-
-    fn write(
-        &mut self,
-        mut batch: sled::Batch,
-        mark: &Mark,
-        durability: Durability,
-    ) -> io::Result<()> {
-        batch.insert(MARK, serde_json::to_vec(mark)?);
-        self.db.apply_batch(batch)?;
-        if durability == Durability::Synced {
-            self.db.flush()?;
-            self.file.sync_data()?;
-            self.proof.write(mark)?;
+        Err(NoProof::Absent) => return Err(Fault::Damaged("its proof is missing".into())),
+        Err(NoProof::Damaged(what)) => return Err(Fault::Damaged(what)),
+        Err(NoProof::TooNew(format)) => {
+            return Err(Fault::TooNew(format!("its proof has format {format}")));
         }
-        Ok(())
-    }
-}
-
-/// Makes the folder, or checks that nobody else may look into it.
-fn prepare(path: &Path) -> Result<(), Error> {
-    let access = |source| Error::Access {
-        path: path.to_owned(),
-        source,
+        Err(NoProof::Io(error)) => return Err(error.into()),
     };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(access)?;
-    let mode = path.metadata().map_err(access)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(Error::Exposed {
-            path: path.to_owned(),
-            mode,
-        });
+    if !Engine::exists(&sled) {
+        // Before sled makes an empty database in the place of what is gone.
+        proof.compare(None).map_err(Fault::Damaged)?;
     }
-    let probe = path.join("probe");
-    File::create(&probe)
-        .and_then(|_| std::fs::remove_file(&probe))
-        .map_err(access)
-}
-
-fn open(path: &Path) -> Result<Open, Error> {
-    let folder = path.join("sled");
-    let opened = quietly({
-        let folder = folder.clone();
-        move || {
-            sled::Config::new()
-                .path(folder)
-                .cache_capacity(CACHE_BYTES)
-                .flush_every_ms(Some(FLUSH_MS))
-                .open()
-        }
-    });
-    let path = path.to_owned();
-    let db = match opened {
-        Ok(Ok(db)) => db,
-        Ok(Err(sled::Error::Io(error))) if error.to_string().contains("could not acquire lock") => {
-            return Err(Error::Locked { path });
-        }
-        Ok(Err(sled::Error::Io(source))) if source.raw_os_error().is_some() => {
-            return Err(Error::Access { path, source });
-        }
-        Ok(Err(error)) => {
-            return Err(Error::Damaged {
-                path,
-                what: error.to_string(),
-            });
-        }
-        Err(Panicked) => {
-            return Err(Error::Damaged {
-                path,
-                what: "sled cannot open its own files".into(),
-            });
+    let mut engine = open_engine(directory)?;
+    let found = engine.mark()?;
+    proof.compare(found).map_err(Fault::Damaged)?;
+    let mark = match found {
+        Some(mark) => mark,
+        None => {
+            engine.write(&Writes::new(), proof.latest())?;
+            engine.sync()?;
+            proof.latest()
         }
     };
-    let access = |source| Error::Access {
-        path: path.clone(),
-        source,
-    };
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(folder.join("db"))
-        .map_err(access)?;
-    let proof = Proof::open(&path.join("proof")).map_err(access)?.0;
-    Ok(Open { db, file, proof })
+    // Where there is no room for the reserve now, the first write says so.
+    let _ = directory.room();
+    Ok((proof, mark, engine))
 }
 
-struct Scan {
-    mark: Option<Mark>,
-    count: u64,
-    digest: u128,
-    changes: Vec<Change>,
-}
-
-enum Trouble {
-    Sled(String),
-    Record(codec::Error),
-}
-
-fn scan(tree: &sled::Tree) -> Result<Scan, Trouble> {
-    let mut scan = Scan {
-        mark: None,
-        count: 0,
-        digest: 0,
-        changes: Vec::new(),
-    };
-    for entry in tree.iter() {
-        let (key, value) = entry.map_err(|error| Trouble::Sled(error.to_string()))?;
-        if key == MARK {
-            let mark = serde_json::from_slice(&value);
-            scan.mark = Some(mark.map_err(|_| Trouble::Sled("its mark cannot be read".into()))?);
-            continue;
-        }
-        scan.changes
-            .push(codec::decode(&key, &value).map_err(Trouble::Record)?);
-        scan.count += 1;
-        scan.digest = scan.digest.wrapping_add(hash(&key, &value));
+/// Opens sled, on a full disk with the room that was kept back for that.
+fn open_engine(directory: &mut Directory) -> Result<Engine, Fault> {
+    let sled = directory.path().join("sled");
+    match Engine::open(&sled) {
+        Err(Fault::Full) if directory.release_reserve() => Engine::open(&sled),
+        opened => opened,
     }
-    Ok(scan)
 }
 
-/// What sled did instead of returning an error.
-struct Panicked;
-
-/// Runs what may panic inside sled, without the panic's message: the caller says what is wrong.
-fn quietly<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Result<T, Panicked> {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if std::thread::current().name() != Some(OPENING) {
-                before(info);
-            }
-        }));
-    });
-    let thread = std::thread::Builder::new().name(OPENING.into()).spawn(run);
-    thread.map_err(|_| Panicked)?.join().map_err(|_| Panicked)
+fn named(directory: &Directory, fault: Fault) -> Error {
+    let path = directory.path().to_owned();
+    match fault {
+        Fault::Locked => Error::Locked { path },
+        Fault::Full => Error::Full { path },
+        Fault::Damaged(what) => Error::Damaged { path, what },
+        Fault::TooNew(what) => Error::TooNew { path, what },
+        Fault::Failed(reason) => Error::Unusable { path, reason },
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,11 @@
 
 mod agent;
 mod architecture;
+mod command_line;
 mod dependencies;
+mod main_job;
+mod pipeline;
 mod real_servers_smoke;
 mod support;
 mod support_smoke;
+mod transcripts;

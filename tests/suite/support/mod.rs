@@ -9,14 +9,17 @@ pub(crate) mod client;
 pub(crate) mod component_process;
 mod connection;
 mod ejabberd;
+pub(crate) mod fake_server;
+pub(crate) mod far_end;
 pub(crate) mod ports;
 pub(crate) mod process;
 mod prosody;
 pub(crate) mod server;
 mod stream;
+pub(crate) mod transcript;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use minidom::Element;
 
@@ -66,6 +69,15 @@ pub(crate) fn stanza(text: &str) -> Element {
 
 /// The path of a binary of this package that was built beside the running test or example.
 pub(crate) fn built_binary(name: &str) -> Result<PathBuf, Failure> {
+    built(Path::new(name))
+}
+
+/// The path of an example of this package that was built beside the running test.
+pub(crate) fn built_example(name: &str) -> Result<PathBuf, Failure> {
+    built(&Path::new("examples").join(name))
+}
+
+fn built(name: &Path) -> Result<PathBuf, Failure> {
     let own = std::env::current_exe()
         .map_err(|error| Failure::new(format!("cannot find the running program: {error}")))?;
     // target/debug/deps/suite-… and target/debug/examples/demo both lie one folder deeper.
@@ -76,7 +88,8 @@ pub(crate) fn built_binary(name: &str) -> Result<PathBuf, Failure> {
         .filter(|path| path.is_file());
     path.ok_or_else(|| {
         Failure::new(format!(
-            "{name} is not built; run `cargo build --locked --bins`"
+            "{} is not built; run `cargo build --locked --bins --examples`",
+            name.display()
         ))
     })
 }

@@ -1,0 +1,124 @@
+//! The mapping between a user and her presentity on our domain (XEP-0106 §4).
+//!
+//! Canonical and injective: each presentity has one spelling, and every other decodes to nobody.
+//! `jid`'s own `unescape` is not used: it panics on a localpart that ends in a backslash.
+
+use super::{Address, Bare, Malformed};
+
+/// The ten escape sequences and what they stand for (XEP-0106 §4.1).
+const SEQUENCES: [(&str, char); 10] = [
+    ("\\20", ' '),
+    ("\\22", '"'),
+    ("\\26", '&'),
+    ("\\27", '\''),
+    ("\\2f", '/'),
+    ("\\3a", ':'),
+    ("\\3c", '<'),
+    ("\\3e", '>'),
+    ("\\40", '@'),
+    ("\\5c", '\\'),
+];
+
+/// The component's own domain; maps users to presentities and back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComponentDomain(Bare);
+
+impl ComponentDomain {
+    /// Reads and normalises a domain; an address with a localpart is refused.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        let bare = Bare::parse(text)?;
+        if bare.is_domain() {
+            Ok(Self(bare))
+        } else {
+            Err(Malformed::new(text))
+        }
+    }
+
+    /// The domain as an address.
+    #[must_use]
+    pub fn bare(&self) -> &Bare {
+        &self.0
+    }
+
+    /// Whether an address is ours: the domain itself or one of its presentities, with or without a
+    /// resource. Domains below it are not.
+    #[must_use]
+    pub fn covers(&self, address: &Address) -> bool {
+        address.bare.domain() == self.0.as_str()
+    }
+
+    /// The presentity of a user.
+    ///
+    /// `None` for a whole domain, and for the few users whose address makes no localpart: escaped it has
+    /// more than 1023 bytes, or it mixes directions (a Hebrew name at a Latin domain), which nodeprep
+    /// refuses and so would the server.
+    #[must_use]
+    pub fn presentity(&self, user: &Bare) -> Option<Bare> {
+        if user.is_domain() {
+            return None;
+        }
+        let localpart = escape(user.as_str());
+        let presentity = Bare::parse(&format!("{localpart}@{}", self.0)).ok()?;
+        // Both parts were in normal form; whether they still are as one part is better asked than proved.
+        (presentity.local() == Some(localpart.as_str())).then_some(presentity)
+    }
+
+    /// The user of a presentity.
+    ///
+    /// `None` unless this is exactly what [`Self::presentity`] makes of that user: an alias is not
+    /// another way to reach her.
+    #[must_use]
+    pub fn user(&self, presentity: &Bare) -> Option<Bare> {
+        let (localpart, domain) = presentity.as_str().split_once('@')?;
+        // XEP-0106 §4.1: a space is never first or last.
+        if domain != self.0.as_str() || localpart.starts_with("\\20") || localpart.ends_with("\\20")
+        {
+            return None;
+        }
+        // Control characters, spaces and second "@"s are refused by the normal forms of the parts; a
+        // slash by `Bare::parse`.
+        let user = Bare::parse(&unescape(localpart)).ok()?;
+        (!user.is_domain() && escape(user.as_str()) == localpart).then_some(user)
+    }
+}
+
+/// Escapes a bare JID so that it can be a localpart (XEP-0106 §4.2).
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for (index, c) in text.char_indices() {
+        let sequence = SEQUENCES.iter().find(|(_, plain)| *plain == c);
+        match sequence {
+            // A backslash alone stays; only one that would be read as a sequence is escaped.
+            Some((sequence, '\\')) if sequence_at(&text[index..]).is_some() => {
+                escaped.push_str(sequence);
+            }
+            Some((sequence, plain)) if *plain != '\\' => escaped.push_str(sequence),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// Undoes [`escape`] in one pass from left to right; what is not one of the ten sequences stays
+/// (XEP-0106 §4.3).
+fn unescape(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if let Some((sequence, replaced)) = sequence_at(rest) {
+            plain.push(replaced);
+            rest = &rest[sequence.len()..];
+        } else {
+            plain.push(c);
+            rest = &rest[c.len_utf8()..];
+        }
+    }
+    plain
+}
+
+/// The escape sequence that `text` starts with.
+fn sequence_at(text: &str) -> Option<(&'static str, char)> {
+    SEQUENCES
+        .into_iter()
+        .find(|(sequence, _)| text.starts_with(sequence))
+}
