@@ -54,7 +54,7 @@ impl Work {
             request_id: self.key.1.clone(),
             right: Right::OpenUrl,
             state,
-            at,
+            at: Some(at),
             text: Some(text),
         };
         outcome.write()
