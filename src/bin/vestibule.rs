@@ -1,140 +1,192 @@
-//! The component.
-use std::collections::BTreeSet;
+//! The component's command line: arguments, configuration, log, store, driver, exit code.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use serde::Deserialize;
-use vestibule::address::{Bare, ComponentDomain};
-use vestibule::component::authorization::{Ceiling, Party, Visibility};
-use vestibule::component::limits::{IN_FLIGHT_MAX, Limits};
-use vestibule::component::{Component, Settings};
-use vestibule::driver::{self, SystemClock};
-use vestibule::store::{Store, committer::Committer, embedded::Embedded};
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use vestibule::component::Component;
+use vestibule::component::limits::IN_FLIGHT_MAX;
+use vestibule::config::{Config, Format, Level};
+use vestibule::driver::{self, Parts, SystemClock};
+use vestibule::store::Store;
+use vestibule::store::committer::Committer;
+use vestibule::store::embedded::Embedded;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Raw {
-    component: RawComponent,
-    store: RawStore,
-    users: RawUsers,
-    #[serde(default)]
-    party: Vec<RawParty>,
+/// Bad usage or configuration (sysexits: `EX_USAGE`).
+const USAGE: u8 = 64;
+/// The server cannot be reached, and no retry was wanted.
+const UNAVAILABLE: u8 = 69;
+/// Something that should not happen.
+const INTERNAL: u8 = 70;
+/// The store cannot be opened.
+const STORE: u8 = 73;
+/// Batches whose outcome has not been read: what the core lets be in flight, and the write-behind of
+/// last faces beside it.
+const CAPACITY: usize = 2 * IN_FLIGHT_MAX;
+
+/// A presence component for XMPP: who is there, what you may do, and the command carried to her client.
+#[derive(Parser)]
+#[command(name = "vestibule", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
 }
-#[derive(Deserialize)]
-struct RawComponent {
-    domain: String,
-    server: String,
-    secret: String,
-}
-#[derive(Deserialize)]
-struct RawStore {
-    path: String,
-}
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct RawUsers {
-    domains: Vec<String>,
-    default_visibility: Option<String>,
-}
-#[derive(Deserialize)]
-struct RawParty {
-    name: String,
-    #[serde(default)]
-    jids: Vec<String>,
-    rights: Vec<String>,
+
+#[derive(Subcommand)]
+enum Command {
+    /// Attaches to the server and serves until SIGTERM or SIGINT.
+    Run {
+        /// The configuration.
+        #[arg(
+            long,
+            value_name = "FILE",
+            default_value = "/etc/vestibule/vestibule.toml"
+        )]
+        config: PathBuf,
+        /// Ends with 69 where the first attempt to attach fails, instead of trying again.
+        #[arg(long)]
+        no_retry: bool,
+    },
+    /// Reads the configuration and says what is wrong with it.
+    CheckConfig {
+        /// The configuration.
+        #[arg(
+            long,
+            value_name = "FILE",
+            default_value = "/etc/vestibule/vestibule.toml"
+        )]
+        config: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
-    let args: Vec<_> = std::env::args().collect();
-    let path = args
-        .iter()
-        .position(|a| a == "--config")
-        .map(|i| args[i + 1].clone())
-        .expect("--config");
-    tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(std::io::stderr)
-        .init();
-    let raw: Raw = toml::from_str(&std::fs::read_to_string(path).expect("config")).expect("toml");
-    let domain = ComponentDomain::parse(&raw.component.domain).expect("domain");
-    let settings = Settings {
-        domain: domain.clone(),
-        users: raw
-            .users
-            .domains
-            .iter()
-            .map(|d| Bare::parse(d).expect("domain"))
-            .collect(),
-        admins: vec![],
-        default_visibility: raw
-            .users
-            .default_visibility
-            .and_then(|v| Visibility::parse(&v))
-            .unwrap_or(Visibility::Subscribers),
-        parties: raw
-            .party
-            .iter()
-            .map(|p| Party {
-                name: p.name.clone(),
-                jids: p
-                    .jids
-                    .iter()
-                    .map(|d| Bare::parse(d).expect("jid"))
-                    .collect(),
-                rights: p
-                    .rights
-                    .iter()
-                    .map(|r| r.parse().expect("right"))
-                    .collect::<BTreeSet<_>>(),
-            })
-            .collect(),
-        ceiling: Ceiling::default(),
-        limits: Limits::default(),
-    };
-    let mut store = match Embedded::open(raw.store.path.as_ref(), 0) {
-        Ok(s) => s,
-        Err(e) => {
-            eprintln!("vestibule: {e}");
-            return ExitCode::from(73);
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors; where they cannot be printed nothing else can.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
-    let mut changes = vec![];
-    if let Err(e) = store.load(&mut |c| changes.push(c)) {
-        eprintln!("vestibule: {e}");
-        return ExitCode::from(73);
+    let (Command::Run { config: path, .. } | Command::CheckConfig { config: path }) =
+        &arguments.command;
+    let variables = std::env::vars_os().filter_map(|(name, value)| {
+        Some((
+            name.into_string().ok()?,
+            value.to_string_lossy().into_owned(),
+        ))
+    });
+    let config = match Config::load(path, variables) {
+        Ok(config) => config,
+        Err(problems) => {
+            for problem in &problems.0 {
+                eprintln!("vestibule: {problem}");
+            }
+            return ExitCode::from(USAGE);
+        }
+    };
+    match arguments.command {
+        Command::CheckConfig { config: path } => {
+            println!("{} is fine", path.display());
+            ExitCode::SUCCESS
+        }
+        Command::Run { no_retry, .. } => {
+            log(&config);
+            run(config, !no_retry)
+        }
     }
-    let core = Component::new(settings, changes);
-    let rt = tokio::runtime::Builder::new_current_thread()
+}
+
+/// Writes the log to standard error, at the configured level; of libraries only what goes wrong, for
+/// their words may hold stanzas.
+fn log(config: &Config) {
+    let level = match config.level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+    };
+    let targets = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("vestibule", level);
+    let text = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal());
+    let registry = tracing_subscriber::registry().with(targets);
+    match config.format {
+        Format::Text => registry.with(text).init(),
+        Format::Json => registry.with(text.json()).init(),
+    }
+}
+
+/// Opens the store, attaches, and serves until told to end.
+fn run(config: Config, retry: bool) -> ExitCode {
+    let mut stored = Vec::new();
+    let opened = Embedded::open(&config.store, config.min_free).and_then(|mut store| {
+        store
+            .load(&mut |change| stored.push(change))
+            .map(|()| store)
+    });
+    let store = match opened {
+        Ok(store) => store,
+        Err(error) => {
+            eprintln!("vestibule: {error}");
+            return ExitCode::from(STORE);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .expect("runtime");
-    let (committer, outcomes) = Committer::start(store, IN_FLIGHT_MAX);
-    let link = vestibule::link::Settings {
-        server: raw.component.server,
-        domain,
-        secret: raw.component.secret,
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("vestibule: {error}");
+            return ExitCode::from(INTERNAL);
+        }
     };
-    let parts = driver::Parts {
-        core,
+    let (committer, outcomes) = Committer::start(store, CAPACITY);
+    let parts = Parts {
+        core: Component::new(config.settings, stored),
         committer,
         outcomes,
-        link,
+        link: config.link,
         clock: SystemClock::default(),
-        retry: true,
+        retry,
     };
-    let r = rt.block_on(async {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut t = signal(SignalKind::terminate()).expect("signal");
-        let mut i = signal(SignalKind::interrupt()).expect("signal");
-        driver::run(parts, async {
-            tokio::select! { _ = t.recv() => {}, _ = i.recv() => {} }
-        })
-        .await
+    let ended = runtime.block_on(async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = (
+            signal(SignalKind::terminate()),
+            signal(SignalKind::interrupt()),
+        ) else {
+            return None;
+        };
+        let shutdown = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        Some(driver::run(parts, shutdown).await)
     });
-    match r {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("vestibule: {e}");
-            ExitCode::from(69)
+    match ended {
+        Some(Ok(())) => ExitCode::SUCCESS,
+        Some(Err(error @ driver::Error::Unreachable(_))) => {
+            eprintln!("vestibule: {error}");
+            ExitCode::from(UNAVAILABLE)
+        }
+        Some(Err(error)) => {
+            eprintln!("vestibule: {error}");
+            ExitCode::from(INTERNAL)
+        }
+        None => {
+            eprintln!("vestibule: signals cannot be listened to");
+            ExitCode::from(INTERNAL)
         }
     }
 }

@@ -5,7 +5,9 @@
     reason = "a test ends where something is not as it must be, and real peers live in real time"
 )]
 
+mod agent;
 mod architecture;
+mod command_line;
 mod dependencies;
 mod main_job;
 mod pipeline;
