@@ -91,7 +91,8 @@ impl Teller {
     /// Lines as they are, such as a file or a command to type.
     pub(crate) fn lines(&self, text: &str) {
         for line in text.lines() {
-            println!("       {}", self.paint("1", line));
+            let shown = format!("       {}", self.paint("1", line));
+            println!("{}", if line.is_empty() { "" } else { &shown });
         }
     }
 
@@ -133,8 +134,8 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Writes an element with its children below it, each in a line of its own; `xmlns` only where it is
-/// another one than around it.
+/// Writes an element with its children below it, each in a line of its own, and long text in lines;
+/// `xmlns` only where it is another one than around it.
 fn write_element(text: &mut String, element: &Element, around: &str, indent: usize) {
     let pad = " ".repeat(indent);
     let mut attributes = Vec::new();
@@ -177,11 +178,20 @@ fn write_element(text: &mut String, element: &Element, around: &str, indent: usi
     if shown.is_empty() && words.is_empty() {
         text.push_str("/>\n");
     } else if shown.is_empty() {
-        let _ = writeln!(
-            text,
-            ">{}</{name}>",
-            escaped(&words).replace('\n', &format!("\n{pad}"))
-        );
+        let words = in_text(&words);
+        if words.contains('\n') || indent + length + words.chars().count() + 2 * name.len() > WIDTH
+        {
+            text.push_str(">\n");
+            for line in words
+                .lines()
+                .flat_map(|line| wrapped(line, WIDTH - indent - 2))
+            {
+                let _ = writeln!(text, "{pad}  {line}");
+            }
+            let _ = writeln!(text, "{pad}</{name}>");
+        } else {
+            let _ = writeln!(text, ">{words}</{name}>");
+        }
     } else if shown.len() == 1 && is_leaf(shown[0]) && words.is_empty() {
         // A field with its value reads best in one line.
         let mut inner = String::new();
@@ -207,8 +217,10 @@ fn is_leaf(element: &Element) -> bool {
     element.children().next().is_none()
 }
 
+fn in_text(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}
+
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('\'', "&apos;")
+    in_text(text).replace('\'', "&apos;")
 }

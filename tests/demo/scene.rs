@@ -144,19 +144,15 @@ impl Player {
     }
 
     /// Waits for a stanza, and shows it.
-    #[track_caller]
-    pub(crate) fn receives(
+    pub(crate) async fn receives(
         &mut self,
         teller: &Teller,
         what: &str,
         matches: impl FnMut(&Element) -> bool,
-    ) -> impl Future<Output = Element> {
-        let waiting = self.client.expect(what, SOON, matches);
-        async move {
-            let stanza = waiting.await;
-            teller.stanza(self.name, Way::Receives, &stanza);
-            stanza
-        }
+    ) -> Element {
+        let stanza = self.client.expect(what, SOON, matches).await;
+        teller.stanza(self.name, Way::Receives, &stanza);
+        stanza
     }
 
     /// Says a line to the component in chat, and gets an answer with these words in it.

@@ -244,7 +244,7 @@ async fn a_page_with_her_agent(
     )?;
     let opened = tokio::time::timeout(OPENED, async {
         loop {
-            match tokio::fs::read_to_string(scene.opened()).await {
+            match std::fs::read_to_string(scene.opened()) {
                 Ok(text) if text.ends_with('\n') => return text,
                 _ => tokio::time::sleep(Duration::from_millis(20)).await,
             }
