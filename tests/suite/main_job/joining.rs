@@ -60,7 +60,11 @@ pub(super) async fn by_contact_and_by_chat(kind: Kind) -> Result<(), Failure> {
     expect_message(&mut alice, "removed me from your contacts").await;
     let refused = ask(&mut bot, ALICE).await;
     assert_eq!(condition(&refused), "service-unavailable");
-    join_by_contact(&mut alice).await;
+    // She still lets the component see her: there is nothing to approve.
+    alice
+        .send(stanza(&format!("<presence type='subscribe' to='{HOME}'/>")))
+        .await;
+    expect_message(&mut alice, "Welcome").await;
     probe_until(&mut bot, "online with her text", |face| {
         shows(face, "online", Some("Still me"))
     })
