@@ -1,5 +1,8 @@
 //! Vestibule: a presence component for XMPP (XEP-0114).
 pub mod address;
 pub mod component;
+pub mod driver;
+pub mod link;
 pub mod stanza;
 pub mod store;
+pub mod web_address;

@@ -1,4 +1,9 @@
-//! Every limit of the core, with its reason.
+//! Every limit of the core, with its reason, and the token buckets that keep the rates.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::address::Bare;
 
 /// Rates that the operator may set; 0 is no limit (design.md §4 `[limits]`).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,3 +31,167 @@ impl Default for Limits {
 
 /// Characters of a custom status that are kept (protocol.md §9.1).
 pub const STATUS_CHARS_MAX: usize = 1024;
+/// Characters of a status text on the way out (protocol.md §9.1).
+pub(super) const SHOWN_CHARS_MAX: usize = 512;
+/// Characters of a message that a watcher leaves; with all around it the stanza stays below the
+/// 10,000 bytes that every server takes (RFC 6120 §13.12).
+pub(super) const MESSAGE_CHARS_MAX: usize = 2000;
+/// Characters of a client's words in a result (protocol.md §9.4).
+pub(super) const OUTCOME_CHARS_MAX: usize = 512;
+/// Characters of one value in a submitted form (protocol.md §9.3).
+pub(super) const FIELD_CHARS_MAX: usize = 2048;
+/// Fields of a submitted form (protocol.md §9.3).
+pub(super) const FIELDS_MAX: usize = 32;
+/// Resources of one user that are tracked; servers allow 10 or so.
+pub(super) const RESOURCES_MAX: usize = 64;
+/// Durable changes of one user that wait behind an open one.
+pub(super) const LANE_WAITING_MAX: usize = 512;
+/// Durable changes under way or waiting in all; the committer's queues hold as many.
+pub const IN_FLIGHT_MAX: usize = 8192;
+/// Probes that wait for the first news of a user, in all (design.md §3: bounded).
+pub(super) const HELD_MAX: usize = 4096;
+/// How long such a probe waits.
+pub(super) const HOLD: Duration = Duration::from_secs(2);
+/// Users asked at once after an attach: what the server has answered makes room for the next.
+pub(super) const LEARNING_WINDOW: usize = 256;
+/// Silence after our probe, with `disco#info` answered, that means offline (design.md §3).
+pub(super) const LEARNING_GRACE: Duration = Duration::from_secs(5);
+/// After this an unanswered question to a server counts as lost.
+pub(super) const LEARNING_LOST: Duration = Duration::from_secs(60);
+/// How often what a server never tells is asked again (design.md §7 C5).
+pub(super) const RELEARN_EVERY: Duration = Duration::from_secs(15 * 60);
+/// The last face of a user is written at most this often (design.md §3).
+pub(super) const REMEMBER_EVERY: Duration = Duration::from_secs(30);
+/// Faces in one write-behind batch.
+pub(super) const REMEMBER_MAX: usize = 1000;
+/// Watchers are told of one user at most this often (protocol.md §4.4).
+pub(super) const PACE: Duration = Duration::from_secs(2);
+/// How long the end of her last resource is doubted before watchers are told.
+pub(super) const FAREWELL: Duration = Duration::from_secs(3);
+/// Grants, subscriptions and blocks of one user, each.
+pub(super) const RECORDS_PER_USER_MAX: usize = 1000;
+/// Subscription requests of one user that wait for her (protocol.md §10).
+pub(super) const PENDING_PER_USER_MAX: usize = 50;
+/// `subscribe`s to presentities that do not exist which are remembered, so that a probe after one
+/// is as silent as with a real one (protocol.md §4.2).
+pub(super) const PHANTOMS_MAX: usize = 10_000;
+/// Lines of a user's history that are kept.
+pub(super) const HISTORY_MAX: usize = 50;
+/// Ad-hoc sessions of one watcher (protocol.md §10).
+pub(super) const SESSIONS_PER_WATCHER_MAX: usize = 3;
+/// Ad-hoc sessions in all.
+pub(super) const SESSIONS_MAX: usize = 10_000;
+/// How long a session lives without a word (protocol.md §10).
+pub(super) const SESSION_LIFE: Duration = Duration::from_secs(600);
+/// IQs of ours that wait for an answer.
+pub(super) const AWAITED_MAX: usize = 20_000;
+/// Verified capabilities that are remembered.
+pub(super) const CAPS_MAX: usize = 10_000;
+/// Open commands of one watcher.
+pub(super) const EXECUTIONS_PER_WATCHER_MAX: usize = 16;
+/// Open commands of one user: her agent may be asking her about each.
+pub(super) const EXECUTIONS_PER_USER_MAX: usize = 64;
+/// Open commands in all.
+pub(super) const EXECUTIONS_MAX: usize = 10_000;
+/// Commands a minute of one watcher, sustained (protocol.md §10), and at once.
+pub(super) const EXECUTION_RATE: Rate = Rate {
+    per_s: 0.1,
+    burst: 30.0,
+};
+/// Commands a minute for one user, sustained (protocol.md §10), and at once.
+pub(super) const EXECUTION_RATE_PER_USER: Rate = Rate {
+    per_s: 0.5,
+    burst: 120.0,
+};
+/// Chat answers to one address: as many as answers to probes.
+pub(super) const CHAT_RATE: Rate = Rate {
+    per_s: 20.0,
+    burst: 2000.0,
+};
+/// Messages that wait for the next attach; a restart of the server takes seconds.
+pub(super) const DEFERRED_MAX: usize = 10_000;
+/// Buckets of one kind that are kept; full ones are dropped first, they say nothing.
+const BUCKETS_MAX: usize = 100_000;
+
+/// A rate with its burst.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Rate {
+    /// Tokens a second; 0 is no limit.
+    pub(super) per_s: f64,
+    /// Tokens at most.
+    pub(super) burst: f64,
+}
+
+/// Token buckets by address.
+#[derive(Debug)]
+pub(super) struct Buckets {
+    rate: Rate,
+    levels: HashMap<Bare, (f64, Duration)>,
+}
+
+impl Buckets {
+    pub(super) fn new(rate: Rate) -> Self {
+        Self {
+            rate,
+            levels: HashMap::new(),
+        }
+    }
+
+    /// Takes one token; `false` where there is none.
+    pub(super) fn take(&mut self, who: &Bare, at: Duration) -> bool {
+        let rate = self.rate;
+        if rate.per_s <= 0.0 {
+            return true;
+        }
+        if !self.levels.contains_key(who) && self.levels.len() >= BUCKETS_MAX {
+            self.levels
+                .retain(|_, (level, since)| refilled(rate, *level, *since, at) < rate.burst);
+            if self.levels.len() >= BUCKETS_MAX {
+                return false;
+            }
+        }
+        let (level, since) = self.levels.entry(who.clone()).or_insert((rate.burst, at));
+        let filled = refilled(rate, *level, *since, at);
+        let taken = filled >= 1.0;
+        *level = if taken { filled - 1.0 } else { filled };
+        *since = at;
+        taken
+    }
+
+    /// Whole seconds until the next token, at least one.
+    pub(super) fn retry_after_s(&self) -> u64 {
+        (1.0 / self.rate.per_s.max(0.001)).ceil() as u64
+    }
+}
+
+fn refilled(rate: Rate, level: f64, since: Duration, at: Duration) -> f64 {
+    (level + at.saturating_sub(since).as_secs_f64() * rate.per_s).min(rate.burst)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_gives_its_burst_and_then_its_rate() {
+        let mut buckets = Buckets::new(Rate {
+            per_s: 2.0,
+            burst: 3.0,
+        });
+        let who = Bare::parse("bot@localhost").unwrap();
+        let at = Duration::from_secs;
+        assert_eq!((0..5).filter(|_| buckets.take(&who, at(0))).count(), 3);
+        assert_eq!((0..5).filter(|_| buckets.take(&who, at(1))).count(), 2);
+        assert!(buckets.take(&Bare::parse("other@localhost").unwrap(), at(1)));
+    }
+
+    #[test]
+    fn a_rate_of_zero_is_no_limit() {
+        let mut buckets = Buckets::new(Rate {
+            per_s: 0.0,
+            burst: 0.0,
+        });
+        let who = Bare::parse("bot@localhost").unwrap();
+        assert!((0..10_000).all(|_| buckets.take(&who, Duration::ZERO)));
+    }
+}

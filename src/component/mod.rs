@@ -1,19 +1,57 @@
 //! The core: pure, synchronous, deterministic. No tokio, no sled, no clock, no randomness of its own.
-pub mod authorization;
-pub mod clock;
-pub mod limits;
-pub mod record;
+//!
+//! `handle` is the only way in, `poll_effect` and `poll_broadcast` the only ways out, `deadline` says
+//! when to come back. After every `handle`, drain `poll_effect` before the next.
+//!
+//! ```text
+//! route ─► probe │ presence │ subscription │ disco │ command │ chat ─► lane ─► Persist … Committed ─► answer
+//! ```
 
+pub mod authorization;
+mod behind;
+mod broadcast;
+mod caps;
+mod chat;
+pub mod clock;
+mod command;
+mod consent;
+mod delivery;
+mod disco;
+mod execution;
+mod face;
+mod form;
+mod join;
+mod lane;
+mod learning;
+pub mod limits;
+mod live;
+mod presence;
+mod probe;
+pub mod record;
+mod relay;
+mod reply;
+mod request;
+mod route;
+mod setting;
+
+mod state;
+mod subscription;
+mod timer;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::fmt;
 use std::time::Duration;
 
+use indexmap::IndexSet;
 use minidom::Element;
 
 use crate::address::{Bare, ComponentDomain};
 use crate::stanza::Arrival;
 use authorization::{Ceiling, Party, Visibility};
-use clock::Now;
-use limits::Limits;
+use clock::{Chance, Now};
+use limits::{Buckets, Limits, Rate};
 use record::Change;
+use timer::{Timer, Timers};
 
 /// Names one batch of durable changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +74,25 @@ pub struct Settings {
     pub ceiling: Ceiling,
     /// Rates.
     pub limits: Limits,
+}
+
+impl Settings {
+    /// The party that a watcher belongs to: by its own address, else by its domain.
+    #[must_use]
+    pub fn party(&self, watcher: &Bare) -> Option<&Party> {
+        let named = |jid: &Bare| self.parties.iter().find(|party| party.jids.contains(jid));
+        named(watcher).or_else(|| named(&watcher.to_domain()))
+    }
+
+    /// Whether a user of this address may join.
+    #[must_use]
+    pub fn may_join(&self, user: &Bare) -> bool {
+        user.local().is_some()
+            && self
+                .users
+                .iter()
+                .any(|domain| domain.as_str() == user.domain())
+    }
 }
 
 /// One thing that happened, with the random bytes that everything made for it derives from.
@@ -69,14 +126,18 @@ pub enum Event {
 /// What is to be done, in this order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Make `changes` durable and report `Committed` or `Failed`.
+    /// Make `changes` durable, all or none, and report `Committed` or `Failed`.
     Persist {
+        /// Names the batch.
         ticket: Ticket,
+        /// In order.
         changes: Vec<Change>,
     },
     /// Write `changes` behind, without a sync, and report all the same.
     Remember {
+        /// Names the batch.
         ticket: Ticket,
+        /// In order.
         changes: Vec<Change>,
     },
     /// Send a stanza (`jabber:client`).
@@ -90,43 +151,199 @@ pub enum Effect {
 pub enum Report {
     /// A user has joined.
     Joined(Bare),
+    /// All users have been asked for their presence after an attach.
+    Learned(usize),
+    /// A user does not let the component see her presence.
+    Unseen(Bare),
 }
 
-/// The component.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Joined(user) => write!(f, "{user} has joined"),
+            Self::Learned(n) => write!(f, "asked {n} users for their presence"),
+            Self::Unseen(user) => {
+                write!(
+                    f,
+                    "{user} has not approved our subscription to her presence"
+                )
+            }
+        }
+    }
+}
+
+/// The component as a value.
 #[derive(Debug)]
 pub struct Component {
     settings: Settings,
+    state: state::State,
+    lanes: lane::Lanes,
+    effects: VecDeque<Effect>,
+    /// Messages made while detached; they go out at the next attach.
+    deferred: VecDeque<Element>,
+    attached: bool,
+    timers: Timers,
+    learning: learning::Learning,
+    broadcasts: broadcast::Broadcasts,
+    awaited: HashMap<String, route::Awaited>,
+    sessions: command::Sessions,
+    running: HashMap<String, execution::Running>,
+    caps: caps::Caps,
+    /// Users whose last face has changed since it was written.
+    unwritten: BTreeSet<Bare>,
+    /// `subscribe`s to presentities that do not exist: (presentity, watcher).
+    phantoms: IndexSet<(Bare, Bare)>,
+    probes: Buckets,
+    probes_of_domain: Buckets,
+    chats: Buckets,
+    executions_by_watcher: Buckets,
+    executions_for_user: Buckets,
+    /// Keys `rev`; drawn at the first input.
+    key: Option<[u8; 32]>,
+    /// Counts presences in order of arrival.
+    order: u64,
+    /// When the first input came.
+    started: Option<Now>,
+}
+
+/// What holds while one input is handled.
+#[derive(Debug)]
+struct Turn {
+    now: Now,
+    chance: Chance,
 }
 
 impl Component {
     /// Makes a component from its settings and what the store holds.
     #[must_use]
     pub fn new(settings: Settings, stored: impl IntoIterator<Item = Change>) -> Self {
-        let _ = stored;
-        Self { settings }
+        let mut state = state::State::default();
+        for change in stored {
+            state.apply(&change);
+        }
+        let limits = settings.limits;
+        let rate = |per_s, burst| Buckets::new(Rate { per_s, burst });
+        Self {
+            settings,
+            state,
+            lanes: lane::Lanes::default(),
+            effects: VecDeque::new(),
+            deferred: VecDeque::new(),
+            attached: false,
+            timers: Timers::default(),
+            learning: learning::Learning::default(),
+            broadcasts: broadcast::Broadcasts::default(),
+            awaited: HashMap::new(),
+            sessions: command::Sessions::default(),
+            running: HashMap::new(),
+            caps: caps::Caps::default(),
+            unwritten: BTreeSet::new(),
+            phantoms: IndexSet::new(),
+            probes: rate(
+                limits.probe_rate_per_watcher,
+                limits.probe_burst_per_watcher,
+            ),
+            probes_of_domain: rate(limits.probe_rate_per_domain, limits.probe_burst_per_domain),
+            chats: Buckets::new(limits::CHAT_RATE),
+            executions_by_watcher: Buckets::new(limits::EXECUTION_RATE),
+            executions_for_user: Buckets::new(limits::EXECUTION_RATE_PER_USER),
+            key: None,
+            order: 0,
+            started: None,
+        }
     }
 
     /// Takes one input. Drain [`Self::poll_effect`] before the next.
     pub fn handle(&mut self, input: Input, now: Now) {
-        let _ = (input, now, &self.settings);
+        let mut chance = Chance::new(input.chance);
+        if self.key.is_none() {
+            self.key = Some(chance.bytes());
+            self.started = Some(now);
+            execution::resume(self, now);
+        }
+        let mut turn = Turn { now, chance };
+        match input.event {
+            Event::Attached => self.attach(&mut turn),
+            Event::Detached => self.detach(&turn),
+            Event::Received(arrival) => route::received(self, &mut turn, arrival),
+            Event::Committed(ticket) => lane::settled(self, &mut turn, ticket, true),
+            Event::Failed(ticket) => lane::settled(self, &mut turn, ticket, false),
+            Event::Deadline => {}
+            Event::Shutdown => {
+                behind::remember(self);
+                learning::farewell(self);
+            }
+        }
+        self.fire(&mut turn);
     }
 
     /// The next effect, in order.
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        None
+        self.effects.pop_front()
     }
 
     /// The next broadcast, rendered from the state as it is now; to be called only while the link has
     /// room, so that what piles up is a set of addresses and never stanzas.
-    pub fn poll_broadcast(&mut self, now: Now) -> Option<Element> {
-        let _ = now;
-        None
+    pub fn poll_broadcast(&mut self, input: [u8; 16], now: Now) -> Option<Element> {
+        if !self.attached {
+            return None;
+        }
+        let mut turn = Turn {
+            now,
+            chance: Chance::new(input),
+        };
+        broadcast::poll(self, &turn).or_else(|| learning::poll(self, &mut turn))
     }
 
     /// How long until [`Event::Deadline`] is due.
     #[must_use]
     pub fn deadline(&self, now: Now) -> Option<Duration> {
-        let _ = now;
-        None
+        let timer = self.timers.first().map(|at| at.saturating_sub(now.mono));
+        let expiry = self.state.next_expiry().map(|(at, _)| {
+            Duration::from_millis(u64::try_from(at.0.saturating_sub(now.wall.0)).unwrap_or(0))
+        });
+        timer.into_iter().chain(expiry).min()
+    }
+
+    /// Changes that are being written or wait for it; tests hold this against its bound.
+    #[must_use]
+    pub fn n_in_flight(&self) -> usize {
+        self.lanes.n_in_flight()
+    }
+
+    fn attach(&mut self, turn: &mut Turn) {
+        self.attached = true;
+        while let Some(message) = self.deferred.pop_front() {
+            self.send(message);
+        }
+        learning::begin(self, turn);
+    }
+
+    fn detach(&mut self, turn: &Turn) {
+        self.attached = false;
+        self.awaited.clear();
+        self.broadcasts.clear();
+        learning::end(self, turn);
+        self.state.forget_live();
+    }
+
+    fn fire(&mut self, turn: &mut Turn) {
+        while let Some(timer) = self.timers.due(turn.now.mono) {
+            match timer {
+                Timer::Held(user) => probe::waited(self, turn, &user),
+                Timer::Grace(user) => presence::silent(self, turn, &user),
+                Timer::Tell(user) => self.tell_now(&user, turn),
+                Timer::Lost(id) => route::lost(self, turn, &id),
+                Timer::Relearn => learning::again(self, turn),
+                Timer::Remember => behind::remember(self),
+                Timer::Session(id) => command::expire(self, turn, &id),
+                Timer::Answer(id) => execution::answer_late(self, &id),
+                Timer::Silence(id) => delivery::silent(self, turn, &id),
+                Timer::Expire(id) => delivery::expired(self, turn, &id),
+            }
+        }
+        while let Some(user) = self.state.take_expired(turn.now.wall) {
+            behind::expire(self, turn, &user);
+        }
     }
 }

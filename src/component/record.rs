@@ -12,7 +12,11 @@ use super::authorization::{Confirm, Interface, Level, Right, Visibility};
 use super::clock::Wall;
 use crate::address::{Address, Bare};
 
-/// One record put (`Some`) or deleted (`None`).
+/// One record put (`Some`) or deleted (`None`). The fields beside `value` are its key.
+#[expect(
+    missing_docs,
+    reason = "the fields are named in the head: key and value"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A user has joined, changed her settings, or (deleted) left.
@@ -66,6 +70,9 @@ pub struct Profile {
     /// The rights of the public level that she leaves open; absent: all that the operator allows.
     #[serde(default)]
     pub public_rights: Option<BTreeSet<Right>>,
+    /// Whether she has removed us from her contacts: nothing is answered for her, nothing is lost.
+    #[serde(default)]
+    pub dormant: bool,
     /// Whether our own subscription to her presence has been approved by her.
     #[serde(default)]
     pub subscribed: bool,
@@ -123,7 +130,7 @@ pub struct Status {
     pub author: Option<Bare>,
 }
 
-/// A stored consent. RFC-less: design.md §2 *grant*.
+/// A user's stored consent that gives a watcher rights.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// What it names; [`Right::See`] is always included.
@@ -151,6 +158,8 @@ pub enum SubscriptionState {
     Pending,
     /// *From*: the watcher gets her presence.
     Approved,
+    /// *None* with a pre-approval (RFC 6121 §3.4): a request is approved at once.
+    Preapproved,
 }
 
 /// A watcher's subscription to a presentity.
@@ -239,6 +248,20 @@ pub struct Execution {
     pub expires: Wall,
     /// How far it has come.
     pub state: ExecutionState,
+    /// Its name at the agent, where another open request has the watcher's.
+    #[serde(default)]
+    pub agent_request_id: Option<String>,
+    /// The resource of the user that it goes to.
+    #[serde(default)]
+    pub resource: Option<String>,
+}
+
+impl Execution {
+    /// The request's name at the agent.
+    #[must_use]
+    pub fn agent_request_id(&self) -> &str {
+        self.agent_request_id.as_deref().unwrap_or(&self.request_id)
+    }
 }
 
 /// One line of a user's history.

@@ -4,5 +4,10 @@
 
 pub mod arrival;
 pub mod command;
+pub mod compose;
+pub mod inbound;
+pub mod outcome;
 
 pub use arrival::{Arrival, Fault, Refused};
+pub use compose::Compose;
+pub use inbound::{Inbound, Kind};

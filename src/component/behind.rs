@@ -1,0 +1,56 @@
+//! What is written behind: the last face of each user, at most once in 30 s; and statuses that end.
+
+use super::limits::{REMEMBER_EVERY, REMEMBER_MAX};
+use super::record::Change;
+use super::timer::Timer;
+use super::{Component, Effect, Turn, face, lane, setting};
+use crate::address::Bare;
+
+/// Notes that a user's last face is to be written.
+pub(super) fn note(core: &mut Component, turn: &Turn, user: &Bare) {
+    if core.unwritten.is_empty() {
+        core.timers
+            .set(turn.now.mono + REMEMBER_EVERY, Timer::Remember);
+    }
+    core.unwritten.insert(user.clone());
+}
+
+/// Writes what was noted.
+pub(super) fn remember(core: &mut Component) {
+    while !core.unwritten.is_empty() {
+        let mut changes = Vec::new();
+        while changes.len() < REMEMBER_MAX
+            && let Some(user) = core.unwritten.pop_first()
+        {
+            let Some(known) = core.state.user(&user) else {
+                continue;
+            };
+            let value = face::remembered(known);
+            if known.last_face.as_ref() != Some(&value) {
+                changes.push(Change::Face {
+                    user,
+                    value: Some(value),
+                });
+            }
+        }
+        if changes.is_empty() {
+            continue;
+        }
+        for change in &changes {
+            core.state.apply(change);
+        }
+        let ticket = core.lanes.ticket();
+        core.effects.push_back(Effect::Remember { ticket, changes });
+    }
+}
+
+/// A user's custom status has ended: it is out of force by itself; the record goes through her lane.
+pub(super) fn expire(core: &mut Component, turn: &mut Turn, user: &Bare) {
+    core.tell_watchers(user, turn);
+    lane::submit(
+        core,
+        turn,
+        user,
+        lane::Task::Setting(setting::Setting::expiry()),
+    );
+}

@@ -1,0 +1,211 @@
+//! Telling approved watchers that a face has changed.
+//!
+//! What waits is a set of users, never stanzas: a presence is rendered from the state as it is when
+//! the link has room for it, so of several changes only the last is sent and order cannot go wrong.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::ops::Bound;
+
+use minidom::Element;
+
+use super::authorization::Right;
+use super::face::{self, Face, Occasion};
+use super::limits::{FAREWELL, PACE};
+use super::record::SubscriptionState;
+use super::timer::Timer;
+use super::{Component, Turn};
+use crate::address::Bare;
+use crate::stanza::compose::{Compose, element};
+
+/// Who is still to be told.
+#[derive(Debug, Default)]
+pub(super) struct Broadcasts {
+    /// Users whose watchers are all to be told, first come first.
+    queue: VecDeque<Bare>,
+    queued: BTreeSet<Bare>,
+    /// The last watcher that was told of the first user in the queue.
+    cursor: Option<Bare>,
+    /// Whether the first user's face has changed again since some were told.
+    again: bool,
+    /// Single watchers to be told: (user, watcher).
+    single: BTreeSet<(Bare, Bare)>,
+}
+
+impl Broadcasts {
+    /// Forgets all: nothing can be sent; after the next attach everyone is told anyway.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Component {
+    /// Notes that a face may have changed. Watchers are told at once after a quiet time; of changes in
+    /// quick succession the last. That she is gone can wait a little longer: COMPAT(ejabberd 23.01)
+    /// the end of an old session may come after the new one's presence (servers.md §3.4).
+    pub(super) fn tell_watchers(&mut self, user: &Bare, turn: &Turn) {
+        let Some(known) = self
+            .state
+            .user(user)
+            .filter(|known| !known.subscriptions.is_empty())
+        else {
+            return;
+        };
+        if !self.attached || known.live.telling {
+            return;
+        }
+        let face = Face::of(known, turn.now);
+        let now = turn.now.mono;
+        let due = match &known.live.told {
+            None => now,
+            Some(((state, text), _)) if *state == face.state && *text == face.text => return,
+            Some(((Some(_), _), at)) if known.live.best().is_none() => {
+                (now + FAREWELL).max(*at + PACE)
+            }
+            Some((_, at)) => *at + PACE,
+        };
+        if due <= now {
+            return self.tell_now(user, turn);
+        }
+        self.timers.set(due, Timer::Tell(user.clone()));
+        if let Some(live) = self.state.live(user) {
+            live.telling = true;
+        }
+    }
+
+    /// Tells the watchers of a face, unless it is what they were told last.
+    pub(super) fn tell_now(&mut self, user: &Bare, turn: &Turn) {
+        let Some(known) = self.state.user(user) else {
+            return;
+        };
+        let face = Face::of(known, turn.now);
+        let told = (face.state, face.text);
+        let Some(live) = self.state.live(user) else {
+            return;
+        };
+        live.telling = false;
+        if live
+            .told
+            .as_ref()
+            .is_some_and(|(before, _)| *before == told)
+        {
+            return;
+        }
+        live.told = Some((told, turn.now.mono));
+        self.queue_watchers(user);
+    }
+
+    /// Notes that what a user's watchers may see has changed, whatever her face.
+    pub(super) fn tell_each(&mut self, user: &Bare) {
+        let Some(known) = self.state.user(user).filter(|_| self.attached) else {
+            return;
+        };
+        let approved = known
+            .subscriptions
+            .iter()
+            .filter(|(_, one)| one.state == SubscriptionState::Approved)
+            .map(|(watcher, _)| (user.clone(), watcher.clone()));
+        self.broadcasts.single.extend(approved);
+    }
+
+    fn queue_watchers(&mut self, user: &Bare) {
+        if !self.attached {
+            return;
+        }
+        let broadcasts = &mut self.broadcasts;
+        if broadcasts.queue.front() == Some(user) && broadcasts.cursor.is_some() {
+            // Some have been told the old face. They get the new one in a second pass: starting over
+            // here would let a face that keeps changing starve the last watchers.
+            broadcasts.again = true;
+        } else if broadcasts.queued.insert(user.clone()) {
+            broadcasts.queue.push_back(user.clone());
+        }
+    }
+
+    /// Notes that one watcher is to be told.
+    pub(super) fn tell_watcher(&mut self, turn: &Turn, user: &Bare, watcher: &Bare) {
+        let face = self.state.user(user).map(|known| Face::of(known, turn.now));
+        if let (Some(face), Some(live)) = (face, self.state.live(user)) {
+            live.told
+                .get_or_insert(((face.state, face.text), turn.now.mono));
+        }
+        if self.attached && self.is_approved(user, watcher) {
+            self.broadcasts
+                .single
+                .insert((user.clone(), watcher.clone()));
+        }
+    }
+
+    fn is_approved(&self, user: &Bare, watcher: &Bare) -> bool {
+        self.state
+            .user(user)
+            .is_some_and(|known| known.subscription(watcher) == Some(SubscriptionState::Approved))
+    }
+}
+
+/// The next presence to send.
+pub(super) fn poll(core: &mut Component, turn: &Turn) -> Option<Element> {
+    while let Some((user, watcher)) = core.broadcasts.single.pop_first() {
+        if !core.is_approved(&user, &watcher) {
+            continue;
+        }
+        if let Some(stanza) = rendered(core, turn, &user, &watcher) {
+            return Some(stanza);
+        }
+    }
+    while let Some(user) = core.broadcasts.queue.front().cloned() {
+        let after = core.broadcasts.cursor.take();
+        let range = (
+            after.map_or(Bound::Unbounded, Bound::Excluded),
+            Bound::Unbounded,
+        );
+        let next = core.state.user(&user).and_then(|known| {
+            known
+                .subscriptions
+                .range::<Bare, _>(range)
+                .find(|(_, subscription)| subscription.state == SubscriptionState::Approved)
+                .map(|(watcher, _)| watcher.clone())
+        });
+        let Some(watcher) = next else {
+            core.broadcasts.queue.pop_front();
+            if std::mem::take(&mut core.broadcasts.again) {
+                core.broadcasts.queue.push_back(user);
+            } else {
+                core.broadcasts.queued.remove(&user);
+            }
+            continue;
+        };
+        core.broadcasts.cursor = Some(watcher.clone());
+        if core.may(&user, &watcher, turn, Right::See)
+            && let Some(stanza) = rendered(core, turn, &user, &watcher)
+        {
+            return Some(stanza);
+        }
+    }
+    None
+}
+
+/// The presence for an approved watcher: the face, or plain `unavailable` where she does not let it
+/// see her any more.
+fn rendered(core: &Component, turn: &Turn, user: &Bare, watcher: &Bare) -> Option<Element> {
+    let presentity = core.settings.domain.presentity(user)?;
+    if !core.may(user, watcher, turn, Right::See) {
+        return Some(gone(&presentity, watcher));
+    }
+    let (face, rights) = core.view(user, watcher, turn)?;
+    let to = watcher.clone().into();
+    Some(face::presence(
+        &presentity,
+        &to,
+        &face,
+        &rights,
+        Occasion::Broadcast,
+    ))
+}
+
+/// `unavailable` with nothing in it.
+pub(super) fn gone(presentity: &Bare, watcher: &Bare) -> Element {
+    let from = format!("{presentity}/{}", face::VIRTUAL_RESOURCE);
+    let head = [("from", from.as_str()), ("to", watcher.as_str())];
+    element("presence", xmpp_parsers::ns::JABBER_CLIENT, &head)
+        .attribute("type", Some("unavailable"))
+}

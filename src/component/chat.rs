@@ -1,0 +1,191 @@
+//! The chat twins of the user's commands: many clients have no interface for ad-hoc commands.
+
+use std::collections::BTreeSet;
+
+use minidom::Element;
+use xmpp_parsers::ns;
+
+use super::authorization::{Confirm, Right, Visibility};
+use super::record::{Scope, Status};
+use super::reply::Refusal;
+use super::setting::{Reply, Setting, What};
+use super::{Component, Turn, command, consent, face, lane, subscription};
+use crate::address::{Address, Bare};
+use crate::stanza::Inbound;
+
+const HELP: &str = "\
+join – be served here; leave – end it and erase everything
+status TEXT – set your status text; it stays after you log out
+status – show it; status clear – remove it
+visibility private, subscribers or public – who sees you
+grant WHO RIGHT… – let an address or a domain do things (see, open-url, leave-message, …)
+revoke WHO – take it back
+approve WHO, deny WHO – answer a request to see your presence
+block WHO, unblock WHO
+overview – who may do what";
+
+/// What a line says.
+#[derive(Debug)]
+enum Line {
+    Help,
+    Overview,
+    ShowStatus,
+    Set(What),
+    Approve(Bare),
+    Deny(Bare),
+    /// It cannot be followed: why.
+    Wrong(String),
+}
+
+/// A message to the component domain.
+pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) {
+    if !matches!(stanza.type_.as_str(), "" | "normal" | "chat") {
+        return;
+    }
+    let user = &stanza.from.bare;
+    let body = stanza
+        .element
+        .get_child("body", ns::JABBER_CLIENT)
+        .map(Element::text);
+    let Some(body) = body.filter(|body| !body.trim().is_empty()) else {
+        return;
+    };
+    if !core.chats.take(user, turn.now.mono) {
+        return;
+    }
+    let type_ = if stanza.type_ == "chat" {
+        "chat"
+    } else {
+        "normal"
+    };
+    let reply = Reply::Chat(stanza.from.clone(), type_.to_owned());
+    let line = read(turn, &body);
+    if !core.settings.may_join(user) {
+        // Only a clear wish of a stranger is answered: else two programs could answer each other for
+        // ever.
+        if let Line::Set(What::Join) = line {
+            let domains: Vec<_> = core.settings.users.iter().map(Bare::as_str).collect();
+            let text = format!("Only users of {} may join.", domains.join(", "));
+            command::acknowledge(core, turn, reply, Ok(text));
+        }
+        return;
+    }
+    let joined = core.state.user(user).is_some();
+    match line {
+        Line::Help => command::acknowledge(core, turn, reply, Ok(HELP.to_owned())),
+        Line::Wrong(text) => command::acknowledge(core, turn, reply, Ok(text)),
+        Line::Set(What::Join) => submit(core, turn, user, What::Join, reply),
+        Line::Set(What::Leave) if core.state.stored(user).is_some() => {
+            submit(core, turn, user, What::Leave, reply);
+        }
+        _ if !joined => {
+            let text = "You have not joined yet. Send “join” to be served here.".to_owned();
+            command::acknowledge(core, turn, reply, Ok(text));
+        }
+        Line::Overview => {
+            let text = consent::overview(core, turn, user);
+            command::acknowledge(core, turn, reply, Ok(text));
+        }
+        Line::ShowStatus => {
+            let text = shown(core, turn, &stanza.from);
+            command::acknowledge(core, turn, reply, Ok(text));
+        }
+        Line::Set(what) => submit(core, turn, user, what, reply),
+        Line::Approve(watcher) => subscription::approve(core, turn, user, watcher, reply),
+        Line::Deny(watcher) => subscription::deny(core, turn, user, watcher, reply),
+    }
+}
+
+fn submit(core: &mut Component, turn: &mut Turn, user: &Bare, what: What, reply: Reply) {
+    lane::submit(
+        core,
+        turn,
+        user,
+        lane::Task::Setting(Setting::new(what, reply)),
+    );
+}
+
+fn shown(core: &Component, turn: &Turn, user: &Address) -> String {
+    let Some(known) = core.state.user(&user.bare) else {
+        return Refusal::Forbidden.sentence();
+    };
+    let face = face::Face::of(known, turn.now);
+    match &face.text {
+        Some(text) => format!("You are shown as {} with “{text}”.", face.show()),
+        None => format!("You are shown as {} without a text.", face.show()),
+    }
+}
+
+/// Reads a line. The first word decides and its case does not matter (phones write “Status …”).
+fn read(turn: &Turn, body: &str) -> Line {
+    let body = body.trim();
+    let (word, rest) = body.split_once(char::is_whitespace).unwrap_or((body, ""));
+    let rest = rest.trim();
+    let about = |line: fn(Bare) -> Line| match Address::parse(rest) {
+        Ok(watcher) if !rest.is_empty() => line(watcher.bare),
+        _ => Line::Wrong(format!(
+            "Whom? As in “{} bob@example.org”.",
+            word.to_lowercase()
+        )),
+    };
+    match word.to_lowercase().as_str() {
+        "help" | "?" => Line::Help,
+        "join" => Line::Set(What::Join),
+        "leave" => Line::Set(What::Leave),
+        "overview" => Line::Overview,
+        "status" => match rest {
+            "" => Line::ShowStatus,
+            _ if rest.eq_ignore_ascii_case("clear") => Line::Set(What::ClearStatus),
+            text => Line::Set(What::Status(Status {
+                text: text.to_owned(),
+                state: None,
+                scope: Scope::Always,
+                set: turn.now.wall,
+                until: None,
+                author: None,
+            })),
+        },
+        "visibility" => match Visibility::parse(&rest.to_lowercase()) {
+            Some(visibility) => Line::Set(What::Visibility {
+                visibility: Some(visibility),
+                show_when_offline: None,
+                public_rights: None,
+            }),
+            None => Line::Wrong("Visibility is private, subscribers or public.".to_owned()),
+        },
+        "grant" => grant(rest),
+        "revoke" => about(|watcher| Line::Set(What::Revoke(watcher))),
+        "block" => about(|watcher| Line::Set(What::Block(watcher))),
+        "unblock" => about(|watcher| Line::Set(What::Unblock(watcher))),
+        "approve" => about(Line::Approve),
+        "deny" => about(Line::Deny),
+        _ => Line::Wrong("I did not understand that. Send “help” for what you can say.".to_owned()),
+    }
+}
+
+fn grant(rest: &str) -> Line {
+    let mut words = rest
+        .split([' ', ',', '\t', '\n'])
+        .filter(|word| !word.is_empty());
+    let Some(watcher) = words
+        .next()
+        .and_then(|who| Address::parse(who).ok())
+        .map(|who| who.bare)
+    else {
+        return Line::Wrong("Whom? As in “grant bot@example.org see open-url”.".to_owned());
+    };
+    let rights: Result<BTreeSet<Right>, _> =
+        words.map(|name| name.to_lowercase().parse()).collect();
+    match rights {
+        Err(unknown) => Line::Wrong(format!("{unknown}.")),
+        Ok(rights) if rights.is_empty() => Line::Wrong(format!(
+            "Which rights? As in “grant {watcher} see open-url”."
+        )),
+        Ok(rights) => Line::Set(What::Grant {
+            watcher,
+            rights,
+            confirm: Confirm::Never,
+            until: None,
+        }),
+    }
+}

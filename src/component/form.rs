@@ -1,0 +1,141 @@
+//! Forms of the commands: what is offered, and a submitted one read under limits. XEP-0004, XEP-0068.
+
+use std::collections::BTreeMap;
+
+use xmpp_parsers::data_forms::{DataForm, DataFormType, Field, FieldType, Option_};
+
+use super::authorization::Right;
+use super::limits::{FIELD_CHARS_MAX, FIELDS_MAX};
+use super::reply::Refusal;
+
+/// FORM_TYPE of every watcher's command (design.md §4).
+pub(super) const CMD: &str = "urn:x-presence-service:cmd:0";
+/// FORM_TYPE, and node, of the user's own status.
+pub(super) const STATUS: &str = "urn:x-presence-service:status:0";
+/// FORM_TYPE, and prefix of the nodes, of the user's consent.
+pub(super) const CONSENT: &str = "urn:x-presence-service:consent:0";
+
+/// The values of a submitted form by field.
+#[derive(Debug, Default)]
+pub(super) struct Fields(BTreeMap<String, Vec<String>>);
+
+impl Fields {
+    /// Reads a submitted form. A field that stands twice is refused (security T14); one we do not
+    /// know is ignored (XEP-0004 §3.1). A missing FORM_TYPE is the one the command has: some clients
+    /// leave it out.
+    pub(super) fn read(form: &DataForm, form_type: &str) -> Result<Self, Refusal> {
+        let wrong = |text: String| Err(Refusal::BadPayload(text));
+        if form.fields.len() > FIELDS_MAX {
+            return wrong(format!("The form has more than {FIELDS_MAX} fields."));
+        }
+        if form.form_type().is_some_and(|given| given != form_type) {
+            return wrong(format!("The FORM_TYPE is not {form_type}."));
+        }
+        let mut values = BTreeMap::new();
+        for field in &form.fields {
+            let Some(var) = &field.var else { continue };
+            if field
+                .values
+                .iter()
+                .any(|value| value.chars().count() > FIELD_CHARS_MAX)
+            {
+                return wrong(format!(
+                    "The field {var} is longer than {FIELD_CHARS_MAX} characters."
+                ));
+            }
+            if values.insert(var.clone(), field.values.clone()).is_some() {
+                return wrong(format!("The field {var} stands twice."));
+            }
+        }
+        Ok(Self(values))
+    }
+
+    /// The values of a field; `None` where it is missing.
+    pub(super) fn all(&self, var: &str) -> Option<&[String]> {
+        self.0.get(var).map(Vec::as_slice)
+    }
+
+    /// The lines of a field as one text, trimmed; `None` where it is missing or empty.
+    pub(super) fn text(&self, var: &str) -> Option<String> {
+        let text = self.all(var)?.join("\n").trim().to_owned();
+        Some(text).filter(|text| !text.is_empty())
+    }
+
+    /// The text of a field that must be there.
+    pub(super) fn required(&self, var: &str) -> Result<String, Refusal> {
+        self.text(var)
+            .ok_or_else(|| Refusal::BadPayload(format!("The field {var} is missing.")))
+    }
+
+    /// A boolean; XEP-0004 takes four words.
+    pub(super) fn boolean(&self, var: &str) -> Result<Option<bool>, Refusal> {
+        match self.text(var).as_deref() {
+            None => Ok(None),
+            Some("1" | "true") => Ok(Some(true)),
+            Some("0" | "false") => Ok(Some(false)),
+            Some(_) => Err(Refusal::BadPayload(format!(
+                "The field {var} is neither 1 nor 0."
+            ))),
+        }
+    }
+}
+
+/// A form with its title and what to do.
+pub(super) fn form(
+    form_type: &str,
+    title: &str,
+    instructions: &str,
+    fields: Vec<Field>,
+) -> DataForm {
+    let mut form = DataForm::new(DataFormType::Form, form_type, fields);
+    form.title = Some(title.to_owned());
+    form.instructions = Some(instructions.to_owned());
+    form
+}
+
+/// A field with a label and a present value.
+pub(super) fn field(var: &str, type_: FieldType, label: &str, value: Option<&str>) -> Field {
+    let mut field = Field::new(var, type_);
+    field.label = Some(label.to_owned());
+    field.values = value.into_iter().map(ToOwned::to_owned).collect();
+    field
+}
+
+/// The same, which must be filled in.
+pub(super) fn required(var: &str, type_: FieldType, label: &str) -> Field {
+    Field {
+        required: true,
+        ..field(var, type_, label, None)
+    }
+}
+
+/// A choice among options: (value, label).
+pub(super) fn choice(
+    var: &str,
+    type_: FieldType,
+    label: &str,
+    options: &[(&str, &str)],
+    chosen: &[&str],
+) -> Field {
+    let options = options.iter().map(|(value, label)| Option_ {
+        label: Some((*label).to_owned()),
+        value: (*value).to_owned(),
+    });
+    let mut field = field(var, type_, label, None);
+    field.options = options.collect();
+    field.values = chosen.iter().map(|value| (*value).to_owned()).collect();
+    field
+}
+
+/// The form of a watcher's command; `request_id` is offered as the request's name.
+pub(super) fn of_right(right: Right, title: &str, request_id: &str) -> DataForm {
+    let mut fields = match right {
+        Right::OpenUrl => vec![
+            required("url", FieldType::TextSingle, "Address (https)"),
+            field("reason", FieldType::TextSingle, "Why", None),
+        ],
+        _ => vec![required("text", FieldType::TextMulti, "Text")],
+    };
+    fields.push(Field::new("request-id", FieldType::Hidden).with_value(request_id));
+    form(CMD, title, "Fill in and complete.", fields)
+}

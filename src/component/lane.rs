@@ -1,0 +1,208 @@
+//! Durable changes under way, one at a time for each user.
+//!
+//! A [`Task`] is planned in the state as it is when its turn comes (so `decide` runs again), written,
+//! and only then applied and answered. What narrows holds in memory at once, before its turn.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::limits::{IN_FLIGHT_MAX, LANE_WAITING_MAX};
+use super::record::Change;
+use super::reply::Refusal;
+use super::state::Narrowing;
+use super::{Component, Effect, Ticket, Turn, execution, setting, subscription};
+use crate::address::Bare;
+
+/// Something that changes durable records of one user.
+#[derive(Clone, Debug)]
+pub(super) enum Task {
+    /// Her own word.
+    Setting(setting::Setting),
+    /// A watcher's subscription.
+    Subscription(subscription::Step),
+    /// A step of a command.
+    Execution(execution::Step),
+}
+
+impl Task {
+    fn plan(
+        &mut self,
+        core: &Component,
+        turn: &mut Turn,
+        user: &Bare,
+    ) -> Result<Vec<Change>, Refusal> {
+        match self {
+            Self::Setting(setting) => setting::plan(core, turn, user, setting),
+            Self::Subscription(step) => Ok(subscription::plan(core, turn, user, step)),
+            Self::Execution(step) => execution::plan(core, turn, user, step),
+        }
+    }
+
+    fn done(self, core: &mut Component, turn: &mut Turn, user: &Bare, result: Result<(), Refusal>) {
+        match self {
+            Self::Setting(setting) => setting::done(core, turn, user, setting, result),
+            Self::Subscription(step) => subscription::done(core, turn, user, step, result),
+            Self::Execution(step) => execution::done(core, turn, user, step, result),
+        }
+    }
+
+    /// Takes down what narrowing is about to take away, for those who are to be told.
+    fn look(&mut self, core: &Component, user: &Bare) {
+        match self {
+            Self::Setting(setting) => setting::look(core, user, setting),
+            Self::Subscription(step) => subscription::look(core, user, step),
+            Self::Execution(_) => {}
+        }
+    }
+
+    fn narrowing(&self, turn: &Turn) -> Option<Narrowing> {
+        match self {
+            Self::Setting(setting) => setting::narrowing(setting, turn.now),
+            Self::Subscription(step) => subscription::narrowing(step),
+            Self::Execution(_) => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Open {
+    user: Bare,
+    task: Task,
+    changes: Vec<Change>,
+}
+
+/// One user's change that is being written, and what waits behind it.
+#[derive(Debug, Default)]
+struct Lane {
+    busy: bool,
+    waiting: VecDeque<Task>,
+}
+
+/// All that is under way.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    next_ticket: u64,
+    open: HashMap<Ticket, Open>,
+    lanes: HashMap<Bare, Lane>,
+    n_waiting: usize,
+}
+
+impl Lanes {
+    pub(super) fn ticket(&mut self) -> Ticket {
+        self.next_ticket += 1;
+        Ticket(self.next_ticket)
+    }
+
+    /// Changes written or waiting to be.
+    pub(super) fn n_in_flight(&self) -> usize {
+        self.open.len() + self.n_waiting
+    }
+}
+
+/// Takes a task: plans it now, or queues it behind the user's open one.
+pub(super) fn submit(core: &mut Component, turn: &mut Turn, user: &Bare, mut task: Task) {
+    let full = core.lanes.n_in_flight() >= IN_FLIGHT_MAX
+        || core
+            .lanes
+            .lanes
+            .get(user)
+            .is_some_and(|lane| lane.waiting.len() >= LANE_WAITING_MAX);
+    if full {
+        return task.done(core, turn, user, Err(Refusal::ResourceConstraint));
+    }
+    task.look(core, user);
+    if let Some(narrowing) = task.narrowing(turn) {
+        core.state.narrow(user, &narrowing);
+    }
+    match core.lanes.lanes.get_mut(user) {
+        Some(lane) => {
+            lane.waiting.push_back(task);
+            core.lanes.n_waiting += 1;
+        }
+        None => {
+            core.lanes.lanes.insert(user.clone(), Lane::default());
+            begin(core, turn, user, task);
+            go_on(core, turn, user);
+        }
+    }
+}
+
+/// Takes the committer's word on a batch and goes on with what waits behind it.
+pub(super) fn settled(core: &mut Component, turn: &mut Turn, ticket: Ticket, committed: bool) {
+    let Some(Open {
+        user,
+        task,
+        changes,
+    }) = core.lanes.open.remove(&ticket)
+    else {
+        return; // A write-behind batch: nobody waits for it.
+    };
+    if let Some(lane) = core.lanes.lanes.get_mut(&user) {
+        lane.busy = false;
+    }
+    let result = if committed {
+        for change in &changes {
+            core.state.apply(change);
+        }
+        narrow_again(core, turn, &user);
+        Ok(())
+    } else {
+        Err(Refusal::ResourceConstraint)
+    };
+    task.done(core, turn, &user, result);
+    go_on(core, turn, &user);
+}
+
+/// Plans a task and hands its changes to the committer. A task that changes nothing ends at once.
+fn begin(core: &mut Component, turn: &mut Turn, user: &Bare, mut task: Task) {
+    match task.plan(core, turn, user) {
+        Err(refusal) => task.done(core, turn, user, Err(refusal)),
+        Ok(changes) if changes.is_empty() => task.done(core, turn, user, Ok(())),
+        Ok(changes) => {
+            let ticket = core.lanes.ticket();
+            core.effects.push_back(Effect::Persist {
+                ticket,
+                changes: changes.clone(),
+            });
+            core.lanes.open.insert(
+                ticket,
+                Open {
+                    user: user.clone(),
+                    task,
+                    changes,
+                },
+            );
+            if let Some(lane) = core.lanes.lanes.get_mut(user) {
+                lane.busy = true;
+            }
+        }
+    }
+}
+
+/// Begins what waits until one is open again or none is left.
+fn go_on(core: &mut Component, turn: &mut Turn, user: &Bare) {
+    while let Some(lane) = core.lanes.lanes.get_mut(user) {
+        if lane.busy {
+            return;
+        }
+        let Some(task) = lane.waiting.pop_front() else {
+            core.lanes.lanes.remove(user);
+            return;
+        };
+        core.lanes.n_waiting -= 1;
+        begin(core, turn, user, task);
+    }
+}
+
+/// What was just applied may have widened what a waiting task narrows.
+fn narrow_again(core: &mut Component, turn: &Turn, user: &Bare) {
+    let waiting = core
+        .lanes
+        .lanes
+        .get(user)
+        .into_iter()
+        .flat_map(|lane| &lane.waiting);
+    let narrowings: Vec<_> = waiting.filter_map(|task| task.narrowing(turn)).collect();
+    for narrowing in narrowings {
+        core.state.narrow(user, &narrowing);
+    }
+}

@@ -1,0 +1,135 @@
+//! What is known of a user only while attached: her resources and how sure we are of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::clock::Wall;
+use super::limits::RESOURCES_MAX;
+use super::record::ShownState;
+
+/// How sure we are that `resources` is the truth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Knowledge {
+    /// Nothing heard since the attach.
+    #[default]
+    Unknown,
+    /// Presence came, or silence was resolved.
+    Known,
+}
+
+/// Whether a resource executes commands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Agency {
+    /// Not asked yet, or not answered.
+    #[default]
+    Unknown,
+    /// Its verified features carry the agent's namespace.
+    Agent,
+    /// They don't.
+    None,
+}
+
+/// One available resource of a user.
+#[derive(Clone, Debug)]
+pub(super) struct Resource {
+    /// `None` is plainly available.
+    pub(super) show: Option<ShownState>,
+    pub(super) status: Option<String>,
+    pub(super) priority: i8,
+    /// When this presence came about.
+    pub(super) since: Wall,
+    /// Order of arrival: the latest has the highest.
+    pub(super) order: u64,
+    /// Entity capabilities as advertised: node and ver (XEP-0115).
+    pub(super) caps: Option<(String, String)>,
+    pub(super) agency: Agency,
+}
+
+/// What is known only while attached.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    pub(super) knowledge: Knowledge,
+    pub(super) resources: BTreeMap<Arc<str>, Resource>,
+    /// Between our `subscribe` and her `subscribed`: a bare `unavailable` is then only Prosody's
+    /// acknowledgement (servers.md §3.1).
+    pub(super) subscribing: bool,
+    /// Whether she has been heard of since we last asked.
+    pub(super) heard: bool,
+    /// When the last resource went, as far as we saw it.
+    pub(super) offline_since: Option<Wall>,
+    /// Her own words when she went offline.
+    pub(super) farewell: Option<String>,
+    /// What her watchers were last told, and when.
+    pub(super) told: Option<(Told, Duration)>,
+    /// A timer will tell them.
+    pub(super) telling: bool,
+}
+
+/// The part of a face that makes it worth telling: state and text.
+pub(super) type Told = (Option<ShownState>, Option<String>);
+
+impl Live {
+    /// Forgets everything: the link is gone.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Takes an available presence; past the bound the oldest resource makes room.
+    pub(super) fn put(&mut self, name: &Arc<str>, mut resource: Resource) {
+        if let Some(before) = self.resources.get(name) {
+            if before.caps == resource.caps {
+                resource.agency = before.agency;
+            }
+        } else if self.resources.len() >= RESOURCES_MAX {
+            let oldest = self.resources.iter().min_by_key(|(_, known)| known.order);
+            if let Some(oldest) = oldest.map(|(name, _)| Arc::clone(name)) {
+                self.resources.remove(&oldest);
+            }
+        }
+        self.resources.insert(Arc::clone(name), resource);
+        self.knowledge = Knowledge::Known;
+        self.heard = true;
+    }
+
+    /// Takes the end of one resource, or of all.
+    pub(super) fn end(&mut self, name: Option<&Arc<str>>, farewell: Option<String>, at: Wall) {
+        let was_online = self.best().is_some();
+        match name {
+            Some(name) => {
+                self.resources.remove(name);
+            }
+            None => self.resources.clear(),
+        }
+        self.knowledge = Knowledge::Known;
+        self.heard = true;
+        if was_online && self.best().is_none() {
+            self.offline_since = Some(at);
+            self.farewell = farewell;
+        }
+    }
+
+    /// The resource that speaks for her: highest priority, then the latest change; a negative priority
+    /// never counts (RFC 6121 §8.5.2). An answer to a probe repeats an old presence with its stamp, so
+    /// the time of the presence comes before the order of arrival.
+    pub(super) fn best(&self) -> Option<&Resource> {
+        self.resources
+            .values()
+            .filter(|resource| resource.priority >= 0)
+            .max_by_key(|resource| (resource.priority, resource.since, resource.order))
+    }
+
+    /// Her agents, the latest first.
+    pub(super) fn agents(&self) -> Vec<Arc<str>> {
+        let mut agents: Vec<_> = self
+            .resources
+            .iter()
+            .filter(|(_, resource)| resource.agency == Agency::Agent)
+            .collect();
+        agents.sort_by_key(|(_, resource)| std::cmp::Reverse((resource.priority, resource.order)));
+        agents
+            .into_iter()
+            .map(|(name, _)| Arc::clone(name))
+            .collect()
+    }
+}

@@ -1,0 +1,124 @@
+//! The users' own presence: what their resources say, and what silence says. servers.md §3, §7.
+
+use std::sync::Arc;
+
+use minidom::Element;
+use minidom::rxml::xml_ncname;
+use xmpp_parsers::ns;
+
+use super::clock::Wall;
+use super::face::cut;
+use super::limits::STATUS_CHARS_MAX;
+use super::live::{Agency, Knowledge, Resource};
+use super::record::ShownState;
+use super::{Component, Turn, behind, caps, probe};
+use crate::address::Bare;
+use crate::stanza::Inbound;
+
+/// A resource is available.
+pub(super) fn available(core: &mut Component, turn: &mut Turn, stanza: &Inbound) {
+    let user = &stanza.from.bare;
+    let Some(name) = stanza.from.resource.clone() else {
+        return;
+    };
+    core.order += 1;
+    let resource = Resource {
+        show: child(&stanza.element, "show").as_deref().and_then(show),
+        status: child(&stanza.element, "status").filter(|text| !text.is_empty()),
+        priority: child(&stanza.element, "priority")
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(0),
+        since: stamp(&stanza.element, turn.now.wall),
+        order: core.order,
+        caps: caps::advertised(&stanza.element),
+        agency: Agency::Unknown,
+    };
+    let Some(live) = core.state.live(user) else {
+        return;
+    };
+    live.put(&name, resource);
+    caps::ask(core, turn, user, &name);
+    changed(core, turn, user);
+}
+
+/// A resource, or (from the bare address) every resource, is gone.
+pub(super) fn unavailable(core: &mut Component, turn: &mut Turn, stanza: &Inbound) {
+    let user = &stanza.from.bare;
+    let domain = core.settings.domain.bare().clone();
+    let Some(live) = core.state.live(user) else {
+        return;
+    };
+    let name = stanza.from.resource.as_ref();
+    if name.is_none() && live.subscribing {
+        return; // COMPAT(prosody 0.12): the acknowledgement of our `subscribe`, not her state.
+    }
+    // COMPAT(prosody 0.12): these words are the server's, not hers.
+    let farewell = child(&stanza.element, "status")
+        .filter(|text| !text.is_empty() && !text.starts_with("Disconnected: "));
+    live.end(name, farewell, stamp(&stanza.element, turn.now.wall));
+    if name.is_some() {
+        // COMPAT(ejabberd 23.01): when a resource logs in again, the old session's end may come after
+        // the new one's presence (servers.md §3.4); only the server knows.
+        core.send(Component::presence(&domain, user, "probe"));
+    }
+    changed(core, turn, user);
+}
+
+/// All resources are out of our sight: she has taken our subscription away, or never gave it.
+pub(super) fn unseen(core: &mut Component, turn: &mut Turn, user: &Bare) {
+    let Some(live) = core.state.live(user) else {
+        return;
+    };
+    live.end(None, None, turn.now.wall);
+    changed(core, turn, user);
+}
+
+/// Nothing came after our probe although we may see her: offline (design.md §3).
+pub(super) fn silent(core: &mut Component, turn: &mut Turn, user: &Bare) {
+    if core.state.live(user).is_some_and(|live| !live.heard) {
+        unseen(core, turn, user);
+    }
+}
+
+/// Her face may have changed: watchers are told, the last face is written by and by.
+pub(super) fn changed(core: &mut Component, turn: &mut Turn, user: &Bare) {
+    if core
+        .state
+        .user(user)
+        .is_some_and(|known| known.live.knowledge == Knowledge::Known)
+    {
+        behind::note(core, turn, user);
+        probe::release(core, turn, user);
+    }
+    core.tell_watchers(user, turn);
+}
+
+fn child(stanza: &Element, name: &str) -> Option<String> {
+    stanza
+        .get_child(name, ns::JABBER_CLIENT)
+        .map(|child| cut(&child.text(), STATUS_CHARS_MAX))
+}
+
+/// RFC 6121 §4.7.2.1; anything else from the wire is treated as absent (Prosody forwards it).
+fn show(word: &str) -> Option<ShownState> {
+    match word.trim() {
+        "away" => Some(ShownState::Away),
+        "chat" => Some(ShownState::Chat),
+        "dnd" => Some(ShownState::Dnd),
+        "xa" => Some(ShownState::Xa),
+        _ => None,
+    }
+}
+
+/// The time of the presence: its `<delay/>` (XEP-0203) where it lies in the past.
+fn stamp(stanza: &Element, now: Wall) -> Wall {
+    stanza
+        .get_child("delay", ns::DELAY)
+        .and_then(|delay| delay.attr(xml_ncname!("stamp")))
+        .and_then(Wall::parse)
+        .filter(|stamp| *stamp <= now)
+        .unwrap_or(now)
+}
+
+/// The name of a resource, shared.
+pub(super) type ResourceName = Arc<str>;

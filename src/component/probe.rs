@@ -1,0 +1,249 @@
+//! Probes and their like as data: "is she there, and what may I do?" RFC 6121 §4.3, protocol.md §4.2.
+
+use minidom::Element;
+use xmpp_parsers::ns;
+
+use super::authorization::{Interface, Right};
+use super::face::{self, Face, NS_RIGHTS, Occasion, VIRTUAL_RESOURCE};
+use super::limits::{HELD_MAX, HOLD};
+use super::record::SubscriptionState;
+use super::reply::{Asked, Refusal};
+use super::timer::Timer;
+use super::{Component, Turn, command, learning};
+use crate::address::{Address, Bare};
+use crate::stanza::Inbound;
+use crate::stanza::compose::{Compose, element};
+
+/// A question that waits for the first news of a user.
+#[derive(Clone, Debug)]
+pub(super) enum Held {
+    /// A probe, from this address, with this `id`.
+    Probe(Address, Option<String>),
+    /// The IQ query, with the `rev` that the watcher knows.
+    Query(Asked, Option<String>),
+}
+
+impl Held {
+    fn watcher(&self) -> &Bare {
+        match self {
+            Self::Probe(from, _) => &from.bare,
+            Self::Query(asked, _) => &asked.to.bare,
+        }
+    }
+}
+
+/// Answers a probe to a presentity.
+pub(super) fn presence(
+    core: &mut Component,
+    turn: &mut Turn,
+    stanza: &Inbound,
+    user: Option<&Bare>,
+) {
+    let watcher = &stanza.from.bare;
+    let Some(user) = user.filter(|user| core.may(user, watcher, turn, Right::See)) else {
+        return refuse(core, turn, stanza, user);
+    };
+    if !has_token(core, turn, watcher) {
+        return;
+    }
+    if let Some(resource) = stanza
+        .to
+        .resource
+        .as_deref()
+        .filter(|r| *r != VIRTUAL_RESOURCE)
+    {
+        // RFC 6121 §4.3.2: nothing is told about another resource than the one that was asked for.
+        let from = format!("{}/{resource}", stanza.to.bare);
+        let to = stanza.from.to_string();
+        let head = [
+            ("from", from.as_str()),
+            ("to", to.as_str()),
+            ("type", "unavailable"),
+        ];
+        let none = element("presence", ns::JABBER_CLIENT, &head);
+        return core.send(none.attribute("id", stanza.id.as_deref()));
+    }
+    let held = Held::Probe(stanza.from.clone(), stanza.id.clone());
+    ask(core, turn, user, held);
+}
+
+/// Answers the IQ query for rights, protocol.md §9.2. The watcher may see the user.
+pub(super) fn query(
+    core: &mut Component,
+    turn: &mut Turn,
+    asked: Asked,
+    payload: &Element,
+    user: &Bare,
+) {
+    if !has_token(core, turn, &asked.to.bare) {
+        let refusal = Refusal::PolicyViolation(core.probes.retry_after_s());
+        return core.answer(&asked, Err(refusal));
+    }
+    let rev = payload
+        .attr(minidom::rxml::xml_ncname!("rev"))
+        .map(ToOwned::to_owned);
+    ask(core, turn, user, Held::Query(asked, rev));
+}
+
+/// Holds a question while nothing is known of the user since the attach; else answers it.
+fn ask(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
+    if !learning::is_unlearned(core, user) || core.learning.n_held >= HELD_MAX {
+        return answer(core, turn, user, question);
+    }
+    core.learning.n_held += 1;
+    let waiting = core.learning.held.entry(user.clone()).or_default();
+    waiting.push(question);
+    if waiting.len() == 1 {
+        core.timers
+            .set(turn.now.mono + HOLD, Timer::Held(user.clone()));
+    }
+}
+
+/// No news of a user has come in time. One who has not let us see her yet cannot be learned.
+pub(super) fn waited(core: &mut Component, turn: &mut Turn, user: &Bare) {
+    if core.state.live(user).is_some_and(|live| live.subscribing) {
+        super::presence::unseen(core, turn, user);
+    }
+    release(core, turn, user);
+}
+
+/// Answers what was held for a user.
+pub(super) fn release(core: &mut Component, turn: &mut Turn, user: &Bare) {
+    for question in core.learning.held.remove(user).unwrap_or_default() {
+        core.learning.n_held -= 1;
+        answer(core, turn, user, question);
+    }
+}
+
+/// Answers from the state as it is now; consent may have changed while the question was held.
+fn answer(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
+    let watcher = question.watcher();
+    if !core.may(user, watcher, turn, Right::See) {
+        return match question {
+            Held::Probe(from, id) => unsubscribed(core, user, &from.bare, id.as_deref()),
+            Held::Query(asked, _) => core.answer(&asked, Err(Refusal::ServiceUnavailable)),
+        };
+    }
+    let Some((face, rights)) = core.view(user, watcher, turn) else {
+        return;
+    };
+    match question {
+        Held::Probe(from, id) => {
+            let Some(presentity) = core.settings.domain.presentity(user) else {
+                return;
+            };
+            let occasion = Occasion::Probe(id.as_deref());
+            core.send(face::presence(&presentity, &from, &face, &rights, occasion));
+        }
+        Held::Query(asked, rev) => {
+            let query = element("query", NS_RIGHTS, &[("rev", &rights.rev)]);
+            if rev.as_deref() == Some(&rights.rev) {
+                return core.answer(&asked, Ok(Some(query))); // Unchanged.
+            }
+            let level = Some(rights.level.as_str());
+            let query = query.attribute("level", level).with(state(&face));
+            let query = rights.rights.iter().fold(query, |query, (right, _)| {
+                let head = [("name", right.as_str()), ("label", command::title(*right))];
+                query.with(element("right", NS_RIGHTS, &head))
+            });
+            core.answer(&asked, Ok(Some(query)));
+        }
+    }
+}
+
+/// The face as data.
+fn state(face: &Face) -> Element {
+    let type_ = if face.state.is_some() {
+        "available"
+    } else {
+        "unavailable"
+    };
+    let since = face.since.to_string();
+    let show = if face.known || face.state.is_some() {
+        face.show()
+    } else {
+        "unknown"
+    };
+    let head = [("show", show), ("type", type_), ("since", since.as_str())];
+    let state = element("state", NS_RIGHTS, &head);
+    match &face.text {
+        None => state,
+        Some(text) => {
+            let mut status = element("status", NS_RIGHTS, &[]);
+            status.append_text_node(text.as_str());
+            state.with(status)
+        }
+    }
+}
+
+/// The refusal of a probe: `unsubscribed` from bare to bare with the probe's `id`, the same for
+/// blocked, private, unregistered and unknown. While the watcher's own `subscribe` is open it is
+/// silence: `unsubscribed` would cancel that request at its server (RFC 6121 A.3.4).
+fn refuse(core: &mut Component, turn: &Turn, stanza: &Inbound, user: Option<&Bare>) {
+    let watcher = &stanza.from.bare;
+    let pending = user
+        .and_then(|user| core.state.user(user))
+        .is_some_and(|known| known.subscription(watcher) == Some(SubscriptionState::Pending));
+    let phantom = (stanza.to.bare.clone(), watcher.clone());
+    let silent = pending || core.phantoms.contains(&phantom);
+    if !has_token(core, turn, watcher) || silent {
+        return;
+    }
+    let approved = user
+        .and_then(|user| core.state.user(user))
+        .is_some_and(|known| known.subscription(watcher) == Some(SubscriptionState::Approved));
+    if approved {
+        // She hides, and keeps his subscription, which `unsubscribed` would end at his own server.
+        let to = stanza.from.to_string();
+        let head = [
+            ("from", stanza.to.bare.as_str()),
+            ("to", &to),
+            ("type", "unavailable"),
+        ];
+        let gone = element("presence", ns::JABBER_CLIENT, &head);
+        return core.send(gone.attribute("id", stanza.id.as_deref()));
+    }
+    let stanza = Component::presence(&stanza.to.bare, watcher, "unsubscribed")
+        .attribute("id", stanza.id.as_deref());
+    core.send(stanza);
+}
+
+fn unsubscribed(core: &mut Component, user: &Bare, watcher: &Bare, id: Option<&str>) {
+    let Some(presentity) = core.settings.domain.presentity(user) else {
+        return;
+    };
+    let stanza = Component::presence(&presentity, watcher, "unsubscribed").attribute("id", id);
+    core.send(stanza);
+}
+
+/// One answer's worth of the watcher's and, unless it is a local one, its domain's rate.
+pub(super) fn has_token(core: &mut Component, turn: &Turn, watcher: &Bare) -> bool {
+    let domain = watcher.to_domain();
+    let local = core.settings.users.contains(&domain);
+    core.probes.take(watcher, turn.now.mono)
+        && (local || core.probes_of_domain.take(&domain, turn.now.mono))
+}
+
+impl Component {
+    /// What a watcher sees of a user and may do, on the public interface.
+    pub(super) fn view(
+        &self,
+        user: &Bare,
+        watcher: &Bare,
+        turn: &Turn,
+    ) -> Option<(Face, face::ServiceRight)> {
+        let known = self.state.user(user)?;
+        let key = self.key.as_ref()?;
+        let face = Face::of(known, turn.now);
+        let rights = face::service_right(
+            &self.settings,
+            key,
+            (user, known),
+            &face,
+            watcher,
+            Interface::Public,
+            turn.now,
+        );
+        Some((face, rights))
+    }
+}

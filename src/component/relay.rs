@@ -1,0 +1,199 @@
+//! Words to people and programs about a command: the message to the user, the outcome to the watcher;
+//! and a plain message to a presentity, which is `leave-message`. protocol.md §4.6, §9.4.
+
+use std::collections::BTreeMap;
+
+use minidom::Element;
+use xmpp_parsers::data_forms::{DataForm, DataFormType, Field};
+use xmpp_parsers::ns;
+
+use super::authorization::{Level, Right};
+use super::execution::{self, Asker};
+use super::form;
+use super::limits::MESSAGE_CHARS_MAX;
+use super::record::ExecutionState;
+use super::reply::{NS_HINTS, Refusal, message_error};
+use super::request::Request;
+use super::{Component, Turn, probe};
+use crate::address::{Address, Bare};
+use crate::stanza::Inbound;
+use crate::stanza::compose::{Compose, element};
+use crate::stanza::outcome::Outcome;
+
+/// A message to a presentity. Types as in RFC 6121 §8.5.4 for a user without resources.
+pub(super) fn message(
+    core: &mut Component,
+    turn: &mut Turn,
+    stanza: &Inbound,
+    user: Option<&Bare>,
+) {
+    if stanza.type_ == "groupchat" {
+        return core.send(message_error(stanza, &Refusal::ServiceUnavailable));
+    }
+    let body = stanza
+        .element
+        .get_child("body", ns::JABBER_CLIENT)
+        .map(Element::text);
+    let body = body
+        .map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty());
+    let (true, Some(text)) = (
+        matches!(stanza.type_.as_str(), "" | "normal" | "chat"),
+        body,
+    ) else {
+        return; // Headlines, errors, chat states and receipts are ignored.
+    };
+    let watcher = &stanza.from.bare;
+    let Some(user) = user.filter(|user| core.may(user, watcher, turn, Right::See)) else {
+        // The same for blocked, private, unregistered and unknown, out of the same bucket.
+        if probe::has_token(core, turn, watcher) {
+            core.send(message_error(stanza, &Refusal::ServiceUnavailable));
+        }
+        return;
+    };
+    if text.chars().count() > MESSAGE_CHARS_MAX {
+        let words = format!("A message has at most {MESSAGE_CHARS_MAX} characters.");
+        return core.send(message_error(stanza, &Refusal::BadPayload(words)));
+    }
+    let request = Request {
+        user: user.clone(),
+        watcher: stanza.from.clone(),
+        right: Right::LeaveMessage,
+        request_id: turn.chance.id(),
+        fields: BTreeMap::from([("text".to_owned(), text)]),
+    };
+    execution::request(
+        core,
+        turn,
+        request,
+        Asker::Message(Box::new(stanza.clone())),
+    );
+}
+
+/// Does by a message what the component does itself: leaves a message, or passes a link on.
+pub(super) fn deliver(core: &mut Component, turn: &mut Turn, request: &Request, level: Level) {
+    let watcher = &request.watcher.bare;
+    let level = level.as_str();
+    let field = |name: &str| request.fields.get(name).map(String::as_str);
+    let (body, link) = match request.right {
+        Right::OpenUrl => {
+            let url = field("url").unwrap_or_default();
+            let reason = field("reason")
+                .map(|reason| format!("\nReason: {reason}"))
+                .unwrap_or_default();
+            let link = element("x", ns::OOB, &[]).with(text("url", ns::OOB, url));
+            let link = link.with_some(field("reason").map(|reason| text("desc", ns::OOB, reason)));
+            (
+                format!("{watcher} ({level}) sends you a link: {url}{reason}"),
+                Some(link),
+            )
+        }
+        _ => {
+            let words = field("text").unwrap_or_default();
+            (format!("Message from {watcher} ({level}):\n{words}"), None)
+        }
+    };
+    tell(core, turn, request, ExecutionState::Completed, &body, link);
+}
+
+/// Tells the user who did what at her client, and how it ended.
+pub(super) fn report(
+    core: &mut Component,
+    turn: &mut Turn,
+    request: &Request,
+    state: ExecutionState,
+    words: Option<&str>,
+) {
+    let watcher = &request.watcher.bare;
+    let what = request.fields.get("url").map_or("", String::as_str);
+    let body = match state {
+        ExecutionState::Completed => format!("{watcher} opened {what} at your client (done)."),
+        ExecutionState::Refused => format!("{watcher} asked to open {what}; it was refused."),
+        ExecutionState::Failed => format!("{watcher} asked to open {what}; it failed."),
+        ExecutionState::Expired => {
+            format!("{watcher} asked to open {what}; it was not sent in time.")
+        }
+        _ => format!("{watcher} asked to open {what}; your client has not said how it ended."),
+    };
+    let body = match words {
+        Some(words) if !words.is_empty() => format!("{body}\nYour client says: {words}"),
+        _ => body,
+    };
+    tell(core, turn, request, state, &body, None);
+}
+
+fn tell(
+    core: &mut Component,
+    turn: &mut Turn,
+    request: &Request,
+    state: ExecutionState,
+    body: &str,
+    link: Option<Element>,
+) {
+    let outcome = Outcome {
+        request_id: request.request_id.clone(),
+        right: request.right,
+        state,
+        at: Some(turn.now.wall),
+        text: None,
+    };
+    let id = turn.chance.id();
+    let message = core
+        .message(&request.user.clone().into(), "normal", &id, body)
+        .with_some(link)
+        .with(outcome.write())
+        .with(element("store", NS_HINTS, &[]));
+    core.send(message);
+}
+
+fn text(name: &str, namespace: &str, text: &str) -> Element {
+    let mut child = element(name, namespace, &[]);
+    child.append_text_node(text);
+    child
+}
+
+/// Tells a watcher the end of a command whose IQ has been answered before: once, to the full JID that
+/// asked.
+pub(super) fn push(
+    core: &mut Component,
+    turn: &mut Turn,
+    user: &Bare,
+    watcher: &Address,
+    outcome: &Outcome,
+) {
+    let Some(presentity) = core.settings.domain.presentity(user) else {
+        return;
+    };
+    let (to, id) = (watcher.to_string(), turn.chance.id());
+    let head = [
+        ("type", "headline"),
+        ("from", presentity.as_str()),
+        ("to", to.as_str()),
+        ("id", id.as_str()),
+    ];
+    let message = element("message", ns::JABBER_CLIENT, &head)
+        .with(outcome.write())
+        .with(element("no-store", NS_HINTS, &[]));
+    core.send(message);
+}
+
+/// The end of a command as a result form (protocol.md §9.4).
+pub(super) fn result_form(outcome: &Outcome, words: &str) -> DataForm {
+    let fields = vec![
+        Field::text_single("request-id", &outcome.request_id),
+        Field::text_single("outcome", outcome.state.as_str()),
+        Field::text_single("text", words),
+    ];
+    DataForm::new(DataFormType::Result_, form::CMD, fields)
+}
+
+/// A final state in a sentence.
+pub(super) fn sentence(state: ExecutionState) -> &'static str {
+    match state {
+        ExecutionState::Completed => "Done.",
+        ExecutionState::Refused => "The user said no.",
+        ExecutionState::Failed => "It did not work.",
+        ExecutionState::Expired => "It expired before it could be sent.",
+        _ => "It was sent; how it ended is not known.",
+    }
+}

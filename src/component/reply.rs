@@ -1,0 +1,208 @@
+//! Answers: results and errors with addresses swapped and the `id` kept; messages from the component.
+//!
+//! Nothing else builds an `<error/>`, and an error or a result is never answered (RFC 6120 §8.3.1).
+
+use minidom::Element;
+use xmpp_parsers::ns;
+
+use super::limits::DEFERRED_MAX;
+use super::{Component, Effect};
+use crate::address::{Address, Bare};
+use crate::stanza::compose::{Compose, element};
+use crate::stanza::{Inbound, command};
+
+const NS_STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
+/// The namespace of our own error conditions (protocol.md §7).
+const NS_ERRORS: &str = "urn:x-presence-service:errors:0";
+/// The namespace of message processing hints (XEP-0334).
+pub(super) const NS_HINTS: &str = "urn:xmpp:hints";
+
+/// Why a request is refused, in the words of RFC 6120 §8.3.3 and XEP-0050 §4.4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Not here, not for you, or not known: one answer for all of them.
+    ServiceUnavailable,
+    /// The stanza is not built as it must be.
+    BadRequest,
+    /// The watcher may see the user, but not do this.
+    Forbidden,
+    /// No such node.
+    ItemNotFound,
+    /// Too often; try again after so many seconds.
+    PolicyViolation(u64),
+    /// Full, or the store cannot be written.
+    ResourceConstraint,
+    /// The form is wrong; the sentence says how.
+    BadPayload(String),
+    /// No such action.
+    MalformedAction,
+    /// Not in this stage.
+    BadAction,
+    /// No such session for this requester.
+    BadSession,
+    /// The session has ended.
+    SessionExpired,
+    /// Too many sessions.
+    TooManySessions,
+    /// The stanza is larger than we take (XEP-0478 §4).
+    TooLarge,
+}
+
+impl Refusal {
+    fn write(&self) -> Element {
+        let (type_, condition) = match self {
+            Self::ServiceUnavailable => ("cancel", "service-unavailable"),
+            Self::BadRequest
+            | Self::BadPayload(_)
+            | Self::MalformedAction
+            | Self::BadAction
+            | Self::BadSession => ("modify", "bad-request"),
+            Self::Forbidden => ("cancel", "forbidden"),
+            Self::ItemNotFound => ("cancel", "item-not-found"),
+            Self::PolicyViolation(_) => ("wait", "policy-violation"),
+            Self::ResourceConstraint => ("wait", "resource-constraint"),
+            Self::SessionExpired | Self::TooManySessions => ("cancel", "not-allowed"),
+            Self::TooLarge => ("modify", "policy-violation"),
+        };
+        let error = element("error", ns::JABBER_CLIENT, &[("type", type_)]).with(element(
+            condition,
+            NS_STANZAS,
+            &[],
+        ));
+        let own = |name| Some(element(name, command::NS, &[]));
+        match self {
+            Self::BadPayload(text) => {
+                let mut words = element("text", NS_STANZAS, &[]);
+                words.append_text_node(text.as_str());
+                error.with(words).with_some(own("bad-payload"))
+            }
+            Self::MalformedAction => error.with_some(own("malformed-action")),
+            Self::BadAction => error.with_some(own("bad-action")),
+            Self::BadSession => error.with_some(own("bad-sessionid")),
+            Self::SessionExpired => error.with_some(own("session-expired")),
+            Self::PolicyViolation(seconds) => {
+                let seconds = seconds.to_string();
+                error.with(element("retry-after", NS_ERRORS, &[("seconds", &seconds)]))
+            }
+            _ => error,
+        }
+    }
+
+    /// The sentence for a person in chat.
+    pub(super) fn sentence(&self) -> String {
+        match self {
+            Self::ResourceConstraint => {
+                "That could not be saved just now; nothing has changed. Please try again.".into()
+            }
+            Self::PolicyViolation(seconds) => {
+                format!("That is too often; please try again in {seconds} seconds.")
+            }
+            Self::BadPayload(text) => text.clone(),
+            Self::Forbidden => "You may not do that.".into(),
+            _ => "That is not possible.".into(),
+        }
+    }
+}
+
+/// Where the answer to an IQ goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// Our address as the requester typed it.
+    pub(super) from: String,
+    /// The requester.
+    pub(super) to: Address,
+    pub(super) id: Option<String>,
+}
+
+impl Asked {
+    pub(super) fn of(stanza: &Inbound) -> Self {
+        Self {
+            from: stanza.to_as_typed.clone(),
+            to: stanza.from.clone(),
+            id: stanza.id.clone(),
+        }
+    }
+
+    fn iq(&self, type_: &str) -> Element {
+        // RFC 6120 §8.2.3 rule 3: a request without `id` is answered with an empty one.
+        let (to, id) = (self.to.to_string(), self.id.as_deref().unwrap_or_default());
+        let head = [
+            ("type", type_),
+            ("from", self.from.as_str()),
+            ("to", to.as_str()),
+            ("id", id),
+        ];
+        element("iq", ns::JABBER_CLIENT, &head)
+    }
+
+    /// The result.
+    pub(super) fn result(&self, payload: Option<Element>) -> Element {
+        self.iq("result").with_some(payload)
+    }
+
+    /// The error. The payload is not echoed: it could hold a token (protocol.md §2).
+    pub(super) fn error(&self, refusal: &Refusal) -> Element {
+        self.iq("error").with(refusal.write())
+    }
+}
+
+impl Component {
+    /// Sends a stanza. While detached there is nobody to answer, but what is told to a person waits for
+    /// the next attach.
+    pub(super) fn send(&mut self, stanza: Element) {
+        if self.attached {
+            self.effects.push_back(Effect::Send(Box::new(stanza)));
+        } else if stanza.name() == "message" && self.deferred.len() < DEFERRED_MAX {
+            self.deferred.push_back(stanza);
+        }
+    }
+
+    /// Answers an IQ.
+    pub(super) fn answer(&mut self, asked: &Asked, answer: Result<Option<Element>, Refusal>) {
+        let stanza = match answer {
+            Ok(payload) => asked.result(payload),
+            Err(refusal) => asked.error(&refusal),
+        };
+        self.send(stanza);
+    }
+
+    /// A message from the bare component domain.
+    pub(super) fn message(&self, to: &Address, type_: &str, id: &str, body: &str) -> Element {
+        let (from, to) = (self.settings.domain.bare().as_str(), to.to_string());
+        let head = [
+            ("type", type_),
+            ("from", from),
+            ("to", to.as_str()),
+            ("id", id),
+        ];
+        element("message", ns::JABBER_CLIENT, &head).with_text("body", body)
+    }
+
+    /// A bare presence stanza between two bare addresses (RFC 6121 §3: subscription stanzas).
+    pub(super) fn presence(from: &Bare, to: &Bare, type_: &str) -> Element {
+        let head = [
+            ("from", from.as_str()),
+            ("to", to.as_str()),
+            ("type", type_),
+        ];
+        element("presence", ns::JABBER_CLIENT, &head)
+    }
+}
+
+/// An error in answer to a message (RFC 6121 §8.5).
+pub(super) fn message_error(stanza: &Inbound, refusal: &Refusal) -> Element {
+    error("message", stanza, refusal)
+}
+
+/// An error in answer to a presence (RFC 6121 §4.7.1).
+pub(super) fn presence_error(stanza: &Inbound, refusal: &Refusal) -> Element {
+    error("presence", stanza, refusal)
+}
+
+fn error(name: &str, stanza: &Inbound, refusal: &Refusal) -> Element {
+    let (from, to) = (stanza.to_as_typed.as_str(), stanza.from.to_string());
+    let head = [("type", "error"), ("from", from), ("to", to.as_str())];
+    element(name, ns::JABBER_CLIENT, &head)
+        .attribute("id", stanza.id.as_deref())
+        .with(refusal.write())
+}

@@ -1,0 +1,127 @@
+//! What a watcher asks for: its form read under limits, and whether there is room for one more.
+
+use std::collections::BTreeMap;
+
+use xmpp_parsers::data_forms::DataForm;
+
+use super::authorization::{Decision, Reason, Right};
+use super::execution::Running;
+use super::face::cut;
+use super::form::{self, Fields};
+use super::limits::{
+    EXECUTIONS_MAX, EXECUTIONS_PER_USER_MAX, EXECUTIONS_PER_WATCHER_MAX, MESSAGE_CHARS_MAX,
+    OUTCOME_CHARS_MAX,
+};
+use super::reply::Refusal;
+use super::{Component, Turn};
+use crate::address::{Address, Bare};
+use crate::web_address;
+/// A watcher's own name for its request.
+const REQUEST_ID_MAX: usize = 128;
+
+/// What a watcher asks for, read and checked.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) user: Bare,
+    pub(super) watcher: Address,
+    pub(super) right: Right,
+    pub(super) request_id: String,
+    /// The right's own fields; nothing else of the watcher's form travels on (security T45).
+    pub(super) fields: BTreeMap<String, String>,
+}
+
+impl Request {
+    /// Reads the form of a right.
+    pub(super) fn read(
+        turn: &mut Turn,
+        user: &Bare,
+        watcher: &Address,
+        right: Right,
+        form: &DataForm,
+    ) -> Result<Self, Refusal> {
+        let given = Fields::read(form, form::CMD)?;
+        let request_id = given.text("request-id").unwrap_or_else(|| turn.chance.id());
+        if request_id.len() > REQUEST_ID_MAX
+            || !request_id.bytes().all(|byte| byte.is_ascii_graphic())
+        {
+            let text =
+                format!("The field request-id is not up to {REQUEST_ID_MAX} plain characters.");
+            return Err(Refusal::BadPayload(text));
+        }
+        let mut fields = BTreeMap::new();
+        if right == Right::OpenUrl {
+            let url = web_address::check(&given.required("url")?)
+                .map_err(|refusal| Refusal::BadPayload(format!("The field url: {refusal}.")))?;
+            fields.insert("url".into(), url.as_str().to_owned());
+            if let Some(reason) = given.text("reason") {
+                fields.insert("reason".into(), one_line(&cut(&reason, OUTCOME_CHARS_MAX)));
+            }
+        } else {
+            let text = given.required("text")?;
+            if text.chars().count() > MESSAGE_CHARS_MAX {
+                let text = format!("A message has at most {MESSAGE_CHARS_MAX} characters.");
+                return Err(Refusal::BadPayload(text));
+            }
+            fields.insert("text".into(), text);
+        }
+        let (user, watcher) = (user.clone(), watcher.clone());
+        Ok(Self {
+            user,
+            watcher,
+            right,
+            request_id,
+            fields,
+        })
+    }
+}
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether there is room for one more; attempts that `decide` refuses do not use up the rates.
+pub(super) fn admit(core: &mut Component, turn: &Turn, request: &Request) -> Result<(), Refusal> {
+    let Request {
+        user,
+        watcher,
+        right,
+        request_id,
+        ..
+    } = request;
+    let watcher = &watcher.bare;
+    denied(core.decision(turn, user, watcher, *right))?;
+    let of =
+        |test: &dyn Fn(&Running) -> bool| core.running.values().filter(|one| test(one)).count();
+    if core.running.len() >= EXECUTIONS_MAX
+        || of(&|one| one.watcher.bare == *watcher) >= EXECUTIONS_PER_WATCHER_MAX
+        || of(&|one| one.user == *user) >= EXECUTIONS_PER_USER_MAX
+    {
+        return Err(Refusal::ResourceConstraint);
+    }
+    if of(&|one| one.user == *user && one.watcher.bare == *watcher && one.request_id == *request_id)
+        > 0
+    {
+        return Err(Refusal::BadPayload(
+            "The field request-id names an open request.".into(),
+        ));
+    }
+    if !core.executions_by_watcher.take(watcher, turn.now.mono) {
+        return Err(Refusal::PolicyViolation(
+            core.executions_by_watcher.retry_after_s(),
+        ));
+    }
+    if !core.executions_for_user.take(user, turn.now.mono) {
+        return Err(Refusal::PolicyViolation(
+            core.executions_for_user.retry_after_s(),
+        ));
+    }
+    Ok(())
+}
+
+/// A denial as the watcher is told it: one that cannot see her learns nothing.
+pub(super) fn denied(decision: Decision) -> Result<bool, Refusal> {
+    match decision {
+        Decision::Allow { confirm } => Ok(confirm),
+        Decision::Deny(Reason::NotGranted) => Err(Refusal::Forbidden),
+        Decision::Deny(Reason::Blocked | Reason::Unseen) => Err(Refusal::ServiceUnavailable),
+    }
+}

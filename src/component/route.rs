@@ -1,0 +1,323 @@
+//! Kind of stanza × addressee × payload → topic; the only such match.
+
+use minidom::Element;
+use minidom::rxml::{Namespace, xml_ncname};
+use xmpp_parsers::ns;
+
+use super::authorization::{Interface, Right};
+use super::limits::{AWAITED_MAX, LEARNING_LOST};
+use super::reply::{Asked, Refusal};
+use super::timer::{Timer, TimerKey};
+use super::{
+    Component, Turn, caps, chat, command, delivery, disco, face, join, learning, presence, probe,
+    relay, subscription,
+};
+use crate::address::{Address, Bare};
+use crate::stanza::command::NS as NS_COMMANDS;
+use crate::stanza::compose::element;
+use crate::stanza::inbound::Unaddressed;
+use crate::stanza::{Arrival, Fault, Inbound, Kind};
+
+/// What an IQ of ours was about.
+#[derive(Clone, Debug)]
+pub(super) enum About {
+    /// `disco#info` to a user's bare address: are we allowed to see her?
+    Sight(Bare),
+    /// `disco#info` to a resource.
+    Features(caps::Question),
+    /// A command at a resource, by its execution.
+    Command(String),
+}
+
+/// An IQ of ours that is not answered yet.
+#[derive(Clone, Debug)]
+pub(super) struct Awaited {
+    /// Who must answer: a result from anyone else is dropped.
+    from: Address,
+    about: About,
+    lost: TimerKey,
+}
+
+/// To whom a stanza is addressed.
+enum Addressee {
+    /// The component domain, with or without a resource.
+    Component,
+    /// A presentity; without a user where the address is not the canonical one of any.
+    Presentity(Option<Bare>),
+}
+
+/// Takes one arrival.
+pub(super) fn received(core: &mut Component, turn: &mut Turn, arrival: Arrival) {
+    let element = match arrival {
+        Arrival::Stanza(element) => element,
+        Arrival::Refused(refused) => {
+            let head = refused.head.and_then(|head| Inbound::read(head).ok());
+            let head = head.filter(|stanza| stanza.is_request() && core.concerns_us(stanza));
+            if let Some(stanza) = head {
+                let refusal = match refused.fault {
+                    Fault::NotAStanza => Refusal::BadRequest,
+                    _ => Refusal::TooLarge,
+                };
+                core.answer(&Asked::of(&stanza), Err(refusal));
+            }
+            return;
+        }
+    };
+    let stanza = match Inbound::read(element.clone()) {
+        Ok(stanza) => stanza,
+        Err(Unaddressed::To) => return unaddressed(core, element),
+        Err(_) => return,
+    };
+    if !core.concerns_us(&stanza) {
+        return;
+    }
+    let addressee = if stanza.to.bare.local().is_none() {
+        Addressee::Component
+    } else {
+        Addressee::Presentity(core.settings.domain.user(&stanza.to.bare))
+    };
+    match (stanza.kind, addressee) {
+        (Kind::Presence, Addressee::Component) => component_presence(core, turn, &stanza),
+        (Kind::Presence, Addressee::Presentity(user)) => {
+            presentity_presence(core, turn, &stanza, user.as_ref());
+        }
+        (Kind::Message, Addressee::Component) => chat::received(core, turn, &stanza),
+        (Kind::Message, Addressee::Presentity(user)) => {
+            relay::message(core, turn, &stanza, user.as_ref());
+        }
+        (Kind::Iq, addressee) => iq(core, turn, &stanza, addressee),
+    }
+}
+
+/// An IQ whose `to` is no address is answered from the component domain; the rest is dropped.
+fn unaddressed(core: &mut Component, mut element: Element) {
+    let domain = core.settings.domain.bare().to_string();
+    let typed = element.attr(xml_ncname!("to")).unwrap_or_default();
+    let host = typed.split('/').next().unwrap_or_default();
+    if !host.to_lowercase().ends_with(&format!("@{domain}")) {
+        return;
+    }
+    element.set_attr(Namespace::NONE, xml_ncname!("to").to_owned(), domain);
+    if let Ok(stanza) = Inbound::read(element)
+        && stanza.is_request()
+    {
+        core.answer(&Asked::of(&stanza), Err(Refusal::ServiceUnavailable));
+    }
+}
+
+fn component_presence(core: &mut Component, turn: &mut Turn, stanza: &Inbound) {
+    match stanza.type_.as_str() {
+        "" => presence::available(core, turn, stanza),
+        "unavailable" => presence::unavailable(core, turn, stanza),
+        "subscribe" => join::subscribe(core, turn, stanza),
+        "subscribed" => join::subscribed(core, turn, &stanza.from.bare),
+        "unsubscribe" => join::unsubscribe(core, turn, &stanza.from.bare),
+        "unsubscribed" => join::unsubscribed(core, turn, &stanza.from.bare),
+        "probe" => learning::greet(core, &stanza.from),
+        "error" => {} // Never answered.
+        _ => refuse_presence(core, stanza),
+    }
+}
+
+fn presentity_presence(
+    core: &mut Component,
+    turn: &mut Turn,
+    stanza: &Inbound,
+    user: Option<&Bare>,
+) {
+    match stanza.type_.as_str() {
+        "probe" => probe::presence(core, turn, stanza, user),
+        "subscribe" => subscription::subscribe(core, turn, stanza, user),
+        "unsubscribe" => subscription::unsubscribe(core, turn, stanza, user),
+        // A watcher's own presence is of no interest, we never asked for it, errors are not answered.
+        "" | "unavailable" | "subscribed" | "unsubscribed" | "error" => {}
+        _ => refuse_presence(core, stanza),
+    }
+}
+
+/// A type that does not exist (RFC 6121 §4.7.1).
+fn refuse_presence(core: &mut Component, stanza: &Inbound) {
+    core.send(super::reply::presence_error(stanza, &Refusal::BadRequest));
+}
+
+fn iq(core: &mut Component, turn: &mut Turn, stanza: &Inbound, addressee: Addressee) {
+    match stanza.type_.as_str() {
+        "get" | "set" => {
+            let asked = Asked::of(stanza);
+            let mut children = stanza.element.children();
+            let (Some(payload), None) = (children.next(), children.next()) else {
+                return core.answer(&asked, Err(Refusal::BadRequest));
+            };
+            let payload = payload.clone();
+            match addressee {
+                Addressee::Component => component_iq(core, turn, stanza, asked, &payload),
+                Addressee::Presentity(user) => {
+                    presentity_iq(core, turn, stanza, asked, &payload, user.as_ref());
+                }
+            }
+        }
+        "result" | "error" => answered(core, turn, stanza),
+        _ => core.answer(&Asked::of(stanza), Err(Refusal::BadRequest)),
+    }
+}
+
+fn component_iq(
+    core: &mut Component,
+    turn: &mut Turn,
+    stanza: &Inbound,
+    asked: Asked,
+    payload: &Element,
+) {
+    let answer = match (stanza.type_.as_str(), payload.name(), payload.ns().as_str()) {
+        ("get", "ping", ns::PING) => Ok(None),
+        ("get", "query", ns::DISCO_INFO) => disco::component_info(core, payload, &stanza.from),
+        ("get", "query", ns::DISCO_ITEMS) => disco::component_items(core, payload, &stanza.from),
+        ("set", "command", NS_COMMANDS) => return command::user(core, turn, asked, payload),
+        ("get", "command", NS_COMMANDS) => Err(Refusal::BadRequest), // XEP-0050 §2.4 wants a set.
+        ("set", "outcome", crate::stanza::outcome::NS) => {
+            return delivery::reported(core, turn, asked, payload);
+        }
+        _ => Err(Refusal::ServiceUnavailable),
+    };
+    core.answer(&asked, answer);
+}
+
+fn presentity_iq(
+    core: &mut Component,
+    turn: &mut Turn,
+    stanza: &Inbound,
+    asked: Asked,
+    payload: &Element,
+    user: Option<&Bare>,
+) {
+    let watcher = &stanza.from.bare;
+    let seen = user
+        .filter(|user| core.may(user, watcher, turn, Right::See))
+        .cloned();
+    let (type_, name, namespace) = (stanza.type_.as_str(), payload.name(), payload.ns());
+    let Some(user) = seen else {
+        // One answer for blocked, private, unregistered and unknown; disco#items asks for an empty
+        // result instead (XEP-0030 §8).
+        let refused = if probe::has_token(core, turn, watcher) {
+            if (type_, name, namespace.as_str()) == ("get", "query", ns::DISCO_ITEMS) {
+                Ok(Some(disco::empty_items(payload)))
+            } else {
+                Err(Refusal::ServiceUnavailable)
+            }
+        } else {
+            Err(Refusal::PolicyViolation(core.probes.retry_after_s()))
+        };
+        return core.answer(&asked, refused);
+    };
+    let answer = match (type_, name, namespace.as_str()) {
+        ("get", "query", face::NS_RIGHTS) => {
+            return probe::query(core, turn, asked, payload, &user);
+        }
+        ("get", "ping", ns::PING) => Ok(None),
+        ("get", "query", ns::DISCO_INFO) => {
+            disco::presentity_info(core, turn, payload, watcher, &user)
+        }
+        ("get", "query", ns::DISCO_ITEMS) => {
+            disco::presentity_items(core, turn, payload, watcher, &user)
+        }
+        ("set", "command", NS_COMMANDS) => {
+            return command::watcher(core, turn, asked, payload, &user);
+        }
+        ("get", "command", NS_COMMANDS) => Err(Refusal::BadRequest),
+        _ => Err(Refusal::ServiceUnavailable),
+    };
+    core.answer(&asked, answer);
+}
+
+/// Takes the answer to an IQ of ours; anything that we did not ask for, or from somebody else, is
+/// dropped in silence (RFC 6120 §8.2.3 rule 4, security: forged results).
+fn answered(core: &mut Component, turn: &mut Turn, stanza: &Inbound) {
+    let Some(id) = &stanza.id else { return };
+    if core
+        .awaited
+        .get(id)
+        .is_none_or(|awaited| awaited.from != stanza.from)
+    {
+        return;
+    }
+    let Some(awaited) = core.awaited.remove(id) else {
+        return;
+    };
+    core.timers.cancel(awaited.lost);
+    match awaited.about {
+        About::Sight(user) => learning::answered(core, turn, &user, stanza.type_ == "result"),
+        About::Features(question) => caps::answered(core, turn, question, stanza),
+        About::Command(execution) => delivery::answered(core, turn, &execution, stanza),
+    }
+}
+
+/// An IQ of ours has stayed unanswered.
+pub(super) fn lost(core: &mut Component, turn: &mut Turn, id: &str) {
+    if let Some(Awaited {
+        about: About::Sight(user),
+        ..
+    }) = core.awaited.remove(id)
+    {
+        learning::lost(core, turn, &user);
+    }
+}
+
+impl Component {
+    /// Nobody else may speak for our domain, and the server has no business of others for us.
+    fn concerns_us(&self, stanza: &Inbound) -> bool {
+        let domain = self.settings.domain.bare().as_str();
+        stanza.from.bare.domain() != domain && stanza.to.bare.domain() == domain
+    }
+
+    /// Sends an IQ from the component domain and remembers whom it is for; `false` where too many
+    /// wait already.
+    pub(super) fn ask(
+        &mut self,
+        turn: &mut Turn,
+        type_: &str,
+        to: Address,
+        payload: Element,
+        about: About,
+    ) -> Option<Element> {
+        if self.awaited.len() >= AWAITED_MAX {
+            return None;
+        }
+        let id = turn.chance.id();
+        let (from, text) = (self.settings.domain.bare().to_string(), to.to_string());
+        let head = [
+            ("type", type_),
+            ("from", from.as_str()),
+            ("to", &text),
+            ("id", &id),
+        ];
+        let mut iq = element("iq", ns::JABBER_CLIENT, &head);
+        iq.append_child(payload);
+        let lost = self
+            .timers
+            .set(turn.now.mono + LEARNING_LOST, Timer::Lost(id.clone()));
+        self.awaited.insert(
+            id,
+            Awaited {
+                from: to,
+                about,
+                lost,
+            },
+        );
+        Some(iq)
+    }
+
+    /// Whether a watcher may run a right on the public interface now.
+    pub(super) fn may(&self, user: &Bare, watcher: &Bare, turn: &Turn, right: Right) -> bool {
+        self.state.user(user).is_some_and(|known| {
+            face::decide(
+                &self.settings,
+                (user, known),
+                watcher,
+                Interface::Public,
+                turn.now,
+                right,
+            )
+            .is_allowed()
+        })
+    }
+}

@@ -1,0 +1,479 @@
+//! What a user decides: her status, who sees her, who may do what. Each change is durable before it is
+//! acknowledged; what takes something away holds at once.
+
+use std::collections::BTreeSet;
+
+use super::authorization::{Confirm, Right, Visibility};
+use super::clock::{Now, Wall};
+use super::limits::{RECORDS_PER_USER_MAX, STATUS_CHARS_MAX};
+use super::record::{Block, Change, Grant, Profile, Scope, ShownState, Status, SubscriptionState};
+use super::reply::{Asked, Refusal};
+use super::state::Narrowing;
+use super::{Component, Turn, command, face, join, subscription};
+use crate::address::{Address, Bare};
+
+/// One decision and where its acknowledgement goes.
+#[derive(Clone, Debug)]
+pub(super) struct Setting {
+    pub(super) what: What,
+    pub(super) reply: Reply,
+    /// What is to be told her when it is done, found while planning.
+    answer: String,
+    /// Whether this is what makes her a user, found while planning.
+    joins: bool,
+    /// The subscriptions that it ends.
+    ends: Vec<(Bare, SubscriptionState)>,
+}
+
+/// What she decides.
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    /// To be served at all.
+    Join,
+    /// No longer to be served, and nothing to be kept.
+    Leave,
+    /// Not to be served for now: she has removed us from her contacts.
+    Sleep,
+    /// Whether we see her presence (her server's word).
+    Seen(bool),
+    /// Her custom status.
+    Status(Status),
+    /// No custom status.
+    ClearStatus,
+    /// Nothing: the status has ended by itself.
+    Expiry,
+    /// Who sees her. Absent fields stay as they are (XEP-0004 §3.3).
+    Visibility {
+        visibility: Option<Visibility>,
+        show_when_offline: Option<bool>,
+        public_rights: Option<BTreeSet<Right>>,
+    },
+    /// Rights for a watcher or a domain.
+    Grant {
+        watcher: Bare,
+        rights: BTreeSet<Right>,
+        confirm: Confirm,
+        until: Option<Wall>,
+    },
+    /// No rights by grant for these.
+    Revoke(Bare),
+    /// Nothing at all for a watcher or a domain.
+    Block(Bare),
+    /// What they had before.
+    Unblock(Bare),
+}
+
+/// Where the acknowledgement goes.
+#[derive(Clone, Debug)]
+pub(super) enum Reply {
+    /// Nobody waits for one.
+    Nobody,
+    /// A chat message: to whom, of which type.
+    Chat(Address, String),
+    /// The result of an ad-hoc command: the request, its node, its session.
+    Command {
+        asked: Asked,
+        node: String,
+        session: String,
+    },
+}
+
+impl Setting {
+    pub(super) fn new(what: What, reply: Reply) -> Self {
+        Self {
+            what,
+            reply,
+            answer: String::new(),
+            joins: false,
+            ends: Vec::new(),
+        }
+    }
+
+    /// One that nobody waits for.
+    pub(super) fn silent(what: What) -> Self {
+        Self::new(what, Reply::Nobody)
+    }
+
+    /// The end of a status by itself.
+    pub(super) fn expiry() -> Self {
+        Self::silent(What::Expiry)
+    }
+}
+
+/// What holds before it is durable.
+pub(super) fn narrowing(setting: &Setting, now: Now) -> Option<Narrowing> {
+    match &setting.what {
+        What::Revoke(watcher) => Some(Narrowing::Revoke(watcher.clone())),
+        What::Block(watcher) => Some(Narrowing::Block(watcher.clone(), now.wall)),
+        What::Visibility {
+            visibility: Some(visibility),
+            ..
+        } => Some(Narrowing::Visibility(*visibility)),
+        _ => None,
+    }
+}
+
+/// Takes down whose subscriptions are about to end.
+pub(super) fn look(core: &Component, user: &Bare, setting: &mut Setting) {
+    let Some(known) = core.state.stored(user) else {
+        return;
+    };
+    setting.ends = match &setting.what {
+        What::Revoke(who) | What::Block(who) => known.watchers_of(who),
+        What::Leave => known
+            .subscriptions
+            .iter()
+            .map(|(jid, one)| (jid.clone(), one.state))
+            .collect(),
+        _ => Vec::new(),
+    };
+}
+
+/// Finds the changes; an empty list where everything is so already.
+pub(super) fn plan(
+    core: &Component,
+    turn: &Turn,
+    user: &Bare,
+    setting: &mut Setting,
+) -> Result<Vec<Change>, Refusal> {
+    let now = turn.now;
+    match setting.what {
+        What::Join => return plan_join(core, now, user, setting),
+        What::Leave => return plan_leave(core, user, setting),
+        _ => {}
+    }
+    let known = core.state.user(user).ok_or(Refusal::Forbidden)?;
+    let profile = known.profile.clone().ok_or(Refusal::Forbidden)?;
+    let owner = user.clone();
+    let answer = &mut setting.answer;
+    let change = match &setting.what {
+        What::Join | What::Leave => return Ok(Vec::new()),
+        What::Sleep => {
+            let value = Profile {
+                dormant: true,
+                subscribed: false,
+                ..profile
+            };
+            Change::Profile {
+                user: owner,
+                value: Some(value),
+            }
+        }
+        What::Seen(seen) => {
+            if profile.subscribed == *seen {
+                return Ok(Vec::new());
+            }
+            Change::Profile {
+                user: owner,
+                value: Some(Profile {
+                    subscribed: *seen,
+                    ..profile
+                }),
+            }
+        }
+        What::Status(status) => {
+            if status.text.chars().count() > STATUS_CHARS_MAX {
+                let text = format!("A status has at most {STATUS_CHARS_MAX} characters.");
+                return Err(Refusal::BadPayload(text));
+            }
+            *answer = described(status);
+            Change::Status {
+                user: owner,
+                value: Some(status.clone()),
+            }
+        }
+        What::ClearStatus => {
+            if known.status.is_none() {
+                "You have no custom status.".clone_into(answer);
+                return Ok(Vec::new());
+            }
+            "Your custom status is cleared.".clone_into(answer);
+            Change::Status {
+                user: owner,
+                value: None,
+            }
+        }
+        What::Expiry => {
+            let ended = |status: &Status| status.until.is_some_and(|until| until <= now.wall);
+            if !known.status.as_ref().is_some_and(ended) {
+                return Ok(Vec::new());
+            }
+            Change::Status {
+                user: owner,
+                value: None,
+            }
+        }
+        What::Visibility {
+            visibility,
+            show_when_offline,
+            public_rights,
+        } => {
+            let visibility = visibility.unwrap_or(profile.visibility);
+            *answer = format!(
+                "Your visibility is now {}: {}.",
+                visibility.as_str(),
+                meaning(visibility)
+            );
+            let value = Profile {
+                visibility,
+                show_when_offline: show_when_offline.unwrap_or(profile.show_when_offline),
+                public_rights: public_rights
+                    .clone()
+                    .or_else(|| profile.public_rights.clone()),
+                ..profile
+            };
+            Change::Profile {
+                user: owner,
+                value: Some(value),
+            }
+        }
+        What::Grant {
+            watcher,
+            rights,
+            confirm,
+            until,
+        } => {
+            if watcher == user {
+                return Err(Refusal::BadPayload("That is your own address.".into()));
+            }
+            if !known.grants.contains_key(watcher) && known.grants.len() >= RECORDS_PER_USER_MAX {
+                return Err(Refusal::ResourceConstraint);
+            }
+            let mut rights = rights.clone();
+            rights.insert(Right::See);
+            *answer = format!("{watcher} may now: {}.", list(&rights));
+            let value = Grant {
+                rights,
+                confirm: *confirm,
+                confirmed: false,
+                since: now.wall,
+                until: *until,
+                interfaces: BTreeSet::new(),
+            };
+            Change::Grant {
+                user: owner,
+                watcher: watcher.clone(),
+                value: Some(value),
+            }
+        }
+        What::Revoke(watcher) => {
+            *answer = format!(
+                "{watcher} has nothing by your word any more: no grant, no presence. A command that has \
+                 already been sent cannot be recalled."
+            );
+            Change::Grant {
+                user: owner,
+                watcher: watcher.clone(),
+                value: None,
+            }
+        }
+        What::Block(watcher) => {
+            if !known.blocks.contains_key(watcher) && known.blocks.len() >= RECORDS_PER_USER_MAX {
+                return Err(Refusal::ResourceConstraint);
+            }
+            *answer = format!("{watcher} is blocked: it gets the answer of an unknown user.");
+            let value = Some(Block { since: now.wall });
+            Change::Block {
+                user: owner,
+                watcher: watcher.clone(),
+                value,
+            }
+        }
+        What::Unblock(watcher) => {
+            *answer = format!("{watcher} is not blocked any more.");
+            Change::Block {
+                user: owner,
+                watcher: watcher.clone(),
+                value: None,
+            }
+        }
+    };
+    let mut changes = vec![change];
+    changes.extend(ended(user, &setting.ends));
+    Ok(changes)
+}
+
+/// The subscriptions that a revocation or a block ends.
+fn ended(user: &Bare, ends: &[(Bare, SubscriptionState)]) -> Vec<Change> {
+    let end = |(watcher, _): &(Bare, _)| Change::Subscription {
+        user: user.clone(),
+        watcher: watcher.clone(),
+        value: None,
+    };
+    ends.iter().map(end).collect()
+}
+
+/// Deletes all that is stored of a user; her profile last, which takes the rest along in memory.
+fn plan_leave(
+    core: &Component,
+    user: &Bare,
+    setting: &mut Setting,
+) -> Result<Vec<Change>, Refusal> {
+    let known = core.state.stored(user).ok_or(Refusal::Forbidden)?;
+    "You have left; everything that was stored is erased.".clone_into(&mut setting.answer);
+    let owner = || user.clone();
+    let mut changes = ended(user, &setting.ends);
+    changes.extend(known.grants.keys().map(|watcher| Change::Grant {
+        user: owner(),
+        watcher: watcher.clone(),
+        value: None,
+    }));
+    changes.extend(known.blocks.keys().map(|watcher| Change::Block {
+        user: owner(),
+        watcher: watcher.clone(),
+        value: None,
+    }));
+    changes.extend(known.history.keys().map(|(at, id)| Change::Audit {
+        user: owner(),
+        at: *at,
+        id: id.clone(),
+        value: None,
+    }));
+    changes.push(Change::Status {
+        user: owner(),
+        value: None,
+    });
+    changes.push(Change::Face {
+        user: owner(),
+        value: None,
+    });
+    changes.push(Change::Profile {
+        user: owner(),
+        value: None,
+    });
+    Ok(changes)
+}
+
+fn plan_join(
+    core: &Component,
+    now: Now,
+    user: &Bare,
+    setting: &mut Setting,
+) -> Result<Vec<Change>, Refusal> {
+    if !core.settings.may_join(user) {
+        return Err(Refusal::Forbidden);
+    }
+    if core.state.user(user).is_some() {
+        "You have joined already. Send “help” for what you can do.".clone_into(&mut setting.answer);
+        return Ok(Vec::new());
+    }
+    "You have joined.".clone_into(&mut setting.answer);
+    setting.joins = true;
+    let stored = core
+        .state
+        .stored(user)
+        .and_then(|known| known.profile.clone());
+    let value = match stored {
+        Some(profile) => Profile {
+            dormant: false,
+            ..profile
+        },
+        None => Profile {
+            joined: now.wall,
+            visibility: core.settings.default_visibility,
+            show_when_offline: true,
+            public_rights: None,
+            dormant: false,
+            subscribed: false,
+        },
+    };
+    Ok(vec![Change::Profile {
+        user: user.clone(),
+        value: Some(value),
+    }])
+}
+
+/// Acknowledges, and tells those whom it concerns.
+pub(super) fn done(
+    core: &mut Component,
+    turn: &mut Turn,
+    user: &Bare,
+    setting: Setting,
+    result: Result<(), Refusal>,
+) {
+    let Setting {
+        what,
+        reply,
+        mut answer,
+        joins,
+        ends,
+    } = setting;
+    let changed = result.is_ok();
+    if changed && joins && matches!(reply, Reply::Chat(..)) {
+        answer = join::welcome_text(core, user); // One message, not two.
+    }
+    command::acknowledge(core, turn, reply.clone(), result.map(|()| answer));
+    if let What::Seen(true) = what {
+        join::ask_for_presence(core, user);
+    }
+    if !changed {
+        return;
+    }
+    if let Some(presentity) = core.settings.domain.presentity(user) {
+        for (watcher, state) in ends {
+            subscription::end(core, &presentity, &watcher, Some(state));
+        }
+    }
+    match what {
+        What::Join if joins => join::welcome(core, turn, user, &reply),
+        What::Leave => join::part(core, user),
+        What::Sleep => join::sleep(core, turn, user),
+        What::Status(_) | What::ClearStatus => core.tell_watchers(user, turn),
+        What::Visibility { .. } => core.tell_each(user),
+        What::Grant { watcher, .. } if watcher.local().is_some() => {
+            core.tell_watcher(turn, user, &watcher);
+        }
+        What::Grant { .. } => core.tell_each(user),
+        What::Join
+        | What::Seen(_)
+        | What::Expiry
+        | What::Revoke(_)
+        | What::Block(_)
+        | What::Unblock(_) => {}
+    }
+}
+
+/// A status for the person who has set it.
+fn described(status: &Status) -> String {
+    let mut text = match (&status.state, status.text.is_empty()) {
+        (None, true) => "Your status is now empty".to_owned(),
+        (None, false) => format!("Your status is now “{}”", status.text),
+        (Some(state), true) => format!("You are now shown as {}", face::state_word(*state)),
+        (Some(state), false) => {
+            format!(
+                "You are now shown as {} with “{}”",
+                face::state_word(*state),
+                status.text
+            )
+        }
+    };
+    if status.scope == Scope::Offline {
+        text.push_str(" while you are offline");
+    }
+    if let Some(until) = status.until {
+        text.push_str(&format!(" until {until}"));
+    }
+    if status.state == Some(ShownState::Invisible) {
+        text.push_str("; others see you offline");
+    }
+    text.push('.');
+    text
+}
+
+/// What a visibility means, for the person.
+pub(super) fn meaning(visibility: Visibility) -> &'static str {
+    match visibility {
+        Visibility::Private => "only those you grant it see you",
+        Visibility::Subscribers => "those you approve and the operator's parties see you",
+        Visibility::Public => "everyone sees you",
+    }
+}
+
+/// Rights as a list of names.
+pub(super) fn list(rights: &BTreeSet<Right>) -> String {
+    rights
+        .iter()
+        .map(|right| right.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,285 @@
+//! The working state: what the store holds, and beside it what is known only while attached.
+//!
+//! [`State::apply`] is the only writer of durable facts; [`State::narrow`] takes away at once what a
+//! change that is still being written is about to take away.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use indexmap::IndexMap;
+
+use super::authorization::{Evidence, Party, Policy, Visibility};
+use super::clock::Wall;
+use super::live::Live;
+use super::record::{
+    Audit, Block, Change, Execution, Grant, LastFace, Profile, Status, Subscription,
+    SubscriptionState,
+};
+use crate::address::Bare;
+
+/// All that is known of one user.
+#[derive(Debug, Default)]
+pub(super) struct User {
+    /// Her settings; absent only while loading, and for a user who has not joined.
+    pub(super) profile: Option<Profile>,
+    pub(super) status: Option<Status>,
+    pub(super) grants: BTreeMap<Bare, Grant>,
+    pub(super) subscriptions: BTreeMap<Bare, Subscription>,
+    pub(super) blocks: BTreeMap<Bare, Block>,
+    pub(super) history: BTreeMap<(Wall, String), Audit>,
+    pub(super) last_face: Option<LastFace>,
+    pub(super) live: Live,
+}
+
+impl User {
+    /// Whether she has joined and is not dormant.
+    pub(super) fn is_served(&self) -> bool {
+        self.profile
+            .as_ref()
+            .is_some_and(|profile| !profile.dormant)
+    }
+
+    /// Her watchers that a revocation or block of `who` concerns, with their subscriptions.
+    pub(super) fn watchers_of(&self, who: &Bare) -> Vec<(Bare, SubscriptionState)> {
+        self.subscriptions
+            .iter()
+            .filter(|(watcher, _)| covers(who, watcher))
+            .map(|(watcher, one)| (watcher.clone(), one.state))
+            .collect()
+    }
+
+    /// The watcher's subscription state.
+    pub(super) fn subscription(&self, watcher: &Bare) -> Option<SubscriptionState> {
+        self.subscriptions
+            .get(watcher)
+            .map(|subscription| subscription.state)
+    }
+
+    /// What her records say for a watcher.
+    pub(super) fn evidence<'a>(&'a self, watcher: &Bare, party: Option<&'a Party>) -> Evidence<'a> {
+        let of_domain = if watcher.local().is_some() {
+            self.grants.get(&watcher.to_domain())
+        } else {
+            None
+        };
+        Evidence {
+            party,
+            grants: [self.grants.get(watcher), of_domain],
+            subscribed: self.subscription(watcher) == Some(SubscriptionState::Approved),
+        }
+    }
+
+    /// Her policy towards a watcher; `None` where she has not joined.
+    pub(super) fn policy<'a>(&'a self, user: &'a Bare, watcher: &Bare) -> Option<Policy<'a>> {
+        let blocked = self.blocks.contains_key(watcher)
+            || (!self.blocks.is_empty() && self.blocks.contains_key(&watcher.to_domain()));
+        Some(Policy {
+            user,
+            profile: self.profile.as_ref()?,
+            blocked,
+        })
+    }
+}
+
+/// What a change about to be written takes away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Narrowing {
+    /// All that she gave a watcher or a domain: grant and subscriptions.
+    Revoke(Bare),
+    /// All sight of her for a watcher or a domain, with its subscriptions.
+    Block(Bare, Wall),
+    /// Her visibility goes down to this.
+    Visibility(Visibility),
+    /// A subscription.
+    Subscription(Bare),
+}
+
+/// The working state.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    users: IndexMap<Bare, User>,
+    executions: BTreeMap<String, Execution>,
+    /// When custom statuses end, exactly those that end.
+    expiries: BTreeSet<(Wall, Bare)>,
+}
+
+impl State {
+    /// A user who has joined.
+    pub(super) fn user(&self, user: &Bare) -> Option<&User> {
+        self.users.get(user).filter(|known| known.is_served())
+    }
+
+    /// What is stored of a user, served or dormant.
+    pub(super) fn stored(&self, user: &Bare) -> Option<&User> {
+        self.users.get(user).filter(|known| known.profile.is_some())
+    }
+
+    /// The same, to change what is known only while attached.
+    pub(super) fn live(&mut self, user: &Bare) -> Option<&mut Live> {
+        self.users
+            .get_mut(user)
+            .filter(|known| known.is_served())
+            .map(|known| &mut known.live)
+    }
+
+    /// The user at a place in the order of joining; `None` past the end.
+    pub(super) fn at(&self, index: usize) -> Option<(&Bare, &User)> {
+        self.users.get_index(index)
+    }
+
+    pub(super) fn execution(&self, id: &str) -> Option<&Execution> {
+        self.executions.get(id)
+    }
+
+    pub(super) fn executions(&self) -> impl Iterator<Item = (&String, &Execution)> {
+        self.executions.iter()
+    }
+
+    /// The next custom status to end.
+    pub(super) fn next_expiry(&self) -> Option<&(Wall, Bare)> {
+        self.expiries.first()
+    }
+
+    /// Takes the next user whose custom status has ended; each is taken once.
+    pub(super) fn take_expired(&mut self, now: Wall) -> Option<Bare> {
+        self.expiries.first().filter(|(at, _)| *at <= now)?;
+        self.expiries.pop_first().map(|(_, user)| user)
+    }
+
+    /// Forgets all that only an attached component can know.
+    pub(super) fn forget_live(&mut self) {
+        for user in self.users.values_mut() {
+            user.live.forget();
+        }
+    }
+
+    /// Applies one change. Idempotent.
+    pub(super) fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Execution {
+                id,
+                value: Some(execution),
+            } => {
+                self.executions.insert(id.clone(), execution.clone());
+            }
+            Change::Execution { id, value: None } => {
+                self.executions.remove(id);
+            }
+            Change::Profile { user, value: None } => {
+                if let Some(gone) = self.users.swap_remove(user) {
+                    self.expire(user, gone.status.as_ref(), None);
+                }
+            }
+            Change::Profile { user, value } => self.entry(user).profile.clone_from(value),
+            Change::Status { user, value } => {
+                let before = std::mem::replace(&mut self.entry(user).status, value.clone());
+                self.expire(user, before.as_ref(), value.as_ref());
+            }
+            Change::Grant {
+                user,
+                watcher,
+                value,
+            } => {
+                put(&mut self.entry(user).grants, watcher, value.as_ref());
+            }
+            Change::Subscription {
+                user,
+                watcher,
+                value,
+            } => {
+                put(&mut self.entry(user).subscriptions, watcher, value.as_ref());
+            }
+            Change::Block {
+                user,
+                watcher,
+                value,
+            } => {
+                put(&mut self.entry(user).blocks, watcher, value.as_ref());
+            }
+            Change::Audit {
+                user,
+                at,
+                id,
+                value,
+            } => {
+                put(
+                    &mut self.entry(user).history,
+                    &(*at, id.clone()),
+                    value.as_ref(),
+                );
+            }
+            Change::Face { user, value } => self.entry(user).last_face.clone_from(value),
+        }
+    }
+
+    /// Takes away at once what is about to be taken away durably.
+    pub(super) fn narrow(&mut self, user: &Bare, narrowing: &Narrowing) {
+        let Some(known) = self.users.get_mut(user) else {
+            return;
+        };
+        match narrowing {
+            Narrowing::Revoke(who) => {
+                known.grants.remove(who);
+                known
+                    .subscriptions
+                    .retain(|watcher, _| !covers(who, watcher));
+            }
+            Narrowing::Block(who, since) => {
+                known
+                    .blocks
+                    .entry(who.clone())
+                    .or_insert(Block { since: *since });
+                known
+                    .subscriptions
+                    .retain(|watcher, _| !covers(who, watcher));
+            }
+            Narrowing::Subscription(watcher) => {
+                known.subscriptions.remove(watcher);
+            }
+            Narrowing::Visibility(visibility) => {
+                if let Some(profile) = known.profile.as_mut()
+                    && rank(*visibility) < rank(profile.visibility)
+                {
+                    profile.visibility = *visibility;
+                }
+            }
+        }
+    }
+
+    fn entry(&mut self, user: &Bare) -> &mut User {
+        self.users.entry(user.clone()).or_default()
+    }
+
+    fn expire(&mut self, user: &Bare, before: Option<&Status>, after: Option<&Status>) {
+        if let Some(until) = before.and_then(|status| status.until) {
+            self.expiries.remove(&(until, user.clone()));
+        }
+        if let Some(until) = after.and_then(|status| status.until) {
+            self.expiries.insert((until, user.clone()));
+        }
+    }
+}
+
+/// Whether an address, or a whole domain, covers a watcher.
+fn covers(who: &Bare, watcher: &Bare) -> bool {
+    who == watcher || (who.local().is_none() && watcher.domain() == who.as_str())
+}
+
+/// From narrow to wide.
+pub(super) fn rank(visibility: Visibility) -> u8 {
+    match visibility {
+        Visibility::Private => 0,
+        Visibility::Subscribers => 1,
+        Visibility::Public => 2,
+    }
+}
+
+fn put<K: Ord + Clone, V: Clone>(map: &mut BTreeMap<K, V>, key: &K, value: Option<&V>) {
+    match value {
+        Some(value) => {
+            map.insert(key.clone(), value.clone());
+        }
+        None => {
+            map.remove(key);
+        }
+    }
+}

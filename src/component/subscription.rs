@@ -1,0 +1,272 @@
+//! Watchers' subscriptions to a presentity. RFC 6121 §3 and Appendix A; protocol.md §4.1.
+//!
+//! A presentity never asks back, so *None*, *None + Pending In* and *From* are all the states there are.
+
+use super::limits::{PENDING_PER_USER_MAX, PHANTOMS_MAX, RECORDS_PER_USER_MAX};
+use super::record::{Change, Subscription, SubscriptionState};
+use super::reply::Refusal;
+use super::setting::Reply;
+use super::state::{Narrowing, User};
+use super::{Component, Turn, broadcast, command, lane};
+use crate::address::Bare;
+use crate::stanza::Inbound;
+use crate::stanza::compose::Compose;
+
+/// One input of the machine.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    watcher: Bare,
+    input: Input,
+    /// The state before, found while planning.
+    before: Option<SubscriptionState>,
+}
+
+#[derive(Clone, Debug)]
+enum Input {
+    /// The watcher asks.
+    Subscribe,
+    /// The watcher takes it back.
+    Unsubscribe,
+    /// She says yes.
+    Approve(Reply),
+    /// She says no, or takes it away.
+    Deny(Reply),
+}
+
+/// A `subscribe` to a presentity. Refused by rule is nothing at all: an automatic `unsubscribed` would
+/// tell that she exists (RFC 6121 §8.5.1).
+pub(super) fn subscribe(
+    core: &mut Component,
+    turn: &mut Turn,
+    stanza: &Inbound,
+    user: Option<&Bare>,
+) {
+    let watcher = stanza.from.bare.clone();
+    let known = user.and_then(|user| Some((user, core.state.user(user)?)));
+    let open = known.and_then(|(user, known)| Some((user, known.policy(user, &watcher)?)));
+    match open {
+        Some((user, policy)) if !policy.blocked => {
+            let user = user.clone();
+            submit(core, turn, &user, watcher, Input::Subscribe);
+        }
+        _ => {
+            while core.phantoms.len() >= PHANTOMS_MAX {
+                core.phantoms.shift_remove_index(0);
+            }
+            core.phantoms.insert((stanza.to.bare.clone(), watcher));
+        }
+    }
+}
+
+/// An `unsubscribe` to a presentity.
+pub(super) fn unsubscribe(
+    core: &mut Component,
+    turn: &mut Turn,
+    stanza: &Inbound,
+    user: Option<&Bare>,
+) {
+    let watcher = stanza.from.bare.clone();
+    if core
+        .phantoms
+        .shift_remove(&(stanza.to.bare.clone(), watcher.clone()))
+    {
+        return core.send(Component::presence(
+            &stanza.to.bare,
+            &watcher,
+            "unsubscribed",
+        ));
+    }
+    if let Some(user) = user.filter(|user| core.state.user(user).is_some()) {
+        submit(core, turn, user, watcher, Input::Unsubscribe);
+    }
+}
+
+/// She says yes to a watcher that has asked.
+pub(super) fn approve(
+    core: &mut Component,
+    turn: &mut Turn,
+    user: &Bare,
+    watcher: Bare,
+    reply: Reply,
+) {
+    submit(core, turn, user, watcher, Input::Approve(reply));
+}
+
+/// She says no, or takes away what she approved.
+pub(super) fn deny(
+    core: &mut Component,
+    turn: &mut Turn,
+    user: &Bare,
+    watcher: Bare,
+    reply: Reply,
+) {
+    submit(core, turn, user, watcher, Input::Deny(reply));
+}
+
+fn submit(core: &mut Component, turn: &mut Turn, user: &Bare, watcher: Bare, input: Input) {
+    let step = Step {
+        watcher,
+        input,
+        before: None,
+    };
+    lane::submit(core, turn, user, lane::Task::Subscription(step));
+}
+
+/// Takes down the state before narrowing.
+pub(super) fn look(core: &Component, user: &Bare, step: &mut Step) {
+    step.before = core
+        .state
+        .user(user)
+        .and_then(|known| known.subscription(&step.watcher));
+}
+
+/// What holds before it is durable.
+pub(super) fn narrowing(step: &Step) -> Option<Narrowing> {
+    match step.input {
+        Input::Deny(_) => Some(Narrowing::Subscription(step.watcher.clone())),
+        _ => None,
+    }
+}
+
+/// Finds the changes.
+pub(super) fn plan(core: &Component, turn: &Turn, user: &Bare, step: &mut Step) -> Vec<Change> {
+    let Some(known) = core.state.user(user) else {
+        return Vec::new();
+    };
+    let watcher = step.watcher.clone();
+    if !matches!(step.input, Input::Deny(_)) {
+        step.before = known.subscription(&watcher);
+    }
+    let put = |state: Option<SubscriptionState>| {
+        let value = state.map(|state| Subscription {
+            state,
+            since: turn.now.wall,
+        });
+        vec![Change::Subscription {
+            user: user.clone(),
+            watcher: watcher.clone(),
+            value,
+        }]
+    };
+    match (&step.input, step.before) {
+        (Input::Subscribe, None) if known.subscriptions.len() >= RECORDS_PER_USER_MAX => Vec::new(),
+        (Input::Subscribe, None) if is_approved_before(known, user, &watcher) => {
+            put(Some(SubscriptionState::Approved))
+        }
+        (Input::Subscribe, None) => {
+            let n = known.subscriptions.values();
+            let pending = n
+                .filter(|one| one.state == SubscriptionState::Pending)
+                .count();
+            if pending >= PENDING_PER_USER_MAX {
+                return Vec::new();
+            }
+            put(Some(SubscriptionState::Pending))
+        }
+        (Input::Subscribe, Some(SubscriptionState::Preapproved)) => {
+            put(Some(SubscriptionState::Approved))
+        }
+        (Input::Approve(_), None) if known.subscriptions.len() < RECORDS_PER_USER_MAX => {
+            put(Some(SubscriptionState::Preapproved))
+        }
+        (Input::Approve(_), Some(SubscriptionState::Pending)) => {
+            put(Some(SubscriptionState::Approved))
+        }
+        // In memory it is gone already where she denies: the record is what remains.
+        (Input::Deny(_), _) | (Input::Unsubscribe, Some(_)) => put(None),
+        _ => Vec::new(),
+    }
+}
+
+/// A grant is her recorded yes; she herself needs none.
+fn is_approved_before(known: &User, user: &Bare, watcher: &Bare) -> bool {
+    watcher == user
+        || known.grants.contains_key(watcher)
+        || (watcher.local().is_some() && known.grants.contains_key(&watcher.to_domain()))
+}
+
+/// Answers when it is durable.
+pub(super) fn done(
+    core: &mut Component,
+    turn: &mut Turn,
+    user: &Bare,
+    step: Step,
+    result: Result<(), Refusal>,
+) {
+    let Step {
+        watcher,
+        input,
+        before,
+    } = step;
+    let Some(presentity) = core.settings.domain.presentity(user) else {
+        return;
+    };
+    let now = core
+        .state
+        .user(user)
+        .and_then(|known| known.subscription(&watcher));
+    match (input, result) {
+        // Nothing was written and nobody waits: servers repeat a `subscribe` at every login.
+        (Input::Subscribe | Input::Unsubscribe, Err(_)) => {}
+        (Input::Approve(reply) | Input::Deny(reply), Err(refusal)) => {
+            command::acknowledge(core, turn, reply, Err(refusal));
+        }
+        (Input::Subscribe, Ok(())) => match (before, now) {
+            (_, Some(SubscriptionState::Approved)) => {
+                welcome(core, turn, user, &presentity, &watcher)
+            }
+            (None, Some(SubscriptionState::Pending)) => prompt(core, turn, user, &watcher),
+            _ => {}
+        },
+        (Input::Unsubscribe, Ok(())) => end(core, &presentity, &watcher, before),
+        (Input::Approve(reply), Ok(())) => {
+            let text = if before == Some(SubscriptionState::Pending) {
+                welcome(core, turn, user, &presentity, &watcher);
+                format!("{watcher} now gets your presence.")
+            } else {
+                format!("{watcher} gets your presence as soon as it asks.")
+            };
+            command::acknowledge(core, turn, reply, Ok(text));
+        }
+        (Input::Deny(reply), Ok(())) => {
+            end(core, &presentity, &watcher, before);
+            let text = format!("{watcher} does not get your presence.");
+            command::acknowledge(core, turn, reply, Ok(text));
+        }
+    }
+}
+
+/// `subscribed`, then the current presence (RFC 6121 §3.1.5).
+fn welcome(core: &mut Component, turn: &mut Turn, user: &Bare, presentity: &Bare, watcher: &Bare) {
+    let id = turn.chance.id();
+    core.send(Component::presence(presentity, watcher, "subscribed").attribute("id", Some(&id)));
+    core.tell_watcher(turn, user, watcher);
+}
+
+/// First `unavailable`, then `unsubscribed` (RFC 6121 §3.2.2, §3.3.3).
+pub(super) fn end(
+    core: &mut Component,
+    presentity: &Bare,
+    watcher: &Bare,
+    before: Option<SubscriptionState>,
+) {
+    if before == Some(SubscriptionState::Approved) {
+        core.send(broadcast::gone(presentity, watcher));
+    }
+    if matches!(
+        before,
+        Some(SubscriptionState::Approved | SubscriptionState::Pending)
+    ) {
+        core.send(Component::presence(presentity, watcher, "unsubscribed"));
+    }
+}
+
+fn prompt(core: &mut Component, turn: &mut Turn, user: &Bare, watcher: &Bare) {
+    let id = turn.chance.id();
+    let text = format!(
+        "{watcher} asks to see your presence. Send “approve {watcher}”, “deny {watcher}” or \
+         “block {watcher}”."
+    );
+    let message = core.message(&user.clone().into(), "chat", &id, &text);
+    core.send(message);
+}

@@ -1,0 +1,69 @@
+//! What is to happen at a time, in order of time; every timer can be taken back exactly.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::address::Bare;
+
+/// What is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Timer {
+    /// Probes have waited long enough for the first news of a user.
+    Held(Bare),
+    /// A user's silence after our probe means offline.
+    Grace(Bare),
+    /// A user's watchers are to be told of her face.
+    Tell(Bare),
+    /// An IQ of ours stays unanswered.
+    Lost(String),
+    /// Time to ask all users again.
+    Relearn,
+    /// Time to write last faces.
+    Remember,
+    /// An ad-hoc session has been idle for too long.
+    Session(String),
+    /// A watcher must get a first answer about its command.
+    Answer(String),
+    /// A client has been silent about a command.
+    Silence(String),
+    /// A command has expired.
+    Expire(String),
+}
+
+/// Names a timer that was set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct TimerKey(Duration, u64);
+
+/// Timers in order.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    set: BTreeMap<TimerKey, Timer>,
+    n: u64,
+}
+
+impl Timers {
+    pub(super) fn set(&mut self, at: Duration, timer: Timer) -> TimerKey {
+        self.n += 1;
+        let key = TimerKey(at, self.n);
+        self.set.insert(key, timer);
+        key
+    }
+
+    pub(super) fn cancel(&mut self, key: TimerKey) {
+        self.set.remove(&key);
+    }
+
+    /// When the next is due.
+    pub(super) fn first(&self) -> Option<Duration> {
+        self.set.first_key_value().map(|(key, _)| key.0)
+    }
+
+    /// Takes the next that is due.
+    pub(super) fn due(&mut self, now: Duration) -> Option<Timer> {
+        let entry = self
+            .set
+            .first_entry()
+            .filter(|entry| entry.key().0 <= now)?;
+        Some(entry.remove())
+    }
+}

@@ -1,0 +1,432 @@
+//! The one task that owns the core and feeds it: link, committer, clock and shutdown in; effects out.
+//!
+//! Nothing here blocks. What the server does not take piles up to [`QUEUED_MAX`], then reading stops,
+//! so every answer that is still owed fits; broadcasts are drawn from the core only while there is
+//! room. The committer's queues hold as many batches as the core lets be in flight, so handing one
+//! over never waits, and the committer never waits for us.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use crate::component::clock::{Now, Wall};
+use crate::component::{Component, Effect, Event, Input, Ticket};
+use crate::link::{self, Backoff, Link};
+use crate::store::Durability;
+use crate::store::committer::{Batch, Committer, Outcome};
+
+/// Bytes that wait for a server that does not read, before we stop reading too.
+pub const QUEUED_MAX: usize = 1 << 20;
+/// Broadcasts are drawn only while fewer bytes wait than this: answers come first.
+const BROADCAST_ROOM: usize = 64 << 10;
+/// Broadcasts drawn in one turn, so that answers and acknowledgements get their turn.
+const BROADCASTS_PER_TURN: usize = 128;
+/// A server that has taken nothing for so long is gone.
+const STALL: Duration = Duration::from_secs(120);
+/// A space is sent when nothing else was for so long (RFC 6120 §4.6.1).
+const KEEPALIVE: Duration = Duration::from_secs(60);
+/// The longest sleep while something waits for the wall clock, which may be set in between.
+const TICK: Duration = Duration::from_secs(1);
+/// How long good-byes and open changes may take at the end.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What time it is.
+pub trait Clock: Send + 'static {
+    /// The present moment on both clocks.
+    fn now(&self) -> Now;
+}
+
+/// The clocks of the operating system.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock(Instant);
+
+impl Default for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the monotonic clock"
+    )]
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the wall clock"
+    )]
+    fn now(&self) -> Now {
+        let since = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let wall = Wall(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+        Now {
+            mono: self.0.elapsed(),
+            wall,
+        }
+    }
+}
+
+/// What the driver needs.
+#[derive(Debug)]
+pub struct Parts<C> {
+    /// The core, with what the store held.
+    pub core: Component,
+    /// Where batches are written.
+    pub committer: Committer,
+    /// Where the committer reports.
+    pub outcomes: mpsc::Receiver<Outcome>,
+    /// The server to attach to.
+    pub link: link::Settings,
+    /// What time it is.
+    pub clock: C,
+    /// Whether to try again when an attach fails.
+    pub retry: bool,
+}
+
+/// Why the driver ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server could not be attached to, and no retry was wanted.
+    #[error(transparent)]
+    Unreachable(link::Error),
+    /// The operating system gave no random bytes.
+    #[error("no random bytes from the operating system: {0}")]
+    Chance(getrandom::Error),
+    /// The thread that writes has ended.
+    #[error("the store's thread has ended")]
+    Committer,
+}
+
+type Attaching = Pin<Box<dyn Future<Output = Result<Link<TcpStream>, link::Error>> + Send>>;
+
+enum Connection {
+    Waiting(Duration),
+    Attaching(Attaching),
+    Attached(Box<Link<TcpStream>>),
+}
+
+/// Runs until `shutdown` is ready; then says good-bye, lets what is being written end, and closes.
+pub async fn run<C: Clock>(
+    parts: Parts<C>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let mut shutdown = pin!(shutdown);
+    let Parts {
+        core,
+        committer,
+        mut outcomes,
+        link,
+        clock,
+        retry,
+    } = parts;
+    let mut driver = Driver {
+        core,
+        committer,
+        clock,
+        settings: link,
+        retry,
+        chance: Chance::default(),
+        backoff: Backoff::default(),
+        connection: Connection::Waiting(Duration::ZERO),
+    };
+    loop {
+        let busy = driver.pump()?;
+        let sleep = driver.sleep(busy);
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            outcome = outcomes.recv() => {
+                driver.committed(outcome.ok_or(Error::Committer)?)?;
+                while let Ok(outcome) = outcomes.try_recv() {
+                    driver.committed(outcome)?;
+                }
+            }
+            step = wait(&mut driver.connection, &driver.clock) => driver.moved(step)?,
+            () = tokio::time::sleep(sleep) => {
+                driver.feed(Event::Deadline)?;
+                driver.watch()?;
+            }
+        }
+    }
+    driver.end(&mut outcomes).await
+}
+
+/// What the connection did.
+enum Step {
+    /// It is time to attach.
+    Due,
+    /// An attach has ended.
+    Attach(Result<Link<TcpStream>, link::Error>),
+    /// Bytes have moved, or the link is broken.
+    Moved(Result<(), link::Error>),
+}
+
+/// Waits for the connection. Cancel safe: what is under way stays in `connection`.
+async fn wait<C: Clock>(connection: &mut Connection, clock: &C) -> Step {
+    match connection {
+        Connection::Waiting(until) => {
+            tokio::time::sleep(until.saturating_sub(clock.now().mono)).await;
+            Step::Due
+        }
+        Connection::Attaching(attach) => Step::Attach(attach.await),
+        Connection::Attached(link) => {
+            let read = link.queued() < QUEUED_MAX;
+            Step::Moved(link.progress(read).await)
+        }
+    }
+}
+
+struct Driver<C> {
+    core: Component,
+    committer: Committer,
+    clock: C,
+    settings: link::Settings,
+    retry: bool,
+    chance: Chance,
+    backoff: Backoff,
+    connection: Connection,
+}
+
+impl<C: Clock> Driver<C> {
+    /// Feeds the core one event and does what it says.
+    fn feed(&mut self, event: Event) -> Result<(), Error> {
+        let chance = self.chance.draw()?;
+        self.core.handle(Input { event, chance }, self.clock.now());
+        self.drain()
+    }
+
+    fn drain(&mut self) -> Result<(), Error> {
+        while let Some(effect) = self.core.poll_effect() {
+            match effect {
+                Effect::Persist { ticket, changes } => {
+                    self.write(Batch {
+                        ticket,
+                        changes,
+                        durability: Durability::Synced,
+                    })?;
+                }
+                Effect::Remember { ticket, changes } => {
+                    self.write(Batch {
+                        ticket,
+                        changes,
+                        durability: Durability::Behind,
+                    })?;
+                }
+                Effect::Send(stanza) => self.send(&stanza),
+                Effect::Report(report) => tracing::info!("{report}"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands a batch over. Where the queue is full it has failed, and nothing has changed.
+    fn write(&mut self, batch: Batch) -> Result<(), Error> {
+        let ticket: Ticket = batch.ticket;
+        if self.committer.submit(batch).is_err() {
+            let chance = self.chance.draw()?;
+            let input = Input {
+                event: Event::Failed(ticket),
+                chance,
+            };
+            self.core.handle(input, self.clock.now());
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, stanza: &minidom::Element) {
+        let Connection::Attached(link) = &mut self.connection else {
+            return;
+        };
+        if let Err(unsealed) = link.send(stanza) {
+            tracing::error!("a stanza was not sent: {unsealed}");
+        }
+    }
+
+    fn committed(&mut self, outcome: Outcome) -> Result<(), Error> {
+        let Outcome { ticket, committed } = outcome;
+        self.feed(if committed {
+            Event::Committed(ticket)
+        } else {
+            Event::Failed(ticket)
+        })
+    }
+
+    /// Takes what has come in and draws broadcasts, as far as there is room; whether more is at hand.
+    fn pump(&mut self) -> Result<bool, Error> {
+        loop {
+            let Connection::Attached(link) = &mut self.connection else {
+                return Ok(false);
+            };
+            if link.queued() >= QUEUED_MAX {
+                return Ok(false);
+            }
+            match link.next_arrival() {
+                Ok(Some(arrival)) => self.feed(Event::Received(arrival))?,
+                Ok(None) => break,
+                Err(error) => {
+                    self.lost(error)?;
+                    return Ok(true);
+                }
+            }
+        }
+        for _ in 0..BROADCASTS_PER_TURN {
+            let Connection::Attached(link) = &mut self.connection else {
+                return Ok(false);
+            };
+            if link.queued() >= BROADCAST_ROOM {
+                return Ok(false);
+            }
+            let chance = self.chance.draw()?;
+            let Some(stanza) = self.core.poll_broadcast(chance, self.clock.now()) else {
+                self.drain()?;
+                return Ok(false);
+            };
+            self.send(&stanza);
+            self.drain()?;
+        }
+        Ok(true)
+    }
+
+    /// How long to sleep where nothing else happens.
+    fn sleep(&self, busy: bool) -> Duration {
+        if busy {
+            return Duration::ZERO;
+        }
+        self.core
+            .deadline(self.clock.now())
+            .map_or(KEEPALIVE, |due| due.min(TICK))
+    }
+
+    fn moved(&mut self, step: Step) -> Result<(), Error> {
+        match step {
+            Step::Due => {
+                let settings = self.settings.clone();
+                self.connection =
+                    Connection::Attaching(Box::pin(async move { link::attach(&settings).await }));
+                Ok(())
+            }
+            Step::Attach(Ok(link)) => {
+                let (server, domain) = (&self.settings.server, &self.settings.domain);
+                tracing::info!("attached to {server} as {}", domain.bare());
+                self.connection = Connection::Attached(Box::new(link));
+                self.feed(Event::Attached)
+            }
+            Step::Attach(Err(error)) if !self.retry => Err(Error::Unreachable(error)),
+            Step::Attach(Err(error)) => {
+                let random = self.chance.number()?;
+                let delay = self.backoff.after_failure(error.kind(), random);
+                self.wait_for(&error, delay);
+                Ok(())
+            }
+            Step::Moved(Err(error)) => self.lost(error),
+            Step::Moved(Ok(())) => Ok(()),
+        }
+    }
+
+    /// Keeps an idle link alive, and gives one up whose server takes nothing.
+    fn watch(&mut self) -> Result<(), Error> {
+        let Connection::Attached(link) = &mut self.connection else {
+            return Ok(());
+        };
+        let idle = link.last_sent().elapsed();
+        if link.queued() == 0 {
+            if idle >= KEEPALIVE {
+                link.keepalive();
+            }
+        } else if idle >= STALL {
+            let stage = link::Stage::Stanzas;
+            return self.lost(link::Error::Timeout { stage });
+        }
+        Ok(())
+    }
+
+    /// The link is gone: everything that was queued on it is lost, and it is attached again.
+    fn lost(&mut self, error: link::Error) -> Result<(), Error> {
+        let random = self.chance.number()?;
+        let delay = self.backoff.after_loss(random);
+        if let Connection::Attached(link) = self.wait_for(&error, delay) {
+            // The server is told what was wrong, if it still listens.
+            tokio::spawn(link.close(GRACE));
+        }
+        self.feed(Event::Detached)
+    }
+
+    /// Says what went wrong, once, and when it is tried again.
+    fn wait_for(&mut self, error: &link::Error, delay: Duration) -> Connection {
+        tracing::warn!("{error}; next attempt in {:.1} s", delay.as_secs_f64());
+        let next = Connection::Waiting(self.clock.now().mono + delay);
+        std::mem::replace(&mut self.connection, next)
+    }
+
+    /// Says good-bye and lets what is open end, within a grace time.
+    async fn end(mut self, outcomes: &mut mpsc::Receiver<Outcome>) -> Result<(), Error> {
+        tracing::info!("shutting down");
+        self.feed(Event::Shutdown)?;
+        let until = self.clock.now().mono + GRACE;
+        loop {
+            let busy = self.pump()?;
+            let queued = match &self.connection {
+                Connection::Attached(link) => link.queued(),
+                _ => 0,
+            };
+            let left = until.saturating_sub(self.clock.now().mono);
+            if left.is_zero() || (!busy && queued == 0 && self.core.n_in_flight() == 0) {
+                break;
+            }
+            let attached = matches!(self.connection, Connection::Attached(_));
+            tokio::select! {
+                biased;
+                Some(outcome) = outcomes.recv() => self.committed(outcome)?,
+                step = wait(&mut self.connection, &self.clock), if attached => self.moved(step)?,
+                () = tokio::time::sleep(if busy { Duration::ZERO } else { left }) => {}
+            }
+        }
+        if let Connection::Attached(link) = self.connection {
+            link.close(GRACE).await;
+        }
+        self.committer.stop();
+        Ok(())
+    }
+}
+
+/// Random bytes from the operating system, fetched in bulk.
+struct Chance {
+    bytes: [u8; 4096],
+    used: usize,
+}
+
+impl Default for Chance {
+    fn default() -> Self {
+        Self {
+            bytes: [0; 4096],
+            used: 4096,
+        }
+    }
+}
+
+impl Chance {
+    /// 16 bytes that are given out once.
+    fn draw(&mut self) -> Result<[u8; 16], Error> {
+        if self.used + 16 > self.bytes.len() {
+            getrandom::fill(&mut self.bytes).map_err(Error::Chance)?;
+            self.used = 0;
+        }
+        let mut drawn = [0; 16];
+        drawn.copy_from_slice(&self.bytes[self.used..self.used + 16]);
+        self.used += 16;
+        Ok(drawn)
+    }
+
+    /// A number.
+    fn number(&mut self) -> Result<u64, Error> {
+        let drawn = self.draw()?;
+        let (half, _) = drawn.split_at(8);
+        Ok(half
+            .iter()
+            .fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    }
+}

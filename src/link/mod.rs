@@ -1,0 +1,79 @@
+//! The link to the server: an external component's stream (XEP-0114 v1.6).
+//!
+//! Attaches, cuts what comes in into stanzas under hard limits, and seals what goes out. One wrong
+//! stanza, in or out, never costs the stream; `docs/design/0001-own-framing.md` says why this is not
+//! `tokio_xmpp::Component`. Beyond this module every stanza stands in `jabber:client`. Not here: when to
+//! attach again (the driver asks [`Backoff`]), and what a stanza means.
+
+mod backoff;
+mod characters;
+mod error;
+mod framing;
+mod handshake;
+mod lexer;
+mod limits;
+mod parse;
+mod seal;
+mod stream;
+
+pub use backoff::{Backoff, Invalid};
+pub use error::{Error, Kind, Stage};
+pub use limits::{OUTBOUND_BYTES, QUEUE_BYTES};
+pub use seal::Unsealed;
+pub use stream::Link;
+
+use crate::address::ComponentDomain;
+use std::fmt;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+/// Where and as whom to attach.
+#[derive(Clone)]
+pub struct Settings {
+    /// The server's component port, `host:port`.
+    pub server: String,
+    /// The component's own domain.
+    pub domain: ComponentDomain,
+    /// The secret shared with the server.
+    pub secret: String,
+}
+
+/// Without the secret, which must not get into logs.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("server", &self.server)
+            .field("domain", &self.domain)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Connects and attaches; takes 30 s at most.
+pub async fn attach(settings: &Settings) -> Result<Link<TcpStream>, Error> {
+    let deadline = Instant::now() + handshake::LIMIT;
+    let connect = |source| Error::Connect {
+        address: settings.server.clone(),
+        source,
+    };
+    let io = timeout_at(deadline, TcpStream::connect(&settings.server))
+        .await
+        .map_err(|_| Error::Timeout {
+            stage: Stage::Connection,
+        })?
+        .map_err(connect)?;
+    // What is queued is written in one go: waiting for more would only delay answers.
+    io.set_nodelay(true).map_err(connect)?;
+    handshake::perform(io, settings, deadline).await
+}
+
+/// Attaches over an open connection; takes 30 s at most.
+pub async fn attach_over<Io: AsyncRead + AsyncWrite + Unpin>(
+    io: Io,
+    settings: &Settings,
+) -> Result<Link<Io>, Error> {
+    handshake::perform(io, settings, Instant::now() + handshake::LIMIT).await
+}
+
+#[cfg(test)]
+mod tests;

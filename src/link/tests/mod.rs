@@ -1,0 +1,11 @@
+//! Tests of the link as a whole, and those too long for the bottom of a file.
+
+mod closing;
+mod differential;
+mod framing;
+mod handshake;
+mod hostile;
+mod robustness;
+mod script;
+mod seal;
+mod seal_property;

@@ -1,0 +1,14 @@
+//! The one integration binary: everything that is tested from outside the library.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test ends where something is not as it must be, and real peers live in real time"
+)]
+
+mod architecture;
+mod dependencies;
+mod pipeline;
+mod real_servers_smoke;
+mod support;
+mod support_smoke;
+mod transcripts;

@@ -1,0 +1,333 @@
+//! The wire of the pure core: inputs are calls, effects are a list, time is a number.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use vestibule::component::clock::{Chance, Now, Wall};
+use vestibule::component::record::Change;
+use vestibule::component::{Component, Effect, Event, Input, Settings, Ticket};
+use vestibule::stanza::{Arrival, Fault, Refused};
+
+use super::script::{Commit, Loss};
+use super::tree::{Tree, element};
+use super::wire::Wire;
+
+/// 2026-11-23T13:00:00Z, when every transcript begins.
+pub(crate) const BEGINNING: Wall = Wall(1_795_438_800_000);
+
+/// Events that may follow each other without an input from outside: more than a real backlog needs.
+const BUSY_MAX: usize = 100_000;
+
+/// The core between a list of stanzas and a list of changes.
+pub(crate) struct Core {
+    settings: Settings,
+    component: Component,
+    now: Now,
+    chance: Chance,
+    attached: bool,
+    sent: Vec<Tree>,
+    store: Store,
+    held: bool,
+    /// How many held commits may go through.
+    commits: VecDeque<Commit>,
+    faults: Vec<String>,
+}
+
+/// What is durable, what is written behind, and what waits.
+#[derive(Default)]
+struct Store {
+    synced: BTreeMap<String, Change>,
+    behind: Vec<Change>,
+    queue: VecDeque<Batch>,
+}
+
+/// What the effects of one event were.
+#[derive(Default)]
+struct Done {
+    persists: bool,
+    revealing: Option<String>,
+}
+
+struct Batch {
+    ticket: Ticket,
+    changes: Vec<Change>,
+    synced: bool,
+}
+
+impl Core {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let component = Component::new(settings.clone(), []);
+        Self {
+            settings,
+            component,
+            now: Now {
+                mono: Duration::from_secs(1000),
+                wall: BEGINNING,
+            },
+            chance: Chance::new([0x5a; 16]),
+            attached: false,
+            sent: Vec::new(),
+            store: Store::default(),
+            held: false,
+            commits: VecDeque::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Hands over one event and carries out all that follows from it.
+    fn handle(&mut self, event: Event) {
+        self.one(event);
+        for _ in 0..BUSY_MAX {
+            if let Some(event) = self.committed() {
+                self.one(event);
+            } else if let Some(stanza) = self.broadcast() {
+                self.send(stanza);
+                self.drain();
+            } else if self.component.deadline(self.now) == Some(Duration::ZERO) {
+                self.one(Event::Deadline);
+            } else {
+                return;
+            }
+        }
+        self.faults.push("it is busy without end".to_owned());
+    }
+
+    fn one(&mut self, event: Event) {
+        let received = matches!(event, Event::Received(_));
+        let chance = self.draw();
+        self.component.handle(Input { event, chance }, self.now);
+        let done = self.drain();
+        // What one stanza asks for is answered once it is durable, not with the same breath.
+        if let (true, true, Some(stanza)) = (received, done.persists, done.revealing) {
+            self.faults
+                .push(format!("sent before what it tells is durable: {stanza}"));
+        }
+    }
+
+    fn broadcast(&mut self) -> Option<Tree> {
+        if !self.attached {
+            return None;
+        }
+        let chance = self.draw();
+        let element = self.component.poll_broadcast(chance, self.now)?;
+        Some(Tree::from(&element))
+    }
+
+    fn drain(&mut self) -> Done {
+        let mut done = Done::default();
+        while let Some(effect) = self.component.poll_effect() {
+            match effect {
+                Effect::Persist { ticket, changes } => {
+                    done.persists = true;
+                    self.store.enqueue(ticket, changes, true);
+                }
+                Effect::Remember { ticket, changes } => self.store.enqueue(ticket, changes, false),
+                Effect::Send(element) => {
+                    let stanza = Tree::from(&*element);
+                    if !reveals_nothing(&stanza) {
+                        done.revealing = Some(stanza.to_string());
+                    }
+                    self.send(stanza);
+                }
+                Effect::Report(_) => {}
+            }
+        }
+        done
+    }
+
+    fn draw(&mut self) -> [u8; 16] {
+        let bytes = self.chance.bytes();
+        let mut drawn = [0; 16];
+        drawn.copy_from_slice(&bytes[..16]);
+        drawn
+    }
+
+    fn send(&mut self, stanza: Tree) {
+        if !self.attached {
+            self.faults
+                .push(format!("sent while not attached: {stanza}"));
+        }
+        if let Err(why) = super::seal::check(&stanza) {
+            self.faults.push(format!("{why}: {stanza}"));
+        }
+        self.sent.push(stanza);
+    }
+
+    /// Ends the next commit that is not held, in the order in which they were asked for.
+    fn committed(&mut self) -> Option<Event> {
+        let next = self.store.queue.front()?;
+        let commit = if next.synced && self.held {
+            self.commits.pop_front()?
+        } else {
+            Commit::Done
+        };
+        let batch = self.store.queue.pop_front()?;
+        match commit {
+            Commit::Done => {
+                let ticket = batch.ticket;
+                self.store.apply(batch);
+                Some(Event::Committed(ticket))
+            }
+            Commit::Failed => Some(Event::Failed(batch.ticket)),
+        }
+    }
+}
+
+impl Wire for Core {
+    fn deliver(&mut self, xml: &str) {
+        match element(xml) {
+            Ok(element) => self.handle(Event::Received(Arrival::Stanza(element))),
+            Err(why) => self.faults.push(why),
+        }
+    }
+
+    fn refuse(&mut self, fault: Fault, head: &str) {
+        let head = element(head).ok();
+        self.handle(Event::Received(Arrival::Refused(Refused { head, fault })));
+    }
+
+    fn sent(&mut self) -> Vec<Tree> {
+        std::mem::take(&mut self.sent)
+    }
+
+    fn pass(&mut self, at_most: Duration) -> Duration {
+        let deadline = self.component.deadline(self.now);
+        let passed = deadline.map_or(at_most, |deadline| deadline.min(at_most));
+        self.now.mono += passed;
+        self.now.wall.0 += i64::try_from(passed.as_millis()).expect("transcripts are short");
+        if deadline == Some(passed) {
+            self.handle(Event::Deadline);
+        }
+        passed
+    }
+
+    fn now(&self) -> Wall {
+        self.now.wall
+    }
+
+    fn hold(&mut self, held: bool) {
+        self.held = held;
+        if let Some(event) = self.committed() {
+            self.handle(event);
+        }
+    }
+
+    fn settle(&mut self, commit: Commit) -> Result<(), String> {
+        self.commits.push_back(commit);
+        match self.committed() {
+            Some(event) => {
+                self.handle(event);
+                Ok(())
+            }
+            None => Err("no commit is held".to_owned()),
+        }
+    }
+
+    fn attach(&mut self) {
+        self.attached = true;
+        self.handle(Event::Attached);
+    }
+
+    fn detach(&mut self) {
+        self.attached = false;
+        self.handle(Event::Detached);
+    }
+
+    fn restart(&mut self, loss: Loss) {
+        self.attached = false;
+        self.sent.clear();
+        self.store.queue.clear();
+        self.commits.clear();
+        let stored = self.store.reopen(loss);
+        self.component = Component::new(self.settings.clone(), stored);
+    }
+
+    fn shutdown(&mut self) {
+        self.handle(Event::Shutdown);
+    }
+
+    fn faults(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.faults)
+    }
+}
+
+impl Store {
+    fn enqueue(&mut self, ticket: Ticket, changes: Vec<Change>, synced: bool) {
+        self.queue.push_back(Batch {
+            ticket,
+            changes,
+            synced,
+        });
+    }
+
+    fn apply(&mut self, batch: Batch) {
+        self.behind.extend(batch.changes);
+        if batch.synced {
+            self.sync();
+        }
+    }
+
+    fn sync(&mut self) {
+        for change in std::mem::take(&mut self.behind) {
+            let (key, put) = key(&change);
+            if put {
+                self.synced.insert(key, change);
+            } else {
+                self.synced.remove(&key);
+            }
+        }
+    }
+
+    fn reopen(&mut self, loss: Loss) -> Vec<Change> {
+        match loss {
+            Loss::None => self.sync(),
+            Loss::Behind => self.behind.clear(),
+        }
+        self.synced.values().cloned().collect()
+    }
+}
+
+/// The record that a change is about, and whether it is put or deleted.
+fn key(change: &Change) -> (String, bool) {
+    match change {
+        Change::Profile { user, value } => (format!("profile {user}"), value.is_some()),
+        Change::Status { user, value } => (format!("status {user}"), value.is_some()),
+        Change::Face { user, value } => (format!("face {user}"), value.is_some()),
+        Change::Execution { id, value } => (format!("execution {id}"), value.is_some()),
+        Change::Grant {
+            user,
+            watcher,
+            value,
+        } => (format!("grant {user} {watcher}"), value.is_some()),
+        Change::Subscription {
+            user,
+            watcher,
+            value,
+        } => (format!("subscription {user} {watcher}"), value.is_some()),
+        Change::Block {
+            user,
+            watcher,
+            value,
+        } => (format!("block {user} {watcher}"), value.is_some()),
+        Change::Audit {
+            user,
+            at,
+            id,
+            value,
+        } => (format!("audit {user} {} {id}", at.0), value.is_some()),
+    }
+}
+
+/// Questions tell nothing, and what takes something away may be told at once: it holds even if its
+/// commit fails (design.md §3).
+fn reveals_nothing(stanza: &Tree) -> bool {
+    let kind = stanza.attr("type");
+    match stanza.name.as_str() {
+        "presence" => matches!(
+            kind,
+            Some("probe" | "unavailable" | "unsubscribed" | "unsubscribe")
+        ),
+        "iq" => kind == Some("get"),
+        _ => false,
+    }
+}

@@ -1,0 +1,54 @@
+//! What a transcript is played on: the pure core, or the whole component over TCP.
+
+use std::time::Duration;
+
+use vestibule::component::clock::Wall;
+use vestibule::stanza::Fault;
+
+use super::pattern::Captures;
+use super::script::{Commit, Expected, Loss};
+use super::tree::Tree;
+
+/// The component, seen from its server and its store.
+pub(crate) trait Wire {
+    /// The server delivers a stanza, written without the namespace of the stream.
+    fn deliver(&mut self, xml: &str);
+
+    /// The server delivers an element with this start tag and this fault.
+    fn refuse(&mut self, fault: Fault, head: &str);
+
+    /// All that has been sent since the last call, once the component has nothing more to do.
+    fn sent(&mut self) -> Vec<Tree>;
+
+    /// Lets time pass, at most so much that nothing due is left out; says how much.
+    fn pass(&mut self, at_most: Duration) -> Duration;
+
+    /// The wall clock of the component.
+    fn now(&self) -> Wall;
+
+    /// Commits from now on wait for [`Self::settle`] (or no longer do).
+    fn hold(&mut self, held: bool);
+
+    /// Ends the oldest held commit; an error where none is held.
+    fn settle(&mut self, commit: Commit) -> Result<(), String>;
+
+    /// The link comes up.
+    fn attach(&mut self);
+
+    /// The link goes down.
+    fn detach(&mut self);
+
+    /// The process dies; a new one starts from the store.
+    fn restart(&mut self, loss: Loss);
+
+    /// The process is asked to end.
+    fn shutdown(&mut self);
+
+    /// Rules broken that hold in every transcript.
+    fn faults(&mut self) -> Vec<String>;
+
+    /// What is expected next. Only a wire that plays the component itself wants to know.
+    fn hint(&mut self, expected: &Expected, captures: &Captures) {
+        let _ = (expected, captures);
+    }
+}

@@ -1,0 +1,106 @@
+//! Every file under tests/transcripts, played on the pure core; and the proof that each of them can
+//! fail.
+
+use crate::support::transcript::core::Core;
+use crate::support::transcript::mirror::{Flaw, Mirror};
+use crate::support::transcript::player::play;
+use crate::support::transcript::script::Script;
+use crate::support::transcript::{read, topics};
+
+/// One test for each folder; the list below says which there are, and is held against the disk.
+macro_rules! topics {
+    ($($topic:ident),* $(,)?) => {
+        const TOPICS: &[&str] = &[$(stringify!($topic)),*];
+        $(
+            #[test]
+            fn $topic() {
+                run(stringify!($topic));
+            }
+        )*
+    };
+}
+
+topics![
+    attach,
+    chat,
+    commands,
+    disco,
+    grants,
+    join,
+    leave_message,
+    malformed,
+    open_url,
+    presence,
+    probe,
+    query,
+    restart,
+    status,
+    subscription,
+    visibility,
+];
+
+#[test]
+fn every_folder_has_its_test() {
+    let names: Vec<String> = TOPICS.iter().map(|name| name.replace('_', "-")).collect();
+    assert_eq!(names, topics());
+}
+
+/// The transcripts hold together by themselves: each can be read, and a component that does what it
+/// says passes.
+#[test]
+fn each_can_pass() {
+    report(all().map(|script| {
+        let script = script?;
+        play(&script, &mut Mirror::new(Flaw::None)).map_err(|failure| failure.to_string())
+    }));
+}
+
+/// No stanza of any transcript may be missing, doubled or go elsewhere.
+#[test]
+fn each_can_fail() {
+    for script in all().flatten() {
+        let mut mirror = Mirror::new(Flaw::None);
+        if play(&script, &mut mirror).is_err() {
+            continue;
+        }
+        for at in 0..mirror.n_expected {
+            for flaw in [Flaw::Missing(at), Flaw::Twice(at), Flaw::Changed(at)] {
+                if matches!(flaw, Flaw::Missing(_)) && script.is_optional(at) {
+                    continue;
+                }
+                assert!(
+                    play(&script, &mut Mirror::new(flaw)).is_err(),
+                    "{} passes with {flaw:?}",
+                    script.path.display()
+                );
+            }
+        }
+    }
+}
+
+fn all() -> impl Iterator<Item = Result<Script, String>> {
+    TOPICS
+        .iter()
+        .flat_map(|topic| read(&topic.replace('_', "-")))
+}
+
+fn run(topic: &str) {
+    report(read(&topic.replace('_', "-")).into_iter().map(|script| {
+        let script = script?;
+        let mut core = Core::new(script.settings.clone());
+        play(&script, &mut core).map_err(|failure| failure.to_string())
+    }));
+}
+
+/// Fails with the list of all that failed.
+fn report(results: impl Iterator<Item = Result<(), String>>) {
+    let results: Vec<_> = results.collect();
+    let failures: Vec<String> = results.iter().filter_map(|r| r.clone().err()).collect();
+    assert!(
+        failures.is_empty(),
+        "{} of {} transcripts fail:\n\n{}\n",
+        failures.len(),
+        results.len(),
+        failures.join("\n\n")
+    );
+}
