@@ -8,7 +8,7 @@ use vestibule::component::authorization::{Ceiling, Party, Visibility};
 use vestibule::component::limits::{IN_FLIGHT_MAX, Limits};
 use vestibule::component::{Component, Settings};
 use vestibule::driver::{self, SystemClock};
-use vestibule::store::{committer::Committer, embedded::Embedded, Store};
+use vestibule::store::{Store, committer::Committer, embedded::Embedded};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]

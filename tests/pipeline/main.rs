@@ -53,7 +53,8 @@ impl Store for Faulty {
             std::thread::sleep(self.sync);
             if let Some(path) = &self.count {
                 let file = OpenOptions::new().create(true).append(true).open(path);
-                file.and_then(|mut file| file.write_all(b"x")).expect("the count can be written");
+                file.and_then(|mut file| file.write_all(b"x"))
+                    .expect("the count can be written");
             }
         }
         let applied = self.store.apply(batch, durability);
@@ -67,7 +68,10 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .init();
     let domain = ComponentDomain::parse("presence.localhost").expect("a domain");
     let settings = Settings {
         domain: domain.clone(),
@@ -93,15 +97,30 @@ fn main() -> ExitCode {
         count: variable("PIPELINE_COUNT"),
     };
     let mut stored = Vec::new();
-    store.load(&mut |change| stored.push(change)).expect("the store loads");
+    store
+        .load(&mut |change| stored.push(change))
+        .expect("the store loads");
     let core = Component::new(settings, stored);
     let (committer, outcomes) = Committer::start(store, IN_FLIGHT_MAX);
     let server = variable("PIPELINE_SERVER").expect("an address");
-    let link = link::Settings { server, domain, secret: "sekrit".into() };
+    let link = link::Settings {
+        server,
+        domain,
+        secret: "sekrit".into(),
+    };
     let clock = SystemClock::default();
-    let parts = driver::Parts { core, committer, outcomes, link, clock, retry: true };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let parts = driver::Parts {
+        core,
+        committer,
+        outcomes,
+        link,
+        clock,
+        retry: true,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let ended = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).expect("a signal");
         driver::run(parts, async move {
@@ -109,5 +128,9 @@ fn main() -> ExitCode {
         })
         .await
     });
-    if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if ended.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

@@ -55,12 +55,19 @@ impl Rig {
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("PIPELINE_SERVER", self.listener.local_addr().unwrap().to_string())
+            .env(
+                "PIPELINE_SERVER",
+                self.listener.local_addr().unwrap().to_string(),
+            )
             .env("PIPELINE_STORE", self.store())
             .env("PIPELINE_COUNT", self.folder.path().join("count"))
             .env("PIPELINE_SYNC_MS", sync_ms.to_string())
             .stdin(Stdio::null())
-            .stderr(if std::env::var_os("PIPELINE_LOG").is_some() { Stdio::inherit() } else { Stdio::null() });
+            .stderr(if std::env::var_os("PIPELINE_LOG").is_some() {
+                Stdio::inherit()
+            } else {
+                Stdio::null()
+            });
         if let Some(step) = kill_at {
             command.env("PIPELINE_KILL_AT", step.to_string());
         }
@@ -86,7 +93,10 @@ impl Rig {
     fn peak_kib(&self) -> u64 {
         let id = self.child.as_ref().unwrap().id();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmHWM"))
+            .unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 }
@@ -119,7 +129,10 @@ fn say(n: usize, text: &str) -> String {
 }
 
 fn probe(n: usize, from: &str) -> String {
-    format!("<presence type='probe' from='{from}' to='{}' id='p'/>", mapped(n))
+    format!(
+        "<presence type='probe' from='{from}' to='{}' id='p'/>",
+        mapped(n)
+    )
 }
 
 /// An acknowledgement in chat: whose, and what it says.
@@ -135,12 +148,17 @@ async fn join(end: &mut FarEnd, users: usize) {
         end.send(&say(n, "join")).await;
     }
     for _ in 0..users {
-        end.until(PATIENCE, |stanza| acknowledgement(stanza).is_some()).await;
+        end.until(PATIENCE, |stanza| acknowledgement(stanza).is_some())
+            .await;
     }
     for n in 0..users {
         let (from, to) = (user(n), "presence.localhost");
-        end.send(&format!("<presence type='subscribed' from='{from}' to='{to}'/>")).await;
-        end.send(&format!("<presence from='{from}/c' to='{to}'/>")).await;
+        end.send(&format!(
+            "<presence type='subscribed' from='{from}' to='{to}'/>"
+        ))
+        .await;
+        end.send(&format!("<presence from='{from}/c' to='{to}'/>"))
+            .await;
     }
     for _ in 0..users {
         let probe = |stanza: &Stanza| stanza.attribute("type").as_deref() == Some("probe");
@@ -183,7 +201,11 @@ async fn changes_in_flight_do_not_hold_up_probes() {
             acks.push(text);
             // Her own probe came right behind each change: its answer did not wait for the disk.
             let answers = answered.get(&who).copied().unwrap_or_default();
-            assert!(answers >= acks.len(), "{who}: a probe waited for change {}", acks.len());
+            assert!(
+                answers >= acks.len(),
+                "{who}: a probe waited for change {}",
+                acks.len()
+            );
         } else if stanza.answers_probe() {
             n_answers += 1;
             n_early += usize::from(n_acks == 0);
@@ -193,15 +215,23 @@ async fn changes_in_flight_do_not_hold_up_probes() {
                 let type_ = stanza.attribute("type");
                 let revoked = acknowledged.get(&who).is_some_and(|acks| acks.len() == 4);
                 let refused = type_.as_deref() == Some("unsubscribed");
-                assert!(!revoked || refused, "after the acknowledged revocation: {stanza}");
+                assert!(
+                    !revoked || refused,
+                    "after the acknowledged revocation: {stanza}"
+                );
             } else {
                 *answered.entry(who).or_default() += 1;
             }
         }
     }
     let n_syncs = rig.count() - before;
-    println!("256 changes: {n_syncs} syncs; {n_early} of 512 probes answered before the first change");
-    assert!(n_syncs * 4 <= 256, "too few changes per sync: {n_syncs} syncs");
+    println!(
+        "256 changes: {n_syncs} syncs; {n_early} of 512 probes answered before the first change"
+    );
+    assert!(
+        n_syncs * 4 <= 256,
+        "too few changes per sync: {n_syncs} syncs"
+    );
     for (who, texts) in &acknowledged {
         let order = ["“one”", "may now", "“two”", "nothing by your word"];
         assert_eq!(texts.len(), 4, "{who}: {texts:?}");
@@ -211,8 +241,14 @@ async fn changes_in_flight_do_not_hold_up_probes() {
     }
     for n in 0..USERS {
         end.send(&probe(n, WATCHER)).await;
-        let answer = end.until(PATIENCE, |stanza| stanza.name() == "presence").await;
-        assert_eq!(answer.attribute("type").as_deref(), Some("unsubscribed"), "{answer}");
+        let answer = end
+            .until(PATIENCE, |stanza| stanza.name() == "presence")
+            .await;
+        assert_eq!(
+            answer.attribute("type").as_deref(),
+            Some("unsubscribed"),
+            "{answer}"
+        );
     }
 }
 
@@ -233,7 +269,10 @@ async fn a_reader_that_stalls_loses_nothing() {
     let stalled = tokio::time::Instant::now();
     while stalled.elapsed() < Duration::from_secs(10) {
         // A batch that does not fit the sockets' buffers is finished by the far end later.
-        if end.offer(one.repeat(100).as_bytes(), Duration::from_millis(200)).await {
+        if end
+            .offer(one.repeat(100).as_bytes(), Duration::from_millis(200))
+            .await
+        {
             n_sent += 100;
         }
     }
@@ -273,7 +312,12 @@ const SCRIPT: [&str; 6] = [
 
 /// Plays the script; `false` where the component died in it. `kill_after` kills it as soon as so many
 /// acknowledgements have come.
-async fn play(rig: &mut Rig, end: &mut FarEnd, ledger: &mut Ledger, kill_after: Option<usize>) -> bool {
+async fn play(
+    rig: &mut Rig,
+    end: &mut FarEnd,
+    ledger: &mut Ledger,
+    kill_after: Option<usize>,
+) -> bool {
     for (n_acks, line) in SCRIPT.into_iter().enumerate() {
         if kill_after == Some(n_acks) {
             rig.kill();
@@ -306,12 +350,19 @@ async fn hold(end: &mut FarEnd, ledger: &Ledger, what: &str) {
     end.send(&probe(0, "u0@localhost/c")).await;
     let face = end.until(PATIENCE, Stanza::answers_probe).await;
     let shown = face.text_of("status");
-    assert!(ledger.status.contains(&shown), "{what}: {shown:?} is not in {:?}", ledger.status);
+    assert!(
+        ledger.status.contains(&shown),
+        "{what}: {shown:?} is not in {:?}",
+        ledger.status
+    );
     end.send(&probe(0, WATCHER)).await;
     let answer = end.until(PATIENCE, Stanza::answers_probe).await;
     let granted = answer.attribute("type").as_deref() != Some("unsubscribed");
     let none = ledger.grant[0].is_none() && !granted;
-    assert!(none || ledger.grant.contains(&Some(granted)), "{what}: granted is {granted}");
+    assert!(
+        none || ledger.grant.contains(&Some(granted)),
+        "{what}: granted is {granted}"
+    );
 }
 
 async fn killed(kill_at: Option<u64>, kill_after: Option<usize>) -> bool {
@@ -326,7 +377,10 @@ async fn killed(kill_at: Option<u64>, kill_after: Option<usize>) -> bool {
         None => false,
     };
     rig.kill();
-    let mut end = rig.start(0, None).await.unwrap_or_else(|| panic!("{what}: does not start again"));
+    let mut end = rig
+        .start(0, None)
+        .await
+        .unwrap_or_else(|| panic!("{what}: does not start again"));
     hold(&mut end, &ledger, &what).await;
     survived
 }
@@ -339,11 +393,17 @@ async fn nothing_acknowledged_is_lost_by_sigkill() {
         steps += 1;
         assert!(steps < 200, "the script has no end");
     }
-    assert!(steps >= 2 * SCRIPT.len() as u64, "the process was killed at {steps} steps only");
+    assert!(
+        steps >= 2 * SCRIPT.len() as u64,
+        "the process was killed at {steps} steps only"
+    );
     for n_acks in 0..SCRIPT.len() {
         assert!(!killed(None, Some(n_acks)).await);
     }
-    println!("SIGKILL at {steps} steps of the store and after each of {} answers", SCRIPT.len());
+    println!(
+        "SIGKILL at {steps} steps of the store and after each of {} answers",
+        SCRIPT.len()
+    );
 }
 
 /// A disk that can be filled.
@@ -355,11 +415,18 @@ impl SmallDisk {
         let options = "size=24m,mode=0700,nosuid,nodev";
         let run = |program: &str, extra: &[&str]| {
             let mount = ["-t", "tmpfs", "-o", options, "vestibule-test"];
-            let command = Command::new(program).args(extra).args(mount).arg(path).status();
+            let command = Command::new(program)
+                .args(extra)
+                .args(mount)
+                .arg(path)
+                .status();
             command.is_ok_and(|status| status.success())
         };
         let mounted = run("mount", &[]) || run("sudo", &["-n", "mount"]);
-        assert!(mounted, "a file system of 24 MB is needed: run the tests as root or with sudo");
+        assert!(
+            mounted,
+            "a file system of 24 MB is needed: run the tests as root or with sudo"
+        );
         Self(path.to_owned())
     }
 
@@ -382,7 +449,10 @@ impl Drop for SmallDisk {
     fn drop(&mut self) {
         let unmounted = Command::new("umount").arg(&self.0).status();
         if !unmounted.is_ok_and(|status| status.success()) {
-            let _ = Command::new("sudo").args(["-n", "umount"]).arg(&self.0).status();
+            let _ = Command::new("sudo")
+                .args(["-n", "umount"])
+                .arg(&self.0)
+                .status();
         }
     }
 }
@@ -398,20 +468,31 @@ async fn a_full_disk_refuses_and_recovers() {
     join(&mut end, 1 + FILLERS).await;
     let (mut ledger, mut n_written) = (Ledger::default(), 0);
     for (round, line) in SCRIPT.into_iter().enumerate() {
-        let said = |text: String| if text.contains("could not be saved") { None } else { Some(text) };
+        let said = |text: String| {
+            if text.contains("could not be saved") {
+                None
+            } else {
+                Some(text)
+            }
+        };
         rig.disk.as_ref().unwrap().fill();
         // What sled has in its file already it can still use; so others write it full.
         let text = "x".repeat(1000);
         for n in 0.. {
             assert!(n < 10_000, "the disk does not fill up");
-            end.send(&say(1 + n % FILLERS, &format!("status {round} {n} {text}"))).await;
+            end.send(&say(1 + n % FILLERS, &format!("status {round} {n} {text}")))
+                .await;
             if said(end.acknowledged().await).is_none() {
                 break;
             }
             n_written += 1;
         }
         end.send(&say(0, line)).await;
-        assert_eq!(said(end.acknowledged().await), None, "{line}: acknowledged on a full disk");
+        assert_eq!(
+            said(end.acknowledged().await),
+            None,
+            "{line}: acknowledged on a full disk"
+        );
         end.send(&probe(0, "u0@localhost/c")).await;
         end.until(PATIENCE, Stanza::answers_probe).await;
         rig.disk.as_ref().unwrap().free();
@@ -424,7 +505,9 @@ async fn a_full_disk_refuses_and_recovers() {
                 sleep(Duration::from_millis(200)).await;
             }
         };
-        timeout(PATIENCE, written).await.expect("the store can be written again");
+        timeout(PATIENCE, written)
+            .await
+            .expect("the store can be written again");
         match line.strip_prefix("status ") {
             Some(text) => ledger.status = [Some(text.to_owned()), None],
             None => ledger.grant = [Some(line.starts_with("grant")), None],
@@ -433,5 +516,8 @@ async fn a_full_disk_refuses_and_recovers() {
         end = rig.start(0, None).await.unwrap();
         hold(&mut end, &ledger, &format!("full before “{line}”")).await;
     }
-    println!("a full disk before each of {} changes; {n_written} written on the way", SCRIPT.len());
+    println!(
+        "a full disk before each of {} changes; {n_written} written on the way",
+        SCRIPT.len()
+    );
 }

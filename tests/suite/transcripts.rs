@@ -1,10 +1,12 @@
-//! Every file under tests/transcripts, played on the pure core; and the proof that each of them can
-//! fail.
+//! Every file under tests/transcripts, played on the pure core and on the whole component over
+//! TCP; and the proof that each of them can fail.
 
 use crate::support::transcript::core::Core;
 use crate::support::transcript::mirror::{Flaw, Mirror};
 use crate::support::transcript::player::play;
 use crate::support::transcript::script::Script;
+use crate::support::transcript::tcp::Tcp;
+use crate::support::transcript::wire::Wire;
 use crate::support::transcript::{read, topics};
 
 /// One test for each folder; the list below says which there are, and is held against the disk.
@@ -14,9 +16,19 @@ macro_rules! topics {
         $(
             #[test]
             fn $topic() {
-                run(stringify!($topic));
+                run(stringify!($topic), |script| {
+                    Box::new(Core::new(script.settings.clone()))
+                });
             }
         )*
+        mod over_tcp {
+            $(
+                #[test]
+                fn $topic() {
+                    super::run(stringify!($topic), super::tcp);
+                }
+            )*
+        }
     };
 }
 
@@ -84,11 +96,14 @@ fn all() -> impl Iterator<Item = Result<Script, String>> {
         .flat_map(|topic| read(&topic.replace('_', "-")))
 }
 
-fn run(topic: &str) {
+fn tcp(script: &Script) -> Box<dyn Wire> {
+    Box::new(Tcp::new(script.settings.clone()))
+}
+
+fn run(topic: &str, wire: fn(&Script) -> Box<dyn Wire>) {
     report(read(&topic.replace('_', "-")).into_iter().map(|script| {
         let script = script?;
-        let mut core = Core::new(script.settings.clone());
-        play(&script, &mut core).map_err(|failure| failure.to_string())
+        play(&script, wire(&script).as_mut()).map_err(|failure| failure.to_string())
     }));
 }
 

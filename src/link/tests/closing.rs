@@ -150,7 +150,10 @@ async fn a_step_given_up_half_way_loses_nothing() {
     }
     assert!(matches!(arrival, Some(Arrival::Stanza(_))));
     let heard = String::from_utf8(heard).unwrap();
-    assert!(heard.starts_with("<message") && heard.contains("hello"), "{heard}");
+    assert!(
+        heard.starts_with("<message") && heard.contains("hello"),
+        "{heard}"
+    );
 }
 
 #[tokio::test]

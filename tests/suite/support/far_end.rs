@@ -24,7 +24,10 @@ impl fmt::Display for Stanza {
 
 impl Stanza {
     pub(crate) fn name(&self) -> &str {
-        self.0[1..].split([' ', '>', '/']).next().unwrap_or_default()
+        self.0[1..]
+            .split([' ', '>', '/'])
+            .next()
+            .unwrap_or_default()
     }
 
     /// An attribute of the stanza itself.
@@ -47,7 +50,9 @@ impl Stanza {
     /// Whether it is a presence that a probe to a presentity is answered with.
     pub(crate) fn answers_probe(&self) -> bool {
         self.name() == "presence"
-            && self.attribute("from").is_some_and(|from| from.contains("\\40"))
+            && self
+                .attribute("from")
+                .is_some_and(|from| from.contains("\\40"))
     }
 }
 
@@ -66,7 +71,12 @@ impl FarEnd {
         stream.set_nodelay(true).ok()?;
         let (reader, writer) = stream.into_split();
         let unsent = (Vec::new(), 0);
-        let mut end = Self { reader, writer: Some(writer), read: String::new(), unsent };
+        let mut end = Self {
+            reader,
+            writer: Some(writer),
+            read: String::new(),
+            unsent,
+        };
         end.read_past("accept'", '>').await?;
         let header = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
                       xmlns:stream='http://etherx.jabber.org/streams' from='presence.localhost' id='s1'>";
@@ -155,11 +165,15 @@ impl FarEnd {
                 }
             }
         };
-        timeout(patience, next).await.expect("the component says something")
+        timeout(patience, next)
+            .await
+            .expect("the component says something")
     }
 
     pub(crate) async fn next(&mut self, patience: Duration) -> Stanza {
-        self.try_next(patience).await.expect("the component is there")
+        self.try_next(patience)
+            .await
+            .expect("the component is there")
     }
 
     /// The first stanza of which something holds; those before it are dropped.

@@ -9,6 +9,7 @@ pub(crate) mod client;
 pub(crate) mod component_process;
 mod connection;
 mod ejabberd;
+pub(crate) mod fake_server;
 pub(crate) mod far_end;
 pub(crate) mod ports;
 pub(crate) mod process;

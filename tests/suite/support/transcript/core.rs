@@ -1,6 +1,6 @@
 //! The wire of the pure core: inputs are calls, effects are a list, time is a number.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use vestibule::component::clock::{Chance, Now, Wall};
@@ -8,12 +8,11 @@ use vestibule::component::record::Change;
 use vestibule::component::{Component, Effect, Event, Input, Settings, Ticket};
 use vestibule::stanza::{Arrival, Fault, Refused};
 
+use super::clock::{BEGINNING, later};
+use super::records::Records;
 use super::script::{Commit, Loss};
 use super::tree::{Tree, element};
 use super::wire::Wire;
-
-/// 2026-11-23T13:00:00Z, when every transcript begins.
-pub(crate) const BEGINNING: Wall = Wall(1_795_438_800_000);
 
 /// Events that may follow each other without an input from outside: more than a real backlog needs.
 const BUSY_MAX: usize = 100_000;
@@ -26,19 +25,13 @@ pub(crate) struct Core {
     chance: Chance,
     attached: bool,
     sent: Vec<Tree>,
-    store: Store,
+    records: Records,
+    /// Asked for, and neither committed nor failed yet.
+    queue: VecDeque<Batch>,
     held: bool,
     /// How many held commits may go through.
     commits: VecDeque<Commit>,
     faults: Vec<String>,
-}
-
-/// What is durable, what is written behind, and what waits.
-#[derive(Default)]
-struct Store {
-    synced: BTreeMap<String, Change>,
-    behind: Vec<Change>,
-    queue: VecDeque<Batch>,
 }
 
 /// What the effects of one event were.
@@ -60,14 +53,12 @@ impl Core {
         Self {
             settings,
             component,
-            now: Now {
-                mono: Duration::from_secs(1000),
-                wall: BEGINNING,
-            },
+            now: BEGINNING,
             chance: Chance::new([0x5a; 16]),
             attached: false,
             sent: Vec::new(),
-            store: Store::default(),
+            records: Records::default(),
+            queue: VecDeque::new(),
             held: false,
             commits: VecDeque::new(),
             faults: Vec::new(),
@@ -119,9 +110,9 @@ impl Core {
             match effect {
                 Effect::Persist { ticket, changes } => {
                     done.persists = true;
-                    self.store.enqueue(ticket, changes, true);
+                    self.enqueue(ticket, changes, true);
                 }
-                Effect::Remember { ticket, changes } => self.store.enqueue(ticket, changes, false),
+                Effect::Remember { ticket, changes } => self.enqueue(ticket, changes, false),
                 Effect::Send(element) => {
                     let stanza = Tree::from(&*element);
                     if !reveals_nothing(&stanza) {
@@ -133,6 +124,14 @@ impl Core {
             }
         }
         done
+    }
+
+    fn enqueue(&mut self, ticket: Ticket, changes: Vec<Change>, synced: bool) {
+        self.queue.push_back(Batch {
+            ticket,
+            changes,
+            synced,
+        });
     }
 
     fn draw(&mut self) -> [u8; 16] {
@@ -155,17 +154,17 @@ impl Core {
 
     /// Ends the next commit that is not held, in the order in which they were asked for.
     fn committed(&mut self) -> Option<Event> {
-        let next = self.store.queue.front()?;
+        let next = self.queue.front()?;
         let commit = if next.synced && self.held {
             self.commits.pop_front()?
         } else {
             Commit::Done
         };
-        let batch = self.store.queue.pop_front()?;
+        let batch = self.queue.pop_front()?;
         match commit {
             Commit::Done => {
                 let ticket = batch.ticket;
-                self.store.apply(batch);
+                self.records.apply(&batch.changes, batch.synced);
                 Some(Event::Committed(ticket))
             }
             Commit::Failed => Some(Event::Failed(batch.ticket)),
@@ -193,8 +192,7 @@ impl Wire for Core {
     fn pass(&mut self, at_most: Duration) -> Duration {
         let deadline = self.component.deadline(self.now);
         let passed = deadline.map_or(at_most, |deadline| deadline.min(at_most));
-        self.now.mono += passed;
-        self.now.wall.0 += i64::try_from(passed.as_millis()).expect("transcripts are short");
+        later(&mut self.now, passed);
         if deadline == Some(passed) {
             self.handle(Event::Deadline);
         }
@@ -236,9 +234,9 @@ impl Wire for Core {
     fn restart(&mut self, loss: Loss) {
         self.attached = false;
         self.sent.clear();
-        self.store.queue.clear();
+        self.queue.clear();
         self.commits.clear();
-        let stored = self.store.reopen(loss);
+        let stored = self.records.reopen(loss);
         self.component = Component::new(self.settings.clone(), stored);
     }
 
@@ -248,73 +246,6 @@ impl Wire for Core {
 
     fn faults(&mut self) -> Vec<String> {
         std::mem::take(&mut self.faults)
-    }
-}
-
-impl Store {
-    fn enqueue(&mut self, ticket: Ticket, changes: Vec<Change>, synced: bool) {
-        self.queue.push_back(Batch {
-            ticket,
-            changes,
-            synced,
-        });
-    }
-
-    fn apply(&mut self, batch: Batch) {
-        self.behind.extend(batch.changes);
-        if batch.synced {
-            self.sync();
-        }
-    }
-
-    fn sync(&mut self) {
-        for change in std::mem::take(&mut self.behind) {
-            let (key, put) = key(&change);
-            if put {
-                self.synced.insert(key, change);
-            } else {
-                self.synced.remove(&key);
-            }
-        }
-    }
-
-    fn reopen(&mut self, loss: Loss) -> Vec<Change> {
-        match loss {
-            Loss::None => self.sync(),
-            Loss::Behind => self.behind.clear(),
-        }
-        self.synced.values().cloned().collect()
-    }
-}
-
-/// The record that a change is about, and whether it is put or deleted.
-fn key(change: &Change) -> (String, bool) {
-    match change {
-        Change::Profile { user, value } => (format!("profile {user}"), value.is_some()),
-        Change::Status { user, value } => (format!("status {user}"), value.is_some()),
-        Change::Face { user, value } => (format!("face {user}"), value.is_some()),
-        Change::Execution { id, value } => (format!("execution {id}"), value.is_some()),
-        Change::Grant {
-            user,
-            watcher,
-            value,
-        } => (format!("grant {user} {watcher}"), value.is_some()),
-        Change::Subscription {
-            user,
-            watcher,
-            value,
-        } => (format!("subscription {user} {watcher}"), value.is_some()),
-        Change::Block {
-            user,
-            watcher,
-            value,
-        } => (format!("block {user} {watcher}"), value.is_some()),
-        Change::Audit {
-            user,
-            at,
-            id,
-            value,
-        } => (format!("audit {user} {} {id}", at.0), value.is_some()),
     }
 }
 

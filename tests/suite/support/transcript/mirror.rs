@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use vestibule::component::clock::Wall;
+use vestibule::component::clock::{Now, Wall};
 use vestibule::stanza::Fault;
 
+use super::clock::{BEGINNING, later};
 use super::compare;
-use super::core::BEGINNING;
 use super::pattern::Captures;
 use super::script::{Commit, Expected, Loss};
 use super::tree::Tree;
@@ -28,7 +28,7 @@ pub(crate) struct Mirror {
     sent: Vec<Tree>,
     /// How many stanzas were expected so far.
     pub(crate) n_expected: usize,
-    now: Wall,
+    now: Now,
 }
 
 impl Mirror {
@@ -71,12 +71,12 @@ impl Wire for Mirror {
     }
 
     fn pass(&mut self, at_most: Duration) -> Duration {
-        self.now.0 += i64::try_from(at_most.as_millis()).expect("transcripts are short");
+        later(&mut self.now, at_most);
         at_most
     }
 
     fn now(&self) -> Wall {
-        self.now
+        self.now.wall
     }
 
     fn hold(&mut self, _: bool) {}

@@ -1,17 +1,21 @@
 //! Transcripts: what comes in and goes out, as text files (tests/transcripts/README.md), and what
 //! they are played on.
 
+pub(crate) mod clock;
 pub(crate) mod core;
 pub(crate) mod mirror;
 pub(crate) mod player;
 pub(crate) mod script;
 pub(crate) mod settings;
+pub(crate) mod tcp;
 pub(crate) mod tree;
 pub(crate) mod wire;
 
 mod compare;
+mod gate;
 mod pattern;
 mod phrase;
+mod records;
 mod seal;
 mod shorthand;
 mod surroundings;

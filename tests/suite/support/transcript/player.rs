@@ -153,6 +153,10 @@ impl Player<'_> {
         while !open.is_empty() {
             let must = open.iter().find(|expected| !expected.optional).copied();
             let Some(next) = self.waiting.front() else {
+                if must.is_some() && self.wire.wait() {
+                    self.pump()?;
+                    continue;
+                }
                 return must.map_or(Ok(()), |missing| {
                     Err(self.parted(missing, "this was not sent".to_owned()))
                 });

@@ -19,8 +19,6 @@ use super::tree::Tree;
 pub(crate) struct Script {
     pub(crate) path: PathBuf,
     pub(crate) settings: Settings,
-    /// Whether it can only be played on the bare core, and why is said in the file.
-    pub(crate) core_only: bool,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -117,7 +115,6 @@ impl Script {
         let mut script = Self {
             path: path.to_owned(),
             settings: settings::default(),
-            core_only: false,
             steps: Vec::new(),
         };
         for (line, text) in logical_lines(text) {

@@ -41,7 +41,6 @@ pub(crate) fn apply(script: &mut Script, line: &str) -> Result<(), String> {
         "probe-burst-per-watcher" => settings.limits.probe_burst_per_watcher = number(value)?,
         "probe-rate-per-domain" => settings.limits.probe_rate_per_domain = number(value)?,
         "probe-burst-per-domain" => settings.limits.probe_burst_per_domain = number(value)?,
-        "wire" if value == "core" => script.core_only = true,
         _ => return Err(format!("no such setting: {line:?}")),
     }
     Ok(())

@@ -47,6 +47,11 @@ pub(crate) trait Wire {
     /// Rules broken that hold in every transcript.
     fn faults(&mut self) -> Vec<String>;
 
+    /// Waits for more to be sent than there is; whether something was.
+    fn wait(&mut self) -> bool {
+        false
+    }
+
     /// What is expected next. Only a wire that plays the component itself wants to know.
     fn hint(&mut self, expected: &Expected, captures: &Captures) {
         let _ = (expected, captures);
