@@ -1,6 +1,7 @@
 //! Vestibule: a presence component for XMPP (XEP-0114).
 pub mod address;
 pub mod component;
+pub mod config;
 pub mod driver;
 pub mod link;
 pub mod stanza;

@@ -1,0 +1,357 @@
+//! From what was typed to what is meant: types, ranges, defaults, and what must agree between keys.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::problem::{Place, Problem};
+use super::raw::{Found, Raw, RawParty};
+use super::value::{Value, is_party_name, is_server, shown};
+use super::{Config, LogFormat, Problems, Source, key};
+use crate::address::{Bare, ComponentDomain};
+use crate::component::authorization::{Party, Right, Visibility};
+use crate::component::limits::Limits;
+
+/// Where servers listen for components, as a rule.
+const SERVER: &str = "127.0.0.1:5347";
+/// Where services keep their state (FHS 3.0 §5.8).
+const STORE_PATH: &str = "/var/lib/vestibule";
+/// Room for the commits of some minutes and for sled's own housekeeping.
+const STORE_MIN_FREE: u64 = 64 << 20;
+
+/// Checks everything that was typed.
+pub(super) fn check(source: &Source, raw: Raw) -> Result<Config, Problems> {
+    let mut check = Check {
+        source,
+        keys: raw.keys,
+        problems: Vec::new(),
+    };
+    let secret = check.secret();
+    let domain = check.needed(
+        "component.domain",
+        "a domain such as \"presence.example.org\"",
+        |value| ComponentDomain::parse(value.text()?).ok(),
+    );
+    let server = check.read(
+        "component.server",
+        "a host and a port such as \"127.0.0.1:5347\"",
+        |value| {
+            value
+                .text()
+                .filter(|text| is_server(text))
+                .map(str::to_owned)
+        },
+    );
+    let store_path = check.read("store.path", "a directory", path);
+    let store_min_free = check.read(
+        "store.min-free",
+        "a size such as \"64MiB\" (B, KiB, MiB, GiB, TiB)",
+        Value::size,
+    );
+    let users = check.users(domain.as_ref());
+    let admins = check.list(
+        "users.admins",
+        "a list of addresses such as [\"admin@example.org\"]",
+        "an address such as \"admin@example.org\"",
+        |text| Bare::parse(text).ok().filter(|admin| !admin.is_domain()),
+    );
+    let default_visibility = check.read(
+        "users.default-visibility",
+        "\"private\", \"subscribers\" or \"public\"",
+        |value| Visibility::parse(value.text()?),
+    );
+    let log_level = check.read(
+        "log.level",
+        "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
+        |value| log_level(value.text()?),
+    );
+    let log_format = check.read("log.format", "\"text\" or \"json\"", |value| {
+        match value.text()? {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        }
+    });
+    let limits = check.limits();
+    let parties = check.parties(raw.parties);
+
+    // Beside a line that is no TOML, what is missing may well be there.
+    let broken: Vec<_> = raw.faults.iter().filter_map(Problem::line).collect();
+    let is_doubtful = |problem: &Problem| {
+        problem.is_missing() || problem.line().is_some_and(|line| broken.contains(&line))
+    };
+    let is_whole = raw.faults.is_empty();
+    let mut problems = raw.faults;
+    problems.extend(
+        raw.problems
+            .into_iter()
+            .chain(check.problems)
+            .filter(|problem| is_whole || !is_doubtful(problem)),
+    );
+    match (domain, secret) {
+        (Some(domain), Some(secret)) if problems.is_empty() => Ok(Config {
+            domain,
+            server: server.unwrap_or_else(|| SERVER.to_owned()),
+            secret,
+            store_path: source.resolve(store_path.as_deref().unwrap_or(STORE_PATH)),
+            store_min_free: store_min_free.unwrap_or(STORE_MIN_FREE),
+            users: users.unwrap_or_default(),
+            admins: admins.unwrap_or_default(),
+            default_visibility: default_visibility.unwrap_or(Visibility::Subscribers),
+            log_level: log_level.unwrap_or(tracing::Level::INFO),
+            log_format: log_format.unwrap_or(LogFormat::Text),
+            limits,
+            parties,
+        }),
+        _ => Err(Problems::sorted(problems)),
+    }
+}
+
+/// The check under way.
+pub(super) struct Check<'a> {
+    pub(super) source: &'a Source,
+    /// What was typed, by `section.key`.
+    pub(super) keys: BTreeMap<String, Found>,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    pub(super) fn wrong(&mut self, found: &Found, expected: &str) {
+        let value = if key::is_secret(&found.key) {
+            found.value.kind().to_owned()
+        } else {
+            found.value.to_string()
+        };
+        self.problem(found, &format!("found {value}, expected {expected}"));
+    }
+
+    pub(super) fn problem(&mut self, found: &Found, what: &str) {
+        self.problems
+            .push(Problem::new(&found.place, &found.key, what));
+    }
+
+    pub(super) fn missing(&mut self, place: &Place, key: &str, expected: &str) {
+        self.problems.push(Problem::missing(place, key, expected));
+    }
+
+    /// Reads a key that may be absent.
+    pub(super) fn read<T>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        parse: impl FnOnce(&Value) -> Option<T>,
+    ) -> Option<T> {
+        let found = self.keys.get(key)?.clone();
+        let value = parse(&found.value);
+        if value.is_none() {
+            self.wrong(&found, expected);
+        }
+        value
+    }
+
+    /// Reads a key that must be there.
+    fn needed<T>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        parse: impl FnOnce(&Value) -> Option<T>,
+    ) -> Option<T> {
+        if !self.keys.contains_key(key) {
+            let place = Place::File(self.source.path.clone());
+            self.missing(&place, key, expected);
+        }
+        self.read(key, expected, parse)
+    }
+
+    fn list<T>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        element: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let found = self.keys.get(key)?.clone();
+        let elements = self.elements(&found, expected, element, parse)?;
+        Some(elements.into_iter().map(|(_, value)| value).collect())
+    }
+
+    /// The elements of a list, each with its place; the wrong ones are left out and named.
+    fn elements<T>(
+        &mut self,
+        list: &Found,
+        expected: &str,
+        element: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<Vec<(Found, T)>> {
+        let Some(values) = list.value.list() else {
+            self.wrong(list, expected);
+            return None;
+        };
+        let mut elements = Vec::with_capacity(values.len());
+        for (offset, value) in values {
+            let place = match &list.place {
+                Place::Variable(_) => list.place.clone(),
+                Place::Line(..) | Place::File(_) => self.source.place(offset),
+            };
+            let found = Found {
+                place,
+                key: list.key.clone(),
+                value,
+            };
+            match found.value.text().and_then(&parse) {
+                Some(parsed) => elements.push((found, parsed)),
+                None => self.wrong(&found, element),
+            }
+        }
+        Some(elements)
+    }
+
+    fn users(&mut self, ours: Option<&ComponentDomain>) -> Option<Vec<Bare>> {
+        const LIST: &str = "a list of the domains whose users may join, such as [\"example.org\"]";
+        let Some(found) = self.keys.get("users.domains").cloned() else {
+            let place = Place::File(self.source.path.clone());
+            self.missing(&place, "users.domains", LIST);
+            return None;
+        };
+        let element = "a domain such as \"example.org\"";
+        let domains = self.elements(&found, LIST, element, |text| {
+            Bare::parse(text).ok().filter(Bare::is_domain)
+        })?;
+        if found.value.list().is_some_and(|list| list.is_empty()) {
+            self.problem(&found, &format!("found nothing, expected {LIST}"));
+        }
+        for (domain, bare) in &domains {
+            if ours.is_some_and(|ours| ours.bare() == bare) {
+                self.wrong(domain, "a domain of users; this one is component.domain");
+            }
+        }
+        Some(domains.into_iter().map(|(_, domain)| domain).collect())
+    }
+
+    fn limits(&mut self) -> Limits {
+        let default = Limits::default();
+        let mut rate = |name: &str, default: f64| {
+            let expected = "answers a second, 0 for no limit";
+            self.read(&format!("limits.{name}"), expected, Value::number)
+                .unwrap_or(default)
+        };
+        let probe_rate_per_watcher = rate("probe-rate-per-watcher", default.probe_rate_per_watcher);
+        let probe_rate_per_domain = rate("probe-rate-per-domain", default.probe_rate_per_domain);
+        // A bucket that never holds a whole token would give no answer at all.
+        let mut burst = |name: &str, default: f64| {
+            let expected = "at least 1 answer, or 0 for no limit";
+            self.read(&format!("limits.{name}"), expected, |value| {
+                match value.number()? {
+                    0.0 => Some(f64::INFINITY),
+                    burst => (burst >= 1.0).then_some(burst),
+                }
+            })
+            .unwrap_or(default)
+        };
+        Limits {
+            probe_rate_per_watcher,
+            probe_burst_per_watcher: burst(
+                "probe-burst-per-watcher",
+                default.probe_burst_per_watcher,
+            ),
+            probe_rate_per_domain,
+            probe_burst_per_domain: burst("probe-burst-per-domain", default.probe_burst_per_domain),
+        }
+    }
+
+    fn parties(&mut self, raw: Vec<RawParty>) -> Vec<Party> {
+        let mut parties = Vec::with_capacity(raw.len());
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        let mut owners: BTreeMap<Bare, String> = BTreeMap::new();
+        for RawParty { place, keys } in raw {
+            self.keys = keys;
+            let name = self.party_name(&place, &mut names).unwrap_or_default();
+            let jids = self.party_jids(&name, &mut owners);
+            let rights = self.party_rights(&place);
+            parties.push(Party { name, jids, rights });
+        }
+        parties
+    }
+
+    fn party_name(&mut self, place: &Place, names: &mut BTreeSet<String>) -> Option<String> {
+        const EXPECTED: &str = "1 to 32 characters of a-z, 0-9 and -";
+        let Some(found) = self.keys.get("party.name").cloned() else {
+            self.missing(place, "party.name", EXPECTED);
+            return None;
+        };
+        let name = self.read("party.name", EXPECTED, |value| {
+            value
+                .text()
+                .filter(|text| is_party_name(text))
+                .map(str::to_owned)
+        })?;
+        if !names.insert(name.clone()) {
+            self.wrong(&found, "a name that no other party has");
+        }
+        Some(name)
+    }
+
+    fn party_jids(&mut self, name: &str, owners: &mut BTreeMap<Bare, String>) -> Vec<Bare> {
+        let Some(found) = self.keys.get("party.jids").cloned() else {
+            return Vec::new();
+        };
+        let elements = self.elements(
+            &found,
+            "a list of addresses and domains such as [\"bot@acme.example\"]",
+            "an address or a domain such as \"bot@acme.example\"",
+            |text| Bare::parse(text).ok(),
+        );
+        let mut jids = Vec::new();
+        for (found, jid) in elements.unwrap_or_default() {
+            match owners.get(&jid) {
+                Some(owner) => {
+                    let expected = format!(
+                        "an address that stands nowhere else; party {} has it",
+                        shown(owner)
+                    );
+                    self.wrong(&found, &expected);
+                }
+                None => {
+                    owners.insert(jid.clone(), name.to_owned());
+                    jids.push(jid);
+                }
+            }
+        }
+        jids
+    }
+
+    fn party_rights(&mut self, place: &Place) -> BTreeSet<Right> {
+        let names: Vec<_> = Right::ALL.iter().map(|right| right.as_str()).collect();
+        let element = format!("one of {}", names.join(", "));
+        let list = format!("a list of {}", names.join(", "));
+        let Some(found) = self.keys.get("party.rights").cloned() else {
+            self.missing(place, "party.rights", &list);
+            return BTreeSet::new();
+        };
+        if found.value.list().is_some_and(|list| list.is_empty()) {
+            self.problem(&found, &format!("found nothing, expected {list}"));
+        }
+        self.elements(&found, &list, &element, |text| text.parse().ok())
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(_, right)| right)
+            .collect()
+    }
+}
+
+/// A path, as typed.
+pub(super) fn path(value: &Value) -> Option<String> {
+    value
+        .text()
+        .filter(|text| !text.is_empty() && !text.contains('\0'))
+        .map(str::to_owned)
+}
+
+fn log_level(text: &str) -> Option<tracing::Level> {
+    match text {
+        "error" => Some(tracing::Level::ERROR),
+        "warn" => Some(tracing::Level::WARN),
+        "info" => Some(tracing::Level::INFO),
+        "debug" => Some(tracing::Level::DEBUG),
+        "trace" => Some(tracing::Level::TRACE),
+        _ => None,
+    }
+}
