@@ -1,6 +1,6 @@
 //! What the operator typed, made into what is meant; every problem is reported at once.
 //!
-//! [`raw`] holds what was typed, with its place; [`Config`] is what is meant, and exists only if nothing
+//! `raw` holds what was typed, with its place; [`Config`] is what is meant, and exists only if nothing
 //! is wrong. All of it is read once, before any socket or store is opened. `config/vestibule.toml`
 //! explains each key to the operator, and a test holds it against this.
 
@@ -136,7 +136,10 @@ impl Source {
     /// What a path in the configuration means: relative ones start at the file's own folder, because
     /// nobody knows in which one a service is started.
     fn resolve(&self, path: &str) -> PathBuf {
-        self.path.parent().unwrap_or_else(|| Path::new("")).join(path)
+        self.path
+            .parent()
+            .unwrap_or_else(|| Path::new(""))
+            .join(path)
     }
 }
 

@@ -6,6 +6,7 @@
 )]
 
 mod architecture;
+mod command_line;
 mod dependencies;
 mod pipeline;
 mod real_servers_smoke;

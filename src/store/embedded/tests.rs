@@ -68,7 +68,7 @@ fn somebody_who_opened_sled_directly_is_seen() {
     // sled lets go of its lock a moment after it was closed.
     let _sled = (0..200)
         .find_map(|_| {
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
             sled::open(folder.join("sled")).ok()
         })
         .unwrap();

@@ -1,6 +1,7 @@
 //! The built component, `vestibule run --config FILE`, as a process of its own with a configuration
 //! and a store in a temporary folder.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -109,7 +110,11 @@ impl ComponentProcess {
             Table::from_iter([("path".to_owned(), store)]).into(),
         );
         merge(&mut table, config.0.clone());
-        std::fs::write(folder.path().join(CONFIG), table.to_string()).map_err(failure)?;
+        let file = folder.path().join(CONFIG);
+        std::fs::write(&file, table.to_string()).map_err(failure)?;
+        // It holds the secret: a file that others may read is refused.
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&file, private).map_err(failure)?;
         Ok(Self {
             binary: binary.to_owned(),
             process: run(binary, folder.path())?,

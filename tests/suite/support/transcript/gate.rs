@@ -71,9 +71,15 @@ impl Gate {
         }
         inner.word = Some(commit);
         inner.waiting = false;
-        drop(inner);
         self.0.1.notify_all();
-        Ok(())
+        let taken = self
+            .0
+            .1
+            .wait_timeout_while(inner, PATIENCE, |inner| inner.word.is_some());
+        match taken.unwrap_or_else(PoisonError::into_inner).1.timed_out() {
+            true => Err("the commit did not end".to_owned()),
+            false => Ok(()),
+        }
     }
 
     /// Grows with each commit that has ended.
@@ -96,16 +102,17 @@ impl Store for Process {
         let mut commit = Commit::Done;
         if durability == Durability::Synced {
             while inner.held && inner.process == self.number {
-                inner.waiting = inner.word.is_none();
                 if let Some(word) = inner.word.take() {
                     commit = word;
                     break;
                 }
+                inner.waiting = true;
                 self.gate.0.1.notify_all();
                 let woken = self.gate.0.1.wait(inner);
                 inner = woken.unwrap_or_else(PoisonError::into_inner);
             }
             inner.waiting = false;
+            self.gate.0.1.notify_all();
         }
         inner.n_ended += 1;
         if commit == Commit::Failed || inner.process != self.number {

@@ -6,7 +6,7 @@
 //! until nothing moves any more.
 
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Time passes in steps, so that what becomes due on the way is done on the way.
 const STEP: Duration = Duration::from_secs(1);
 /// What is left of a long time passes in steps of one in so many.
-const LONG_STEPS: u32 = 60;
+const LONG_STEPS: u64 = 20;
 
 /// The component as a process would be, and its server.
 pub(crate) struct Tcp {
@@ -217,7 +217,8 @@ impl Wire for Tcp {
     }
 
     fn pass(&mut self, at_most: Duration) -> Duration {
-        let step = (at_most / LONG_STEPS).max(STEP).min(at_most);
+        let step = Duration::from_secs(at_most.as_secs() / LONG_STEPS);
+        let step = step.max(STEP).min(at_most);
         self.clock.advance(step);
         // The first ping wakes the driver, which does what is due; the second waits for that.
         if self.peer.is_some() && self.fence() {
@@ -283,10 +284,9 @@ impl Wire for Tcp {
     }
 
     fn wait(&mut self) -> bool {
-        let mut waited = Duration::ZERO;
-        while self.peer.is_some() && self.sent.is_empty() && waited < PATIENCE {
+        let since = Instant::now();
+        while self.peer.is_some() && self.sent.is_empty() && since.elapsed() < PATIENCE {
             std::thread::sleep(LULL);
-            waited += LULL;
             self.settle_down();
         }
         !self.sent.is_empty()

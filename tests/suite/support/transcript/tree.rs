@@ -18,7 +18,7 @@ pub(crate) struct Tree {
     pub(crate) attrs: BTreeMap<String, String>,
     /// All character data that stands directly in this element.
     pub(crate) text: String,
-    pub(crate) children: Vec<Tree>,
+    pub(crate) children: Vec<Self>,
 }
 
 impl Tree {
