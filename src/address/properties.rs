@@ -234,7 +234,7 @@ proptest! {
     fn no_text_is_harmful_and_a_normal_form_is_its_own(text in hostile_text()) {
         if let Ok(address) = Address::parse(&text) {
             let written = address.to_string();
-            prop_assert_eq!(Address::parse(&written).unwrap(), address.clone());
+            prop_assert_eq!(&Address::parse(&written).unwrap(), &address);
             let _ = ours().user(&address.bare);
             let _ = ours().presentity(&address.bare);
         }

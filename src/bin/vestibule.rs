@@ -1,6 +1,7 @@
 //! The component's command line: arguments, configuration, log, store, driver, exit code.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use vestibule::component::Component;
 use vestibule::component::limits::IN_FLIGHT_MAX;
-use vestibule::config::{Config, Format, Level};
+use vestibule::config::{Config, LogFormat};
 use vestibule::driver::{self, Parts, SystemClock};
 use vestibule::store::Store;
 use vestibule::store::committer::Committer;
@@ -19,11 +20,11 @@ use vestibule::store::embedded::Embedded;
 
 /// Bad usage or configuration (sysexits: `EX_USAGE`).
 const USAGE: u8 = 64;
-/// The server cannot be reached, and no retry was wanted.
+/// The server cannot be reached, and no retry was wanted (`EX_UNAVAILABLE`).
 const UNAVAILABLE: u8 = 69;
-/// Something that should not happen.
+/// Something that should not happen (`EX_SOFTWARE`).
 const INTERNAL: u8 = 70;
-/// The store cannot be opened.
+/// The store cannot be opened (`EX_CANTCREAT`).
 const STORE: u8 = 73;
 /// Batches whose outcome has not been read: what the core lets be in flight, and the write-behind of
 /// last faces beside it.
@@ -35,136 +36,118 @@ const CAPACITY: usize = 2 * IN_FLIGHT_MAX;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    /// The configuration.
+    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(default_value = "/etc/vestibule/vestibule.toml")]
+    config: PathBuf,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Attaches to the server and serves until SIGTERM or SIGINT.
     Run {
-        /// The configuration.
-        #[arg(
-            long,
-            value_name = "FILE",
-            default_value = "/etc/vestibule/vestibule.toml"
-        )]
-        config: PathBuf,
         /// Ends with 69 where the first attempt to attach fails, instead of trying again.
         #[arg(long)]
         no_retry: bool,
     },
-    /// Reads the configuration and says what is wrong with it.
-    CheckConfig {
-        /// The configuration.
-        #[arg(
-            long,
-            value_name = "FILE",
-            default_value = "/etc/vestibule/vestibule.toml"
-        )]
-        config: PathBuf,
-    },
+    /// Reads the configuration and says all that is wrong with it.
+    CheckConfig,
 }
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let Arguments { command, config } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // Help and version are no errors; where they cannot be printed nothing else can.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+        // Help and version are no errors; where they cannot be printed nothing else can.
+        Err(told) if !told.use_stderr() => {
+            let _ = told.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(wrong) => {
+            let text = wrong.to_string();
+            return fail(USAGE, text.trim_start_matches("error: ").trim_end());
         }
     };
-    let (Command::Run { config: path, .. } | Command::CheckConfig { config: path }) =
-        &arguments.command;
-    let variables = std::env::vars_os().filter_map(|(name, value)| {
-        Some((
-            name.into_string().ok()?,
-            value.to_string_lossy().into_owned(),
-        ))
-    });
-    let config = match Config::load(path, variables) {
-        Ok(config) => config,
+    let checked = match Config::load(&config, std::env::vars_os()) {
+        Ok(checked) => checked,
         Err(problems) => {
             for problem in &problems.0 {
-                eprintln!("vestibule: {problem}");
+                fail(USAGE, problem);
             }
             return ExitCode::from(USAGE);
         }
     };
-    match arguments.command {
-        Command::CheckConfig { config: path } => {
-            println!("{} is fine", path.display());
+    match command {
+        Command::CheckConfig => {
+            let _ = writeln!(io::stdout(), "{} is fine", config.display());
             ExitCode::SUCCESS
         }
-        Command::Run { no_retry, .. } => {
-            log(&config);
-            run(config, !no_retry)
+        Command::Run { no_retry } => {
+            log(&checked);
+            // The panic has been told by then, with its place.
+            panic::catch_unwind(AssertUnwindSafe(|| start(&checked, !no_retry)))
+                .unwrap_or_else(|_| fail(INTERNAL, "ended by a fault of its own, see above"))
         }
     }
+}
+
+/// Says why it ends; standard error may be gone, and that is no reason to panic.
+fn fail(code: u8, why: impl std::fmt::Display) -> ExitCode {
+    let _ = writeln!(io::stderr(), "vestibule: {why}");
+    ExitCode::from(code)
 }
 
 /// Writes the log to standard error, at the configured level; of libraries only what goes wrong, for
 /// their words may hold stanzas.
 fn log(config: &Config) {
-    let level = match config.level {
-        Level::Error => LevelFilter::ERROR,
-        Level::Warn => LevelFilter::WARN,
-        Level::Info => LevelFilter::INFO,
-        Level::Debug => LevelFilter::DEBUG,
-    };
+    let level = LevelFilter::from_level(config.log_level);
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target("vestibule", level);
     let text = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(io::stderr)
         .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_ansi(io::stderr().is_terminal());
     let registry = tracing_subscriber::registry().with(targets);
-    match config.format {
-        Format::Text => registry.with(text).init(),
-        Format::Json => registry.with(text.json()).init(),
+    match config.log_format {
+        LogFormat::Text => registry.with(text).init(),
+        LogFormat::Json => registry.with(text.json().with_ansi(false)).init(),
     }
 }
 
 /// Opens the store, attaches, and serves until told to end.
-fn run(config: Config, retry: bool) -> ExitCode {
+fn start(config: &Config, retry: bool) -> ExitCode {
     let mut stored = Vec::new();
-    let opened = Embedded::open(&config.store, config.min_free).and_then(|mut store| {
-        store
-            .load(&mut |change| stored.push(change))
-            .map(|()| store)
+    let opened = Embedded::open(&config.store_path, config.store_min_free).and_then(|mut store| {
+        store.load(&mut |change| stored.push(change))?;
+        Ok(store)
     });
     let store = match opened {
         Ok(store) => store,
-        Err(error) => {
-            eprintln!("vestibule: {error}");
-            return ExitCode::from(STORE);
-        }
+        Err(error) => return fail(STORE, error),
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()
-    {
+        .build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("vestibule: {error}");
-            return ExitCode::from(INTERNAL);
-        }
+        Err(error) => return fail(INTERNAL, error),
     };
     let (committer, outcomes) = Committer::start(store, CAPACITY);
     let parts = Parts {
-        core: Component::new(config.settings, stored),
+        core: Component::new(config.settings(), stored),
         committer,
         outcomes,
-        link: config.link,
+        link: config.link(),
         clock: SystemClock::default(),
         retry,
     };
-    let ended = runtime.block_on(async {
-        let (Ok(mut terminate), Ok(mut interrupt)) = (
+    runtime.block_on(async {
+        let (mut terminate, mut interrupt) = match (
             signal(SignalKind::terminate()),
             signal(SignalKind::interrupt()),
-        ) else {
-            return None;
+        ) {
+            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
+            (Err(error), _) | (_, Err(error)) => return fail(INTERNAL, error),
         };
         let shutdown = async {
             tokio::select! {
@@ -172,21 +155,10 @@ fn run(config: Config, retry: bool) -> ExitCode {
                 _ = interrupt.recv() => {}
             }
         };
-        Some(driver::run(parts, shutdown).await)
-    });
-    match ended {
-        Some(Ok(())) => ExitCode::SUCCESS,
-        Some(Err(error @ driver::Error::Unreachable(_))) => {
-            eprintln!("vestibule: {error}");
-            ExitCode::from(UNAVAILABLE)
+        match driver::run(parts, shutdown).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error @ driver::Error::Unreachable(_)) => fail(UNAVAILABLE, error),
+            Err(error) => fail(INTERNAL, error),
         }
-        Some(Err(error)) => {
-            eprintln!("vestibule: {error}");
-            ExitCode::from(INTERNAL)
-        }
-        None => {
-            eprintln!("vestibule: signals cannot be listened to");
-            ExitCode::from(INTERNAL)
-        }
-    }
+    })
 }

@@ -1,504 +1,357 @@
-//! From what is typed to what is meant.
+//! From what was typed to what is meant: types, ranges, defaults, and what must agree between keys.
 
-use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::read::{Keys, Placed, Source, Value};
-use super::{Config, Format, Level, Problems};
+use super::problem::{Place, Problem};
+use super::raw::{Found, Raw, RawParty};
+use super::value::{Value, is_party_name, is_server, shown};
+use super::{Config, LogFormat, Problems, Source, key};
 use crate::address::{Bare, ComponentDomain};
-use crate::component::Settings;
-use crate::component::authorization::{Ceiling, Party, Right, Visibility};
+use crate::component::authorization::{Party, Right, Visibility};
 use crate::component::limits::Limits;
-use crate::link;
 
-/// All sections and keys of this version; `config/vestibule.toml` is held against it.
-pub const KEYS: &[(&str, &[&str])] = &[
-    ("component", &["domain", "server", "secret", "secret-file"]),
-    ("store", &["path", "min-free"]),
-    ("users", &["domains", "admins", "default-visibility"]),
-    ("log", &["level", "format"]),
-    (
-        "limits",
-        &[
-            "probe-rate-per-watcher",
-            "probe-burst-per-watcher",
-            "probe-rate-per-domain",
-            "probe-burst-per-domain",
-        ],
-    ),
-    ("party", &["name", "jids", "rights"]),
-];
-
-/// What later versions will know.
-const LATER_SECTIONS: &[&str] = &["dedicated", "http", "metrics"];
-const LATER_PARTY_KEYS: &[&str] = &[
-    "link-secret",
-    "link-secret-file",
-    "http-token",
-    "http-token-file",
-];
-
+/// Where servers listen for components, as a rule.
 const SERVER: &str = "127.0.0.1:5347";
-const STORE: &str = "/var/lib/vestibule";
-const MIN_FREE: u64 = 64 << 20;
-/// Characters of a party's name: it is to be a domain label later.
-const NAME_MAX: usize = 32;
+/// Where services keep their state (FHS 3.0 §5.8).
+const STORE_PATH: &str = "/var/lib/vestibule";
+/// Room for the commits of some minutes and for sled's own housekeeping.
+const STORE_MIN_FREE: u64 = 64 << 20;
 
-/// Checks everything.
-pub(super) fn check(mut source: Source) -> Result<Config, Problems> {
-    strangers(&mut source);
-    let domain = domain(&mut source);
-    let server = text(&mut source, "component", "server").unwrap_or_else(|| SERVER.to_owned());
-    if server
-        .rsplit_once(':')
-        .is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err())
-    {
-        let place = place(&source, "component", "server");
-        source.problem(
-            place,
-            format!("component.server is {server:?}, not host:port"),
-        );
-    }
-    let secret = secret(&mut source);
-    let store = text(&mut source, "store", "path").unwrap_or_else(|| STORE.to_owned());
-    let min_free = min_free(&mut source);
-    let users = addresses(&mut source, "users", "domains", Kind::Domain);
-    if users.is_empty() && source.value("users", "domains").is_none() {
-        let place = source.place_of("users");
-        source.problem(
-            place,
-            "users.domains is missing: whose users may join, as [\"example.org\"]".into(),
-        );
-    }
-    if let Some(domain) = &domain
-        && users.contains(domain.bare())
-    {
-        let place = place(&source, "users", "domains");
-        source.problem(
-            place,
-            "users.domains names the component's own domain".into(),
-        );
-    }
-    let admins = addresses(&mut source, "users", "admins", Kind::Any);
-    let visibility = [
-        Visibility::Private,
-        Visibility::Subscribers,
-        Visibility::Public,
-    ]
-    .map(|visibility| (visibility.as_str(), visibility));
-    let default_visibility = choice(&mut source, "users", "default-visibility", &visibility);
-    let levels = [
-        ("error", Level::Error),
-        ("warn", Level::Warn),
-        ("info", Level::Info),
-        ("debug", Level::Debug),
-    ];
-    let level = choice(&mut source, "log", "level", &levels);
-    let formats = [("text", Format::Text), ("json", Format::Json)];
-    let format = choice(&mut source, "log", "format", &formats);
-    let limits = limits(&mut source);
-    let parties = parties(&mut source);
-    let (Some(domain), Some(secret), true) = (domain, secret, source.problems.is_empty()) else {
-        return Err(Problems(source.problems));
+/// Checks everything that was typed.
+pub(super) fn check(source: &Source, raw: Raw) -> Result<Config, Problems> {
+    let mut check = Check {
+        source,
+        keys: raw.keys,
+        problems: Vec::new(),
     };
-    Ok(Config {
-        settings: Settings {
-            domain: domain.clone(),
-            users,
-            admins,
-            default_visibility: default_visibility.unwrap_or(Visibility::Subscribers),
-            parties,
-            ceiling: Ceiling::default(),
-            limits,
+    let secret = check.secret();
+    let domain = check.needed(
+        "component.domain",
+        "a domain such as \"presence.example.org\"",
+        |value| ComponentDomain::parse(value.text()?).ok(),
+    );
+    let server = check.read(
+        "component.server",
+        "a host and a port such as \"127.0.0.1:5347\"",
+        |value| {
+            value
+                .text()
+                .filter(|text| is_server(text))
+                .map(str::to_owned)
         },
-        link: link::Settings {
-            server,
-            domain,
-            secret,
-        },
-        store: PathBuf::from(store),
-        min_free,
-        level: level.unwrap_or(Level::Info),
-        format: format.unwrap_or(Format::Text),
-    })
-}
-
-/// Sections, keys and variables that nobody knows.
-fn strangers(source: &mut Source) {
-    let known = |section: &str| {
-        KEYS.iter()
-            .find(|(name, _)| *name == section)
-            .map(|(_, keys)| *keys)
-    };
-    let mut found = Vec::new();
-    for (section, (place, keys)) in &source.sections {
-        match known(section).filter(|_| section != "party") {
-            Some(expected) => found.extend(unknown(section, keys, expected, &[])),
-            None if LATER_SECTIONS.contains(&section.as_str()) => {
-                found.push((
-                    place.clone(),
-                    format!("[{section}] is not in this version yet: remove it"),
-                ));
-            }
-            None if section == "party" => {
-                found.push((place.clone(), "a party is written [[party]]".to_owned()));
-            }
-            None => {
-                let names: Vec<_> = KEYS.iter().map(|(name, _)| *name).collect();
-                let expected = names.join(", ");
-                found.push((
-                    place.clone(),
-                    format!("unknown section [{section}], expected one of {expected}"),
-                ));
-            }
-        }
-    }
-    for (_, keys) in &source.parties {
-        found.extend(unknown(
-            "party",
-            keys,
-            known("party").unwrap_or_default(),
-            LATER_PARTY_KEYS,
-        ));
-    }
-    let ours: BTreeSet<_> = KEYS
-        .iter()
-        .filter(|(section, _)| *section != "party")
-        .flat_map(|(section, keys)| keys.iter().map(|key| Source::variable(section, key)))
-        .collect();
-    for variable in source
-        .environment
-        .keys()
-        .filter(|name| !ours.contains(*name))
-    {
-        found.push((
-            variable.clone(),
-            "names no key of the configuration".to_owned(),
-        ));
-    }
-    for (place, what) in found {
-        source.problem(place, what);
-    }
-}
-
-fn unknown(section: &str, keys: &Keys, expected: &[&str], later: &[&str]) -> Vec<(String, String)> {
-    keys.iter()
-        .filter(|(key, _)| !expected.contains(&key.as_str()))
-        .map(|(key, placed)| {
-            let what = if later.contains(&key.as_str()) {
-                format!("{section}.{key} is not in this version yet: remove it")
-            } else {
-                format!(
-                    "unknown key {section}.{key}, expected one of {}",
-                    expected.join(", ")
-                )
-            };
-            (placed.place.clone(), what)
-        })
-        .collect()
-}
-
-fn place(source: &Source, section: &str, key: &str) -> String {
-    source
-        .value(section, key)
-        .map_or_else(|| source.place_of(section), |placed| placed.place)
-}
-
-fn text(source: &mut Source, section: &str, key: &str) -> Option<String> {
-    let Placed { value, place, .. } = source.value(section, key)?;
-    match value {
-        Value::Text(text) if !text.is_empty() => Some(text),
-        _ => {
-            source.problem(
-                place,
-                format!("{section}.{key} is to be a text that is not empty"),
-            );
-            None
-        }
-    }
-}
-
-fn choice<T: Copy>(
-    source: &mut Source,
-    section: &str,
-    key: &str,
-    options: &[(&str, T)],
-) -> Option<T> {
-    let Placed { value, place, .. } = source.value(section, key)?;
-    let found = match &value {
-        Value::Text(text) => options.iter().find(|(name, _)| name == text),
-        _ => None,
-    };
-    if found.is_none() {
-        let names: Vec<_> = options.iter().map(|(name, _)| *name).collect();
-        source.problem(
-            place,
-            format!("{section}.{key} is to be one of {}", names.join(", ")),
-        );
-    }
-    found.map(|(_, option)| *option)
-}
-
-fn domain(source: &mut Source) -> Option<ComponentDomain> {
-    if source.value("component", "domain").is_none() {
-        let place = source.place_of("component");
-        source.problem(
-            place,
-            "component.domain is missing, as \"presence.example.org\"".into(),
-        );
-        return None;
-    }
-    let text = text(source, "component", "domain")?;
-    let domain = ComponentDomain::parse(&text)
-        .ok()
-        .filter(|domain| domain.bare().local().is_none());
-    if domain.is_none() {
-        let place = place(source, "component", "domain");
-        source.problem(
-            place,
-            format!("component.domain is {text:?}, which is no domain"),
-        );
-    }
-    domain
-}
-
-/// The secret, from the file, the environment, or a file of its own that others may not read.
-fn secret(source: &mut Source) -> Option<String> {
-    let inline = source.value("component", "secret");
-    let file = source.value("component", "secret-file");
-    let place = source.place_of("component");
-    match (inline, file) {
-        (None, None) => {
-            source.problem(
-                place,
-                "component.secret is missing (or component.secret-file)".into(),
-            );
-            None
-        }
-        (Some(inline), Some(file)) if inline.in_file == file.in_file => {
-            source.problem(
-                inline.place,
-                "component.secret and component.secret-file: one of them".into(),
-            );
-            None
-        }
-        // The environment overrides the file, whichever of the two keys it names.
-        (Some(inline), file) if file.as_ref().is_none_or(|file| file.in_file) => {
-            if inline.in_file && is_open(&source.path) {
-                let path = source.path.display().to_string();
-                let what = format!(
-                    "component.secret stands in a file that others may read; run: chmod o-rwx {path}"
-                );
-                source.problem(inline.place, what);
-            }
-            text(source, "component", "secret")
-        }
-        (_, Some(file)) => {
-            let path = PathBuf::from(text(source, "component", "secret-file")?);
-            let read = std::fs::read_to_string(&path);
-            match read.map(|secret| secret.trim_end_matches(['\r', '\n']).to_owned()) {
-                Ok(_) if is_open(&path) => {
-                    let path = path.display();
-                    let what = format!("{path} may be read by others; run: chmod o-rwx {path}");
-                    source.problem(file.place, what);
-                    None
-                }
-                Ok(secret) if secret.is_empty() => {
-                    source.problem(file.place, format!("{} holds no secret", path.display()));
-                    None
-                }
-                Ok(secret) => Some(secret),
-                Err(error) => {
-                    let what = format!(
-                        "component.secret-file: {} cannot be read: {error}",
-                        path.display()
-                    );
-                    source.problem(file.place, what);
-                    None
-                }
-            }
-        }
-        (Some(_), None) => None, // Taken by the guarded arm above.
-    }
-}
-
-/// Whether others than owner and group may read a file.
-fn is_open(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|data| data.permissions().mode() & 0o007 != 0)
-}
-
-fn min_free(source: &mut Source) -> u64 {
-    let Some(Placed { value, place, .. }) = source.value("store", "min-free") else {
-        return MIN_FREE;
-    };
-    let bytes = match &value {
-        Value::Text(text) => size(text),
-        Value::Number(number) if *number >= 0.0 && number.fract() == 0.0 => Some(*number as u64),
-        _ => None,
-    };
-    bytes.unwrap_or_else(|| {
-        source.problem(
-            place,
-            "store.min-free is to be a size such as \"64MiB\"".into(),
-        );
-        MIN_FREE
-    })
-}
-
-/// Bytes of a size such as `64MiB`.
-fn size(text: &str) -> Option<u64> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let number: u64 = text[..digits].parse().ok()?;
-    let factor = match text[digits..].trim() {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return None,
-    };
-    number.checked_mul(factor)
-}
-
-fn limits(source: &mut Source) -> Limits {
-    let mut limits = Limits::default();
-    for (key, limit) in [
-        ("probe-rate-per-watcher", &mut limits.probe_rate_per_watcher),
-        (
-            "probe-burst-per-watcher",
-            &mut limits.probe_burst_per_watcher,
-        ),
-        ("probe-rate-per-domain", &mut limits.probe_rate_per_domain),
-        ("probe-burst-per-domain", &mut limits.probe_burst_per_domain),
-    ] {
-        let Some(Placed { value, place, .. }) = source.value("limits", key) else {
-            continue;
-        };
-        let number = match &value {
-            Value::Number(number) => Some(*number),
-            Value::Text(text) => text.parse().ok(),
+    );
+    let store_path = check.read("store.path", "a directory", path);
+    let store_min_free = check.read(
+        "store.min-free",
+        "a size such as \"64MiB\" (B, KiB, MiB, GiB, TiB)",
+        Value::size,
+    );
+    let users = check.users(domain.as_ref());
+    let admins = check.list(
+        "users.admins",
+        "a list of addresses such as [\"admin@example.org\"]",
+        "an address such as \"admin@example.org\"",
+        |text| Bare::parse(text).ok().filter(|admin| !admin.is_domain()),
+    );
+    let default_visibility = check.read(
+        "users.default-visibility",
+        "\"private\", \"subscribers\" or \"public\"",
+        |value| Visibility::parse(value.text()?),
+    );
+    let log_level = check.read(
+        "log.level",
+        "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
+        |value| log_level(value.text()?),
+    );
+    let log_format = check.read("log.format", "\"text\" or \"json\"", |value| {
+        match value.text()? {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
             _ => None,
+        }
+    });
+    let limits = check.limits();
+    let parties = check.parties(raw.parties);
+
+    // Beside a line that is no TOML, what is missing may well be there.
+    let broken: Vec<_> = raw.faults.iter().filter_map(Problem::line).collect();
+    let is_doubtful = |problem: &Problem| {
+        problem.is_missing() || problem.line().is_some_and(|line| broken.contains(&line))
+    };
+    let is_whole = raw.faults.is_empty();
+    let mut problems = raw.faults;
+    problems.extend(
+        raw.problems
+            .into_iter()
+            .chain(check.problems)
+            .filter(|problem| is_whole || !is_doubtful(problem)),
+    );
+    match (domain, secret) {
+        (Some(domain), Some(secret)) if problems.is_empty() => Ok(Config {
+            domain,
+            server: server.unwrap_or_else(|| SERVER.to_owned()),
+            secret,
+            store_path: source.resolve(store_path.as_deref().unwrap_or(STORE_PATH)),
+            store_min_free: store_min_free.unwrap_or(STORE_MIN_FREE),
+            users: users.unwrap_or_default(),
+            admins: admins.unwrap_or_default(),
+            default_visibility: default_visibility.unwrap_or(Visibility::Subscribers),
+            log_level: log_level.unwrap_or(tracing::Level::INFO),
+            log_format: log_format.unwrap_or(LogFormat::Text),
+            limits,
+            parties,
+        }),
+        _ => Err(Problems::sorted(problems)),
+    }
+}
+
+/// The check under way.
+pub(super) struct Check<'a> {
+    pub(super) source: &'a Source,
+    /// What was typed, by `section.key`.
+    pub(super) keys: BTreeMap<String, Found>,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    pub(super) fn wrong(&mut self, found: &Found, expected: &str) {
+        let value = if key::is_secret(&found.key) {
+            found.value.kind().to_owned()
+        } else {
+            found.value.to_string()
         };
-        match number.filter(|number: &f64| number.is_finite() && *number >= 0.0) {
-            Some(number) => *limit = number,
-            None => {
-                let what = format!("limits.{key} is to be a number of 0 (no limit) or more");
-                source.problem(place, what);
+        self.problem(found, &format!("found {value}, expected {expected}"));
+    }
+
+    pub(super) fn problem(&mut self, found: &Found, what: &str) {
+        self.problems
+            .push(Problem::new(&found.place, &found.key, what));
+    }
+
+    pub(super) fn missing(&mut self, place: &Place, key: &str, expected: &str) {
+        self.problems.push(Problem::missing(place, key, expected));
+    }
+
+    /// Reads a key that may be absent.
+    pub(super) fn read<T>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        parse: impl FnOnce(&Value) -> Option<T>,
+    ) -> Option<T> {
+        let found = self.keys.get(key)?.clone();
+        let value = parse(&found.value);
+        if value.is_none() {
+            self.wrong(&found, expected);
+        }
+        value
+    }
+
+    /// Reads a key that must be there.
+    fn needed<T>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        parse: impl FnOnce(&Value) -> Option<T>,
+    ) -> Option<T> {
+        if !self.keys.contains_key(key) {
+            let place = Place::File(self.source.path.clone());
+            self.missing(&place, key, expected);
+        }
+        self.read(key, expected, parse)
+    }
+
+    fn list<T>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        element: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let found = self.keys.get(key)?.clone();
+        let elements = self.elements(&found, expected, element, parse)?;
+        Some(elements.into_iter().map(|(_, value)| value).collect())
+    }
+
+    /// The elements of a list, each with its place; the wrong ones are left out and named.
+    fn elements<T>(
+        &mut self,
+        list: &Found,
+        expected: &str,
+        element: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<Vec<(Found, T)>> {
+        let Some(values) = list.value.list() else {
+            self.wrong(list, expected);
+            return None;
+        };
+        let mut elements = Vec::with_capacity(values.len());
+        for (offset, value) in values {
+            let place = match &list.place {
+                Place::Variable(_) => list.place.clone(),
+                Place::Line(..) | Place::File(_) => self.source.place(offset),
+            };
+            let found = Found {
+                place,
+                key: list.key.clone(),
+                value,
+            };
+            match found.value.text().and_then(&parse) {
+                Some(parsed) => elements.push((found, parsed)),
+                None => self.wrong(&found, element),
             }
         }
+        Some(elements)
     }
-    limits
-}
 
-/// What a list of addresses may hold.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Domain,
-    Any,
-}
+    fn users(&mut self, ours: Option<&ComponentDomain>) -> Option<Vec<Bare>> {
+        const LIST: &str = "a list of the domains whose users may join, such as [\"example.org\"]";
+        let Some(found) = self.keys.get("users.domains").cloned() else {
+            let place = Place::File(self.source.path.clone());
+            self.missing(&place, "users.domains", LIST);
+            return None;
+        };
+        let element = "a domain such as \"example.org\"";
+        let domains = self.elements(&found, LIST, element, |text| {
+            Bare::parse(text).ok().filter(Bare::is_domain)
+        })?;
+        if found.value.list().is_some_and(|list| list.is_empty()) {
+            self.problem(&found, &format!("found nothing, expected {LIST}"));
+        }
+        for (domain, bare) in &domains {
+            if ours.is_some_and(|ours| ours.bare() == bare) {
+                self.wrong(domain, "a domain of users; this one is component.domain");
+            }
+        }
+        Some(domains.into_iter().map(|(_, domain)| domain).collect())
+    }
 
-fn addresses(source: &mut Source, section: &str, key: &str, kind: Kind) -> Vec<Bare> {
-    let Some(placed) = source.value(section, key) else {
-        return Vec::new();
-    };
-    read_addresses(source, placed, &format!("{section}.{key}"), kind)
-}
+    fn limits(&mut self) -> Limits {
+        let default = Limits::default();
+        let mut rate = |name: &str, default: f64| {
+            let expected = "answers a second, 0 for no limit";
+            self.read(&format!("limits.{name}"), expected, Value::number)
+                .unwrap_or(default)
+        };
+        let probe_rate_per_watcher = rate("probe-rate-per-watcher", default.probe_rate_per_watcher);
+        let probe_rate_per_domain = rate("probe-rate-per-domain", default.probe_rate_per_domain);
+        // A bucket that never holds a whole token would give no answer at all.
+        let mut burst = |name: &str, default: f64| {
+            let expected = "at least 1 answer, or 0 for no limit";
+            self.read(&format!("limits.{name}"), expected, |value| {
+                match value.number()? {
+                    0.0 => Some(f64::INFINITY),
+                    burst => (burst >= 1.0).then_some(burst),
+                }
+            })
+            .unwrap_or(default)
+        };
+        Limits {
+            probe_rate_per_watcher,
+            probe_burst_per_watcher: burst(
+                "probe-burst-per-watcher",
+                default.probe_burst_per_watcher,
+            ),
+            probe_rate_per_domain,
+            probe_burst_per_domain: burst("probe-burst-per-domain", default.probe_burst_per_domain),
+        }
+    }
 
-fn read_addresses(source: &mut Source, placed: Placed, name: &str, kind: Kind) -> Vec<Bare> {
-    let texts = match placed.value {
-        Value::List(texts) => texts,
-        // A list in the environment is written with commas.
-        Value::Text(text) if !placed.in_file => text
-            .split(',')
-            .map(|text| text.trim().to_owned())
-            .filter(|text| !text.is_empty())
-            .collect(),
-        _ => {
-            source.problem(placed.place, format!("{name} is to be a list of texts"));
+    fn parties(&mut self, raw: Vec<RawParty>) -> Vec<Party> {
+        let mut parties = Vec::with_capacity(raw.len());
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        let mut owners: BTreeMap<Bare, String> = BTreeMap::new();
+        for RawParty { place, keys } in raw {
+            self.keys = keys;
+            let name = self.party_name(&place, &mut names).unwrap_or_default();
+            let jids = self.party_jids(&name, &mut owners);
+            let rights = self.party_rights(&place);
+            parties.push(Party { name, jids, rights });
+        }
+        parties
+    }
+
+    fn party_name(&mut self, place: &Place, names: &mut BTreeSet<String>) -> Option<String> {
+        const EXPECTED: &str = "1 to 32 characters of a-z, 0-9 and -";
+        let Some(found) = self.keys.get("party.name").cloned() else {
+            self.missing(place, "party.name", EXPECTED);
+            return None;
+        };
+        let name = self.read("party.name", EXPECTED, |value| {
+            value
+                .text()
+                .filter(|text| is_party_name(text))
+                .map(str::to_owned)
+        })?;
+        if !names.insert(name.clone()) {
+            self.wrong(&found, "a name that no other party has");
+        }
+        Some(name)
+    }
+
+    fn party_jids(&mut self, name: &str, owners: &mut BTreeMap<Bare, String>) -> Vec<Bare> {
+        let Some(found) = self.keys.get("party.jids").cloned() else {
             return Vec::new();
-        }
-    };
-    let mut addresses = Vec::new();
-    for text in texts {
-        match Bare::parse(&text) {
-            Ok(jid) if kind == Kind::Any || jid.local().is_none() => addresses.push(jid),
-            _ => {
-                let expected = if kind == Kind::Domain {
-                    "domain"
-                } else {
-                    "address"
-                };
-                source.problem(
-                    placed.place.clone(),
-                    format!("{name}: {text:?} is no {expected}"),
-                );
-            }
-        }
-    }
-    addresses
-}
-
-fn parties(source: &mut Source) -> Vec<Party> {
-    let mut parties: Vec<Party> = Vec::new();
-    for (place, mut keys) in std::mem::take(&mut source.parties) {
-        let name = match keys.remove("name").map(|placed| placed.value) {
-            Some(Value::Text(name)) if is_label(&name) => name,
-            _ => {
-                let what = format!("party.name is to be 1 to {NAME_MAX} of a-z, 0-9 and -");
-                source.problem(place.clone(), what);
-                String::new()
-            }
         };
-        let jids = match keys.remove("jids") {
-            Some(placed) => read_addresses(source, placed, "party.jids", Kind::Any),
-            None => Vec::new(),
-        };
-        let rights = rights(source, &place, keys.remove("rights"));
-        if !name.is_empty() && parties.iter().any(|party| party.name == name) {
-            source.problem(place.clone(), format!("two parties are named {name:?}"));
-        }
-        for jid in &jids {
-            if let Some(other) = parties.iter().find(|party| party.jids.contains(jid)) {
-                source.problem(
-                    place.clone(),
-                    format!("{jid} belongs to party {:?} already", other.name),
-                );
-            }
-        }
-        parties.push(Party { name, jids, rights });
-    }
-    parties
-}
-
-fn is_label(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !name.is_empty() && name.len() <= NAME_MAX && name.bytes().all(plain)
-}
-
-fn rights(source: &mut Source, place: &str, placed: Option<Placed>) -> BTreeSet<Right> {
-    let mut rights = BTreeSet::new();
-    match placed {
-        Some(Placed {
-            value: Value::List(names),
-            place,
-            ..
-        }) if !names.is_empty() => {
-            for name in names {
-                match name.parse() {
-                    Ok(right) => drop(rights.insert(right)),
-                    Err(unknown) => {
-                        source.problem(place.clone(), format!("party.rights: {unknown}"))
-                    }
+        let elements = self.elements(
+            &found,
+            "a list of addresses and domains such as [\"bot@acme.example\"]",
+            "an address or a domain such as \"bot@acme.example\"",
+            |text| Bare::parse(text).ok(),
+        );
+        let mut jids = Vec::new();
+        for (found, jid) in elements.unwrap_or_default() {
+            match owners.get(&jid) {
+                Some(owner) => {
+                    let expected = format!(
+                        "an address that stands nowhere else; party {} has it",
+                        shown(owner)
+                    );
+                    self.wrong(&found, &expected);
+                }
+                None => {
+                    owners.insert(jid.clone(), name.to_owned());
+                    jids.push(jid);
                 }
             }
         }
-        _ => {
-            let what = "party.rights is to be a list of rights, such as [\"see\", \"open-url\"]";
-            source.problem(place.to_owned(), what.to_owned());
-        }
+        jids
     }
-    rights
+
+    fn party_rights(&mut self, place: &Place) -> BTreeSet<Right> {
+        let names: Vec<_> = Right::ALL.iter().map(|right| right.as_str()).collect();
+        let element = format!("one of {}", names.join(", "));
+        let list = format!("a list of {}", names.join(", "));
+        let Some(found) = self.keys.get("party.rights").cloned() else {
+            self.missing(place, "party.rights", &list);
+            return BTreeSet::new();
+        };
+        if found.value.list().is_some_and(|list| list.is_empty()) {
+            self.problem(&found, &format!("found nothing, expected {list}"));
+        }
+        self.elements(&found, &list, &element, |text| text.parse().ok())
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(_, right)| right)
+            .collect()
+    }
+}
+
+/// A path, as typed.
+pub(super) fn path(value: &Value) -> Option<String> {
+    value
+        .text()
+        .filter(|text| !text.is_empty() && !text.contains('\0'))
+        .map(str::to_owned)
+}
+
+fn log_level(text: &str) -> Option<tracing::Level> {
+    match text {
+        "error" => Some(tracing::Level::ERROR),
+        "warn" => Some(tracing::Level::WARN),
+        "info" => Some(tracing::Level::INFO),
+        "debug" => Some(tracing::Level::DEBUG),
+        "trace" => Some(tracing::Level::TRACE),
+        _ => None,
+    }
 }

@@ -1,101 +1,155 @@
-//! What is typed, and what is meant: the configuration file and its overrides by environment.
+//! What the operator typed, made into what is meant; every problem is reported at once.
 //!
-//! Every problem is reported at once, each with its place and what was expected; a secret's value is
-//! never among the words.
+//! `raw` holds what was typed, with its place; [`Config`] is what is meant, and exists only if nothing
+//! is wrong. All of it is read once, before any socket or store is opened. `config/vestibule.toml`
+//! explains each key to the operator, and a test holds it against this.
 
 mod check;
-mod read;
+mod key;
+mod problem;
+mod raw;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod value;
 
-use std::fmt;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::component::Settings;
-use crate::link;
+use crate::address::{Bare, ComponentDomain};
+use crate::component::authorization::{Ceiling, Party, Visibility};
+use crate::component::limits::Limits;
+use crate::{component, link};
 
-pub use check::KEYS;
+pub use problem::{Problem, Problems};
+pub use secret::Secret;
 
-/// The configuration, checked.
-#[derive(Debug)]
+/// The most bytes of a configuration file: a thousand parties fit, a log file given by mistake does not.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// The checked configuration of the component.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// What the core needs.
-    pub settings: Settings,
-    /// Where and as whom to attach.
-    pub link: link::Settings,
-    /// The store's folder.
-    pub store: PathBuf,
-    /// Bytes that must be free on its disk, or it is read-only.
-    pub min_free: u64,
-    /// What is logged.
-    pub level: Level,
-    /// How.
-    pub format: Format,
+    /// Our own domain.
+    pub domain: ComponentDomain,
+    /// The server's component port, `host:port`.
+    pub server: String,
+    /// The secret shared with the server (XEP-0114 §3).
+    pub secret: Secret,
+    /// The directory of the store.
+    pub store_path: PathBuf,
+    /// Bytes that must be free on the disk of the store; with less it is read-only.
+    pub store_min_free: u64,
+    /// The domains whose users may join.
+    pub users: Vec<Bare>,
+    /// The operator's own addresses.
+    pub admins: Vec<Bare>,
+    /// The visibility of a user who has just joined.
+    pub default_visibility: Visibility,
+    /// The least important lines that are logged.
+    pub log_level: tracing::Level,
+    /// How they are written.
+    pub log_format: LogFormat,
+    /// Rates of answers.
+    pub limits: Limits,
+    /// Third parties that the operator has registered.
+    pub parties: Vec<Party>,
 }
 
-/// How much is logged.
+/// How lines of the log are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// Only what does not work.
-    Error,
-    /// Also what may not.
-    Warn,
-    /// Also what happens.
-    Info,
-    /// Also how.
-    Debug,
-}
-
-/// How the log is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum LogFormat {
     /// For people.
     Text,
-    /// For programs: one JSON object a line.
+    /// One JSON object a line.
     Json,
 }
 
-/// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Where: a file with its line, or an environment variable.
-    pub place: String,
-    /// What, and what was expected.
-    pub what: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.what)
-    }
-}
-
-/// All that is wrong, in the order of the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problems(pub Vec<Problem>);
-
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<_> = self.0.iter().map(ToString::to_string).collect();
-        f.write_str(&lines.join("\n"))
-    }
-}
-
 impl Config {
-    /// Reads the file at `path`, overridden by those of `environment` (names and values) that are ours.
+    /// Reads the file at `path`, lets `environment` override it, and checks all of it.
+    ///
+    /// `environment` is what [`std::env::vars_os`] gives; only variables that begin with `VESTIBULE_`
+    /// count.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, in the order of the file.
     pub fn load(
         path: &Path,
-        environment: impl IntoIterator<Item = (String, String)>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, Problems> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let what = format!("cannot be read: {error}");
-            Problems(vec![Problem {
-                place: path.display().to_string(),
-                what,
-            }])
+        let source = Source::read(path).map_err(|error| {
+            Problems(vec![Problem::of_file(format!(
+                "{}: cannot be read: {error}",
+                path.display()
+            ))])
         })?;
-        let source = read::Source::new(path, &text, environment);
-        check::check(source)
+        check::check(&source, raw::Raw::read(&source, environment))
+    }
+
+    /// The settings of the core.
+    #[must_use]
+    pub fn settings(&self) -> component::Settings {
+        component::Settings {
+            domain: self.domain.clone(),
+            users: self.users.clone(),
+            admins: self.admins.clone(),
+            default_visibility: self.default_visibility,
+            parties: self.parties.clone(),
+            ceiling: Ceiling::default(),
+            limits: self.limits,
+        }
+    }
+
+    /// Where and as whom to attach.
+    #[must_use]
+    pub fn link(&self) -> link::Settings {
+        link::Settings {
+            server: self.server.clone(),
+            domain: self.domain.clone(),
+            secret: self.secret.expose().to_owned(),
+        }
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// A configuration file as it was found.
+#[derive(Debug)]
+struct Source {
+    path: PathBuf,
+    text: String,
+    mode: u32,
+}
+
+impl Source {
+    fn read(path: &Path) -> io::Result<Self> {
+        let (text, mode) = read_file(path, FILE_BYTES_MAX)?;
+        Ok(Self {
+            path: path.to_owned(),
+            text,
+            mode,
+        })
+    }
+
+    /// What a path in the configuration means: relative ones start at the file's own folder, because
+    /// nobody knows in which one a service is started.
+    fn resolve(&self, path: &str) -> PathBuf {
+        self.path
+            .parent()
+            .unwrap_or_else(|| Path::new(""))
+            .join(path)
+    }
+}
+
+/// The text of a file of at most `limit` bytes, and its permission bits.
+fn read_file(path: &Path, limit: u64) -> io::Result<(String, u32)> {
+    let file = File::open(path)?;
+    let mode = file.metadata()?.permissions().mode() & 0o7777;
+    let mut text = String::new();
+    if file.take(limit + 1).read_to_string(&mut text)? as u64 > limit {
+        return Err(io::Error::other(format!("it has more than {limit} bytes")));
+    }
+    Ok((text, mode))
+}

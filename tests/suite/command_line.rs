@@ -1,8 +1,9 @@
-//! The component's command line: exit codes and messages, before any socket is opened.
+//! The component's command line: exit codes, messages and the log.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use crate::support::built_binary;
 
@@ -38,11 +39,20 @@ fn says(output: &Output, code: i32, words: &str) {
 #[test]
 fn bad_usage_is_64() {
     says(&vestibule(&[]), 64, "Usage");
-    says(&vestibule(&["fly"]), 64, "fly");
+    says(
+        &vestibule(&["fly"]),
+        64,
+        "vestibule: unrecognized subcommand 'fly'",
+    );
+    says(
+        &vestibule(&["run", "--colour"]),
+        64,
+        "vestibule: unexpected argument '--colour'",
+    );
     says(
         &vestibule(&["run", "--config", "/nowhere/at/all.toml"]),
         64,
-        "/nowhere/at/all.toml",
+        "vestibule: /nowhere/at/all.toml: cannot be read: No such file or directory",
     );
 }
 
@@ -56,26 +66,56 @@ fn help_and_version_are_no_errors() {
 }
 
 #[test]
-fn a_wrong_configuration_is_64_with_every_problem() {
+fn a_wrong_configuration_is_64_with_every_problem_before_anything_is_opened() {
     let folder = tempfile::tempdir().unwrap();
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    server.set_nonblocking(true).unwrap();
     let path = config(folder.path(), "colour = 1\n[log]\nlevel = \"loud\"\n");
     let path = path.to_str().unwrap();
     for command in ["run", "check-config"] {
-        let output = vestibule(&[command, "--config", path]);
-        says(
-            &output,
-            64,
-            "vestibule.toml:10: unknown key users.colour, expected one of domains",
+        let output = Command::new(built_binary("vestibule").unwrap())
+            .args([command, "--config", path])
+            .env_clear()
+            .env(
+                "VESTIBULE_COMPONENT_SERVER",
+                server.local_addr().unwrap().to_string(),
+            )
+            .env("VESTIBULE_STORE_MINFREE", "0")
+            .output()
+            .unwrap();
+        says(&output, 64, "");
+        let expected = format!(
+            "vestibule: {path}:10: users.colour: unknown key, expected one of domains, admins, \
+             default-visibility\n\
+             vestibule: {path}:12: log.level: found \"loud\", expected \"error\", \"warn\", \"info\", \
+             \"debug\" or \"trace\"\n\
+             vestibule: environment: VESTIBULE_STORE_MINFREE: unknown variable, expected one of \
+             VESTIBULE_STORE_PATH, VESTIBULE_STORE_MIN_FREE\n"
         );
-        says(
-            &output,
-            64,
-            "vestibule.toml:12: log.level is to be one of error, warn, info, debug",
-        );
+        assert_eq!(String::from_utf8_lossy(&output.stderr), expected);
     }
     assert!(
         !folder.path().join("store").exists(),
         "the store was touched"
+    );
+    let called = server.accept().map(drop).map_err(|error| error.kind());
+    assert_eq!(
+        called,
+        Err(std::io::ErrorKind::WouldBlock),
+        "the server was called"
+    );
+}
+
+#[test]
+fn a_secret_that_others_can_read_is_64() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = config(folder.path(), "");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let output = vestibule(&["run", "--config", path.to_str().unwrap()]);
+    says(
+        &output,
+        64,
+        "vestibule.toml:4: component.secret: stands in a file that others may read (its mode is 0644)",
     );
 }
 
@@ -85,7 +125,13 @@ fn a_good_configuration_is_fine() {
     let path = config(folder.path(), "");
     let output = vestibule(&["check-config", "--config", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0));
-    assert!(String::from_utf8_lossy(&output.stdout).ends_with("is fine\n"));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(said, format!("{} is fine\n", path.display()));
+    assert!(output.stderr.is_empty());
+    assert!(
+        !folder.path().join("store").exists(),
+        "the store was touched"
+    );
 }
 
 #[test]
@@ -93,7 +139,39 @@ fn without_retry_an_unreachable_server_is_69() {
     let folder = tempfile::tempdir().unwrap();
     let path = config(folder.path(), "");
     let output = vestibule(&["run", "--no-retry", "--config", path.to_str().unwrap()]);
-    says(&output, 69, "127.0.0.1:1");
+    says(&output, 69, "vestibule: cannot connect to 127.0.0.1:1");
+}
+
+#[test]
+fn the_log_is_as_configured() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = config(folder.path(), "[log]\nformat = \"json\"\n");
+    let mut component = Command::new(built_binary("vestibule").unwrap())
+        .args(["run", "--config", path.to_str().unwrap()])
+        .env_clear()
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(component.stderr.take().unwrap());
+    let mut line = String::new();
+    log.read_line(&mut line).unwrap();
+    let object: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(object["level"], "WARN", "{line}");
+
+    // It tries again, and ends at once and well when it is told to, though there is no server.
+    let id = component.id().to_string();
+    assert!(Command::new("kill").arg(id).status().unwrap().success());
+    assert_eq!(component.wait().unwrap().code(), Some(0));
+
+    let path = config(folder.path(), "[log]\nlevel = \"error\"\n");
+    let output = vestibule(&["run", "--no-retry", "--config", path.to_str().unwrap()]);
+    says(&output, 69, "vestibule: ");
+    assert_eq!(
+        output.stderr.iter().filter(|byte| **byte == b'\n').count(),
+        1
+    );
+    assert!(!output.stderr.contains(&0x1b), "colours in a file");
 }
 
 #[test]

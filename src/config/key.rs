@@ -1,0 +1,70 @@
+//! The names: every section and key there is, their environment variables, and those still to come.
+
+/// The section of registered third parties, an array of tables.
+pub(super) const PARTY: &str = "party";
+
+/// The keys of a section.
+pub(super) struct Section {
+    pub(super) name: &'static str,
+    pub(super) keys: &'static [&'static str],
+}
+
+/// Every section but [`PARTY`].
+pub(super) const SECTIONS: [Section; 5] = [
+    Section {
+        name: "component",
+        keys: &["domain", "server", "secret", "secret-file"],
+    },
+    Section {
+        name: "store",
+        keys: &["path", "min-free"],
+    },
+    Section {
+        name: "users",
+        keys: &["domains", "admins", "default-visibility"],
+    },
+    Section {
+        name: "log",
+        keys: &["level", "format"],
+    },
+    Section {
+        name: "limits",
+        keys: &[
+            "probe-rate-per-watcher",
+            "probe-burst-per-watcher",
+            "probe-rate-per-domain",
+            "probe-burst-per-domain",
+        ],
+    },
+];
+
+/// The keys of a party.
+pub(super) const PARTY_KEYS: [&str; 3] = ["name", "jids", "rights"];
+
+/// Sections of the interface that this version does not have.
+pub(super) const LATER_SECTIONS: [&str; 3] = ["dedicated", "http", "metrics"];
+
+/// Keys of a party that this version does not have.
+pub(super) const LATER_PARTY_KEYS: [&str; 4] = [
+    "link-secret",
+    "link-secret-file",
+    "http-token",
+    "http-token-file",
+];
+
+/// What every environment variable of ours begins with.
+pub(super) const PREFIX: &str = "VESTIBULE_";
+
+/// What variables that are meant for the tests alone begin with.
+pub(super) const TEST_PREFIX: &str = "VESTIBULE_TEST_";
+
+/// The variable that overrides a key; of a party, `section` is `party.NAME`.
+pub(super) fn variable(section: &str, key: &str) -> String {
+    let path = format!("{section}.{key}").replace(['.', '-'], "_");
+    format!("{PREFIX}{}", path.to_ascii_uppercase())
+}
+
+/// Whether the value of a key is not to be shown to anybody.
+pub(super) fn is_secret(key: &str) -> bool {
+    key.ends_with("secret") || key.ends_with("token")
+}

@@ -1,0 +1,310 @@
+//! Tables of wrong configurations and of the lines that name them.
+
+use super::{Folder, LEAST, load};
+
+/// Problems of `text` after what must be there, so that its first line is line 6.
+fn problems_after_least(text: &str) -> Vec<String> {
+    Folder::with(&format!("{LEAST}{text}")).problems(&[])
+}
+
+#[test]
+fn wrong_values_are_named_with_line_and_expectation() {
+    for (text, expected) in [
+        (
+            "[store]\npath = ''",
+            "7: store.path: found \"\", expected a directory",
+        ),
+        (
+            "[store]\nmin-free = '64MB'",
+            "7: store.min-free: found \"64MB\", expected a size such as \"64MiB\" (B, KiB, MiB, GiB, TiB)",
+        ),
+        (
+            "[store]\nmin-free = -1",
+            "7: store.min-free: found -1, expected a size such as \"64MiB\" (B, KiB, MiB, GiB, TiB)",
+        ),
+        (
+            "[store]\nmin-free = '99999999999TiB'",
+            "7: store.min-free: found \"99999999999TiB\", expected a size such as \"64MiB\" (B, KiB, \
+             MiB, GiB, TiB)",
+        ),
+        (
+            "[log]\nlevel = 'verbose'",
+            "7: log.level: found \"verbose\", expected \"error\", \"warn\", \"info\", \"debug\" or \
+             \"trace\"",
+        ),
+        (
+            "[log]\nformat = true",
+            "7: log.format: found true, expected \"text\" or \"json\"",
+        ),
+        (
+            "[limits]\nprobe-rate-per-watcher = nan",
+            "7: limits.probe-rate-per-watcher: found NaN, expected answers a second, 0 for no limit",
+        ),
+        (
+            "[limits]\nprobe-rate-per-domain = -0.5",
+            "7: limits.probe-rate-per-domain: found -0.5, expected answers a second, 0 for no limit",
+        ),
+        (
+            "[limits]\nprobe-rate-per-domain = inf",
+            "7: limits.probe-rate-per-domain: found inf, expected answers a second, 0 for no limit",
+        ),
+        (
+            "[limits]\nprobe-burst-per-domain = 0.5",
+            "7: limits.probe-burst-per-domain: found 0.5, expected at least 1 answer, or 0 for no limit",
+        ),
+        (
+            "[limits]\nprobe-burst-per-watcher = \"2000\"",
+            "7: limits.probe-burst-per-watcher: found \"2000\", expected at least 1 answer, or 0 for no \
+             limit",
+        ),
+        (
+            "admins = 'admin@example.org'",
+            "6: users.admins: found \"admin@example.org\", expected a list of addresses such as \
+             [\"admin@example.org\"]",
+        ),
+        (
+            "admins = [\n'a@example.org',\n'example.org',\n5]",
+            "8: users.admins: found \"example.org\", expected an address such as \"admin@example.org\"\n\
+             9: users.admins: found 5, expected an address such as \"admin@example.org\"",
+        ),
+        (
+            "default-visibility = 'all'",
+            "6: users.default-visibility: found \"all\", expected \"private\", \"subscribers\" or \
+             \"public\"",
+        ),
+        (
+            "[[party]]\nname = 'Acme'\nrights = ['see', 'fly']\njids = ['@']\n[[party]]\njids = 5",
+            "7: party.name: found \"Acme\", expected 1 to 32 characters of a-z, 0-9 and -\n\
+             8: party.rights: found \"fly\", expected one of see, open-url, leave-message, notify, \
+             set-status, start-module, activate-client\n\
+             9: party.jids: found \"@\", expected an address or a domain such as \"bot@acme.example\"\n\
+             10: party.name: missing, expected 1 to 32 characters of a-z, 0-9 and -\n\
+             10: party.rights: missing, expected a list of see, open-url, leave-message, notify, \
+             set-status, start-module, activate-client\n\
+             11: party.jids: found 5, expected a list of addresses and domains such as \
+             [\"bot@acme.example\"]",
+        ),
+        (
+            "[[party]]\nname = 'a'\nrights = []\njids = ['b@x']\n[[party]]\nname = 'a'\nrights = ['see']\n\
+             jids = ['B@X.']",
+            "8: party.rights: found nothing, expected a list of see, open-url, leave-message, notify, \
+             set-status, start-module, activate-client\n\
+             11: party.name: found \"a\", expected a name that no other party has\n\
+             13: party.jids: found \"B@X.\", expected an address that stands nowhere else; party \"a\" \
+             has it",
+        ),
+    ] {
+        let expected: Vec<_> = expected
+            .lines()
+            .map(|line| format!("c.toml:{line}"))
+            .collect();
+        assert_eq!(problems_after_least(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn unknown_names_and_those_of_later_versions_are_told_apart() {
+    for (text, expected) in [
+        (
+            "[store]\nmin-fre = 5",
+            "7: store.min-fre: unknown key, expected one of path, min-free",
+        ),
+        (
+            "Admins = []",
+            "6: users.Admins: unknown key, expected one of domains, admins, default-visibility",
+        ),
+        (
+            "[[party]]\nname = 'a'\nrights = ['see']\nlink_secret = 'hidden'",
+            "9: party.link_secret: unknown key, expected one of name, jids, rights",
+        ),
+        (
+            "[stor]\npath = 5",
+            "6: stor: unknown section, expected one of component, store, users, log, limits, party",
+        ),
+        (
+            "[\"a\\u001b[31mb\"]",
+            "6: \"a\\u{1b}[31mb\": unknown section, expected one of component, store, users, log, limits, \
+             party",
+        ),
+        (
+            "[party]\nname = 'a'",
+            "6: party: found a table, expected [[party]]",
+        ),
+        (
+            "[[store]]\npath = 'x'",
+            "6: store: found a list, expected a section [store]",
+        ),
+        (
+            "[http]\nlisten = 'x'",
+            "6: http: not in this version yet: remove it",
+        ),
+        (
+            "[metrics]",
+            "6: metrics: not in this version yet: remove it",
+        ),
+        (
+            "[dedicated]",
+            "6: dedicated: not in this version yet: remove it",
+        ),
+        (
+            "[[party]]\nname = 'a'\nrights = ['see']\nlink-secret = 'hidden'\nhttp-token-file = 'x'",
+            "9: party.link-secret: not in this version yet: remove it\n\
+             10: party.http-token-file: not in this version yet: remove it",
+        ),
+    ] {
+        let expected: Vec<_> = expected
+            .lines()
+            .map(|line| format!("c.toml:{line}"))
+            .collect();
+        assert_eq!(problems_after_least(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn all_is_told_at_once() {
+    let folder = Folder::with("[component]\nserver = 'localhost'\n[users]\ndomains = []\n[x]\n");
+    let environment = [
+        ("VESTIBULE_LOG_LEVEL", "loud"),
+        ("VESTIBULE_LOG_COLOUR", "1"),
+    ];
+    assert_eq!(
+        folder.problems(&environment),
+        [
+            "c.toml:2: component.server: found \"localhost\", expected a host and a port such as \
+             \"127.0.0.1:5347\"",
+            "c.toml:4: users.domains: found nothing, expected a list of the domains whose users may join, \
+             such as [\"example.org\"]",
+            "c.toml:5: x: unknown section, expected one of component, store, users, log, limits, party",
+            "c.toml: component.secret: missing, expected the secret that the server has for this \
+             component, or secret-file",
+            "c.toml: component.domain: missing, expected a domain such as \"presence.example.org\"",
+            "environment: VESTIBULE_LOG_COLOUR: unknown variable, expected one of VESTIBULE_LOG_LEVEL, \
+             VESTIBULE_LOG_FORMAT",
+            "environment: VESTIBULE_LOG_LEVEL: found \"loud\", expected \"error\", \"warn\", \"info\", \
+             \"debug\" or \"trace\"",
+        ]
+    );
+    assert_eq!(
+        Folder::with("").problems(&[]),
+        [
+            "c.toml: component.secret: missing, expected the secret that the server has for this \
+             component, or secret-file",
+            "c.toml: component.domain: missing, expected a domain such as \"presence.example.org\"",
+            "c.toml: users.domains: missing, expected a list of the domains whose users may join, such as \
+             [\"example.org\"]",
+        ]
+    );
+}
+
+#[test]
+fn what_is_no_toml_is_named_beside_the_rest() {
+    let text = "[component]\ndomain = presence.example.org\nsecret = \"s3cret\\q\"\n[log]\nlevel = 5\n\
+                level = 'info'\n";
+    assert_eq!(
+        Folder::with(text).problems(&[("VESTIBULE_STORE_MIN_FREE", "x")]),
+        [
+            "c.toml:2: not TOML: string values must be quoted, expected literal string",
+            "c.toml:3: not TOML: missing escaped value, expected `b`, `e`, `f`, `n`, `r`, `\\`, `\"`, `x`, \
+             `u`, `U`",
+            "c.toml:5: log.level: found 5, expected \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
+            "c.toml:6: not TOML: duplicate key",
+            "environment: VESTIBULE_STORE_MIN_FREE: found \"x\", expected a size such as \"64MiB\" (B, \
+             KiB, MiB, GiB, TiB)",
+        ]
+    );
+}
+
+#[test]
+fn servers_and_domains_are_checked() {
+    for server in [
+        "xmpp.example.org:5347",
+        "127.0.0.1:1",
+        "[2001:db8::1]:65535",
+        "x_y:5347",
+    ] {
+        let text = LEAST.replace("secret =", &format!("server = '{server}'\nsecret ="));
+        assert_eq!(load(&text).server, server);
+    }
+    for server in [
+        "",
+        ":5347",
+        "host",
+        "host:",
+        "host:0",
+        "host:65536",
+        "host:+1",
+        "::1:5347",
+        "[x]:1",
+        "h h:1",
+    ] {
+        let text = LEAST.replace("secret =", &format!("server = '{server}'\nsecret ="));
+        assert_eq!(Folder::with(&text).problems(&[]).len(), 1, "{server}");
+    }
+    for domain in ["", "a@b", "a/b", "a b", ".", "xn--a"] {
+        let text = LEAST.replace("presence.example.org", domain);
+        let problems = Folder::with(&text).problems(&[]);
+        assert_eq!(
+            problems,
+            [format!(
+                "c.toml:2: component.domain: found {domain:?}, expected a domain such as \
+                 \"presence.example.org\""
+            )]
+        );
+    }
+    let text = LEAST.replace("[\"example.org\"]", "['a@b', 'Presence.example.org.']");
+    assert_eq!(
+        Folder::with(&text).problems(&[]),
+        [
+            "c.toml:5: users.domains: found \"a@b\", expected a domain such as \"example.org\"",
+            "c.toml:5: users.domains: found \"Presence.example.org.\", expected a domain of users; this \
+             one is component.domain",
+        ]
+    );
+}
+
+#[test]
+fn unknown_variables_are_named() {
+    let folder = Folder::with(LEAST);
+    for (name, expected) in [
+        (
+            "VESTIBULE_STORE_MINFREE",
+            "unknown variable, expected one of VESTIBULE_STORE_PATH, VESTIBULE_STORE_MIN_FREE",
+        ),
+        (
+            "VESTIBULE_",
+            "unknown variable, expected one of VESTIBULE_<SECTION>_<KEY>",
+        ),
+        (
+            "VESTIBULE_HTTP_LISTEN",
+            "not in this version yet: remove it",
+        ),
+        (
+            "VESTIBULE_PARTY_ACME_LINK_SECRET",
+            "not in this version yet: remove it",
+        ),
+        (
+            "VESTIBULE_PARTY_ACME_RIGHTS",
+            "unknown variable, expected VESTIBULE_PARTY_<NAME>_JIDS or VESTIBULE_PARTY_<NAME>_RIGHTS of a \
+             party that stands in c.toml",
+        ),
+    ] {
+        assert_eq!(
+            folder.problems(&[(name, "hush")]),
+            [format!("environment: {name}: {expected}")]
+        );
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    assert_eq!(
+        folder.problems(&[]),
+        ["c.toml: cannot be read: No such file or directory (os error 2)"]
+    );
+    folder.write("c.toml", &"#".repeat(2 << 20), 0o600);
+    assert_eq!(
+        folder.problems(&[]),
+        ["c.toml: cannot be read: it has more than 1048576 bytes"]
+    );
+}
