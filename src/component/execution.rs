@@ -21,7 +21,7 @@ use crate::stanza::outcome::Outcome;
 /// After this the watcher's IQ is answered `executing` (protocol.md §9.4).
 const ANSWER_S: u64 = 25;
 /// Without confirmation a command expires so long after it was accepted (design.md §4).
-const EXPIRES_S: i64 = 30;
+pub(super) const EXPIRES_S: i64 = 30;
 /// With confirmation: a person needs time.
 const EXPIRES_CONFIRM_S: i64 = 600;
 
