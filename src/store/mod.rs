@@ -1,17 +1,36 @@
 //! The durable record of the working state.
 //!
 //! The interface is narrow on purpose: load everything, apply a batch durably. All reading at run
-//! time is from memory (`component::state`).
+//! time is from memory (`component::state`). What is stored, how, and why: `docs/design/0002-store.md`.
+
+mod codec;
+pub mod committer;
+mod directory;
+pub mod embedded;
+mod engine;
+mod isolation;
+mod mark;
+mod proof;
+#[cfg(test)]
+mod samples;
+
+use std::io;
+use std::path::PathBuf;
 
 use crate::component::record::Change;
 
 /// What a store must be able to do. Calls block; only the committer's thread makes them.
 pub trait Store: Send + 'static {
     /// Hands every record to `each`, as the change that would put it.
+    ///
+    /// What was handed over counts only if this returns `Ok`: the sums over all records are known to be
+    /// right at the end alone.
     fn load(&mut self, each: &mut dyn FnMut(Change)) -> Result<(), Error>;
 
-    /// Applies `batch` in order; when it returns `Ok` with [`Durability::Synced`], all of it survives
-    /// power loss.
+    /// Applies `batch` in order, all or nothing; when it returns `Ok` with [`Durability::Synced`], all
+    /// of it, and all that was applied before, survives power loss.
+    ///
+    /// An empty batch with [`Durability::Synced`] makes durable what was written behind.
     fn apply(&mut self, batch: &[Change], durability: Durability) -> Result<(), Error>;
 }
 
@@ -24,6 +43,108 @@ pub enum Durability {
     Behind,
 }
 
-/// Why the store cannot be used.
+/// Why the store cannot be used, or not now. What each says is meant for the operator.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {}
+pub enum Error {
+    /// Another process, or another part of this one, has it open.
+    #[error("the store {path:?} is in use by another process; stop that one first")]
+    Locked {
+        /// The directory of the store.
+        path: PathBuf,
+    },
+
+    /// The directory gives others access to what users told us in confidence.
+    #[error(
+        "others may enter the store {path:?} (its mode is {mode:04o}); take their access away with \
+         chmod 0700"
+    )]
+    Exposed {
+        /// The directory of the store.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+
+    /// The operating system refused to create, read or write it.
+    #[error(
+        "the store {path:?} cannot be read and written: {reason}; it must be a directory of the user \
+         that runs Vestibule, on a disk that can be written"
+    )]
+    Unusable {
+        /// The directory or file that was refused.
+        path: PathBuf,
+        /// What the operating system said.
+        reason: io::Error,
+    },
+
+    /// What is on the disk is not what was acknowledged.
+    #[error(
+        "the store {path:?} is damaged: {what}; nothing was served, left out or restored: put the \
+         whole directory back from a backup that was taken while Vestibule was stopped, or move it \
+         away and import an export into an empty one"
+    )]
+    Damaged {
+        /// The directory of the store.
+        path: PathBuf,
+        /// What is wrong, with the name of the record or file.
+        what: String,
+    },
+
+    /// A later version of Vestibule wrote it.
+    #[error(
+        "the store {path:?} was written by a newer Vestibule: {what}; run that version, or put back \
+         the backup from before the upgrade"
+    )]
+    TooNew {
+        /// The directory of the store.
+        path: PathBuf,
+        /// What this version cannot read.
+        what: String,
+    },
+
+    /// There is less room than the operator wants to keep.
+    #[error(
+        "the store {path:?} is read-only: its disk has {free} bytes left and must have {wanted} \
+         (store.min-free); free some space, then it goes on by itself"
+    )]
+    ReadOnly {
+        /// The directory of the store.
+        path: PathBuf,
+        /// Bytes that are left.
+        free: u64,
+        /// Bytes that must be left.
+        wanted: u64,
+    },
+
+    /// The disk, or a quota, was exhausted in the middle of a write.
+    #[error(
+        "the store {path:?} is read-only: its disk is full; free some space, then it goes on by itself"
+    )]
+    Full {
+        /// The directory of the store.
+        path: PathBuf,
+    },
+
+    /// A write failed for another reason; nothing is written until the store was opened anew.
+    #[error(
+        "the store {path:?} is read-only since a write failed: {what}; it is opened anew every \
+         second and goes on once that succeeds; look at its disk"
+    )]
+    Broken {
+        /// The directory of the store.
+        path: PathBuf,
+        /// The failure.
+        what: String,
+    },
+
+    /// One record is larger than any store takes: a fault of that batch alone.
+    #[error("the {record} has {bytes} bytes, and the store takes at most {limit}")]
+    TooLarge {
+        /// The name of the record.
+        record: String,
+        /// Its size, or that of its key.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+}

@@ -1,0 +1,213 @@
+use super::super::samples;
+use super::*;
+
+/// Every sample as version 1 writes it. Never change a line: add one for a new version.
+const GOLDEN_1: [(&[u8], &[u8]); 8] = [
+    (
+        b"\x01juliet@capulet.example",
+        b"\x01\x15\x985\xee{\"joined\":1795440005250,\"visibility\":\"subscribers\",\"show_when_offline\":false,\"public_rights\":[\"see\",\"open-url\"],\"subscribed\":true}",
+    ),
+    (
+        b"\x02juliet@capulet.example",
+        b"\x01\xf3Y\x87E{\"text\":\"In a meeting \xe2\x98\x95\",\"state\":\"dnd\",\"scope\":\"offline\",\"set\":1795440005250,\"until\":1795443605250,\"author\":\"bot@acme.example\"}",
+    ),
+    (
+        b"\x03juliet@capulet.example\x00bot@acme.example",
+        b"\x01`_&\xa0{\"rights\":[\"see\",\"start-module\"],\"confirm\":\"first\",\"confirmed\":true,\"since\":1795440005250,\"until\":1795440065250,\"interfaces\":[\"dedicated\"]}",
+    ),
+    (
+        b"\x04juliet@capulet.example\x00bot@acme.example",
+        b"\x01_&[|{\"state\":\"approved\",\"since\":1795440005250}",
+    ),
+    (
+        b"\x05juliet@capulet.example\x00acme.example",
+        b"\x01\x05\xb8\xa9\xdf{\"since\":1795440005250}",
+    ),
+    (
+        b"\x060f1e2d",
+        b"\x01\xb9\x14\x8bN{\"user\":\"juliet@capulet.example\",\"watcher\":\"bot@acme.example/a/b\",\"interface\":\"public\",\"level\":\"known\",\"right\":\"open-url\",\"request_id\":\"r 1\",\"fields\":{\"url\":\"https://example.org/\"},\"confirm\":true,\"issued\":1795440005250,\"expires\":1795440035250,\"state\":\"sent\"}",
+    ),
+    (
+        b"\x07juliet@capulet.example\x00\x80\x00\x01\xa2\x08\x90P\x820f1e2d",
+        b"\x014\xb5\x17\xf4{\"watcher\":\"bot@acme.example\",\"right\":\"open-url\",\"state\":\"unknown\",\"detail\":\"https://example.org/\"}",
+    ),
+    (
+        b"\x08juliet@capulet.example",
+        b"\x01\xdb\x95np{\"state\":\"xa\",\"text\":\"gone\",\"since\":1795440005250}",
+    ),
+];
+
+#[test]
+fn every_record_reads_back() {
+    for change in samples::all() {
+        let (key, value) = encode(&change).unwrap();
+        assert_eq!(decode(&key, &value.unwrap()), Ok(change));
+    }
+}
+
+#[test]
+fn version_1_stays_readable() {
+    for (change, (key, value)) in samples::all().into_iter().zip(GOLDEN_1) {
+        assert_eq!(decode(key, value).as_ref(), Ok(&change));
+        let (now_key, now_value) = encode(&change).unwrap();
+        let written = now_value.unwrap();
+        assert_eq!(
+            now_key.escape_ascii().to_string(),
+            key.escape_ascii().to_string()
+        );
+        assert_eq!(
+            written.escape_ascii().to_string(),
+            value.escape_ascii().to_string()
+        );
+    }
+}
+
+#[test]
+fn what_optional_fields_leave_out_is_read_as_their_default() {
+    let key = jid_key(table::PROFILE, &samples::jid("a@b.example"));
+    let value = seal(&key, br#"{"joined":5,"visibility":"private","later":1}"#);
+    let Ok(Change::Profile {
+        value: Some(profile),
+        ..
+    }) = decode(&key, &value)
+    else {
+        panic!("an early profile was refused");
+    };
+    assert!(profile.show_when_offline && !profile.subscribed && profile.joined == Wall(5));
+}
+
+#[test]
+fn deletions_have_the_key_of_what_they_delete() {
+    let put = encode(&samples::status(4, 1)).unwrap();
+    let delete = encode(&samples::no_status(4)).unwrap();
+    assert_eq!(put.0, delete.0);
+    assert!(put.1.is_some() && delete.1.is_none());
+}
+
+#[test]
+fn each_flipped_bit_is_found_and_the_record_named() {
+    for change in samples::all() {
+        let (key, value) = encode(&change).unwrap();
+        let value = value.unwrap();
+        for at in 0..value.len() {
+            let mut flipped = value.clone();
+            flipped[at] ^= 4;
+            let Err(Flaw::Damaged(what)) = decode(&key, &flipped) else {
+                panic!("byte {at} of {change:?} may be anything");
+            };
+            assert!(what.contains(&name(&key)), "{what}");
+        }
+        for length in 0..value.len() {
+            assert!(matches!(
+                decode(&key, &value[..length]),
+                Err(Flaw::Damaged(_))
+            ));
+        }
+    }
+}
+
+#[test]
+fn a_record_under_another_key_is_refused() {
+    let (_, value) = encode(&samples::status(1, 1)).unwrap();
+    let (other, _) = encode(&samples::status(2, 1)).unwrap();
+    assert_eq!(
+        decode(&other, &value.unwrap()),
+        Err(Flaw::Damaged(
+            "the status of user2@example.org has a wrong checksum".into()
+        ))
+    );
+}
+
+#[test]
+fn bodies_and_keys_that_are_not_records_are_named() {
+    let user = samples::jid("a@b.example");
+    let key = jid_key(table::BLOCK, &user);
+    let value = seal(&key, br#"{"since":1}"#);
+    assert!(matches!(decode(&key, &value), Err(Flaw::Damaged(what)) if what.contains("key")));
+    let key = pair_key(table::BLOCK, &user, &user);
+    let value = seal(&key, br#"{"since":"x"}"#);
+    assert!(matches!(decode(&key, &value), Err(Flaw::Damaged(what))
+        if what.contains("block of a@b.example")));
+    // Not in normal form: a look-up would never find it.
+    let key = b"\x01A@b.example";
+    let value = seal(key, br#"{"joined":5,"visibility":"private"}"#);
+    assert!(matches!(decode(key, &value), Err(Flaw::Damaged(what)) if what.contains("key")));
+}
+
+#[test]
+fn what_a_later_version_wrote_is_named_as_such() {
+    let (key, _) = encode(&samples::status(1, 1)).unwrap();
+    let mut value = vec![2];
+    value.extend_from_slice(&checksum(2, &key, b"{}").to_be_bytes());
+    value.extend_from_slice(b"{}");
+    assert!(matches!(decode(&key, &value), Err(Flaw::TooNew(what))
+        if what.contains("status of user1@example.org") && what.contains("version 2")));
+    let key = b"\x09whatever";
+    let value = seal(key, b"{}");
+    assert!(matches!(decode(key, &value), Err(Flaw::TooNew(what)) if what.contains("whatever")));
+}
+
+#[test]
+fn history_is_in_the_order_of_time() {
+    let mut times = [-5, 0, 1, i64::MAX, i64::MIN, 1_795_440_005_250].map(Wall);
+    times.sort();
+    assert!(times.map(sortable).is_sorted());
+}
+
+#[test]
+fn ids_may_hold_any_character() {
+    for id in ["", "a\0b", "\u{fffd}"] {
+        let samples = samples::all();
+        let Some(Change::Audit {
+            user, at, value, ..
+        }) = samples.get(6).cloned()
+        else {
+            panic!("the seventh sample is a line of history");
+        };
+        let change = Change::Audit {
+            user,
+            at,
+            id: id.into(),
+            value,
+        };
+        let (key, value) = encode(&change).unwrap();
+        assert_eq!(decode(&key, &value.unwrap()), Ok(change));
+    }
+    assert!(Bare::parse("a\0b@example.org").is_err());
+    assert!(Bare::parse("a@exam\0ple.org").is_err());
+}
+
+#[test]
+fn what_is_too_large_is_refused_and_named() {
+    let sized = |text: usize| match samples::status(1, 1) {
+        Change::Status {
+            user,
+            value: Some(mut status),
+        } => {
+            status.text = "x".repeat(text);
+            Change::Status {
+                user,
+                value: Some(status),
+            }
+        }
+        _ => unreachable!(),
+    };
+    let overhead = encode(&sized(0)).unwrap().1.unwrap().len();
+    assert!(encode(&sized(VALUE_BYTES_MAX - overhead)).is_ok());
+    let error = encode(&sized(VALUE_BYTES_MAX - overhead + 1)).unwrap_err();
+    assert!(
+        matches!(&error, Error::TooLarge { bytes: 16_384, .. }),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains("status of user1@example.org"),
+        "{error}"
+    );
+
+    let id = |length: usize| Change::Execution {
+        id: "x".repeat(length),
+        value: None,
+    };
+    assert!(check(&[id(KEY_BYTES_MAX - 1)]).is_ok());
+    assert!(check(&[id(1), id(KEY_BYTES_MAX)]).is_err());
+}

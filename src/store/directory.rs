@@ -1,0 +1,244 @@
+//! The directory that a store lives in: whose it is, who may enter it, how much room is left.
+//!
+//! Knows nothing of what is stored.
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::Error;
+
+/// What is kept back in `reserve`, so that a store can be opened on a full disk.
+///
+/// At each start sled writes up to one segment (512 KiB) over the end of its file, and a snapshot
+/// of its page table (about 1 MiB at 500,000 records); where it cannot, it does not open at all.
+const RESERVE_BYTES: u64 = 2 << 20;
+
+/// A directory that this process alone uses.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    min_free: u64,
+    reserved: bool,
+    // A lock of our own beside sled's: the directory is made and examined before sled comes to it.
+    // The operating system takes it back with the process, however that ends.
+    _lock: File,
+}
+
+impl Directory {
+    /// Makes the directory where it is missing, parents too, and takes it for this process.
+    pub(super) fn claim(path: &Path, min_free: u64) -> Result<Self, Error> {
+        let unusable = |reason| Error::Unusable {
+            path: path.to_owned(),
+            reason,
+        };
+        create(path).map_err(unusable)?;
+        let mode = fs::metadata(path).map_err(unusable)?.permissions().mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(Error::Exposed {
+                path: path.to_owned(),
+                mode,
+            });
+        }
+        let lock = File::open(path).map_err(unusable)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => Error::Locked {
+                path: path.to_owned(),
+            },
+            TryLockError::Error(reason) => unusable(reason),
+        })?;
+        let reserved =
+            fs::metadata(path.join("reserve")).is_ok_and(|reserve| reserve.len() == RESERVE_BYTES);
+        Ok(Self {
+            path: path.to_owned(),
+            min_free,
+            reserved,
+            _lock: lock,
+        })
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Refuses where there is too little room to write; called before each write.
+    ///
+    /// The reserve is filled up again here, and nothing is written without it: a store that was
+    /// written to can be opened again.
+    pub(super) fn room(&mut self) -> Result<(), Error> {
+        let wanted = match self.reserved {
+            true => self.min_free,
+            false => self.min_free.saturating_add(RESERVE_BYTES),
+        };
+        let free = self.free()?;
+        if free < wanted {
+            return Err(Error::ReadOnly {
+                path: self.path.clone(),
+                free,
+                wanted,
+            });
+        }
+        if !self.reserved {
+            self.fill_reserve()?;
+        }
+        Ok(())
+    }
+
+    /// Whether `bytes` and the operator's least are free.
+    pub(super) fn has_free(&self, bytes: u64) -> bool {
+        self.free()
+            .is_ok_and(|free| free >= bytes.max(self.min_free))
+    }
+
+    /// Gives the reserve to whoever writes next; `false` where there was none.
+    pub(super) fn release_reserve(&mut self) -> bool {
+        let released = fs::remove_file(self.path.join("reserve")).is_ok();
+        self.reserved = false;
+        released
+    }
+
+    fn free(&self) -> Result<u64, Error> {
+        fs2::available_space(&self.path).map_err(|reason| self.unusable(reason))
+    }
+
+    fn fill_reserve(&mut self) -> Result<(), Error> {
+        let path = self.path.join("reserve");
+        // Written, not only allocated: not every file system can allocate without writing.
+        let filled = File::create(&path).and_then(|mut file| {
+            let block = [0; 64 << 10];
+            for _ in 0..RESERVE_BYTES / block.len() as u64 {
+                file.write_all(&block)?;
+            }
+            file.sync_all()
+        });
+        match filled {
+            Ok(()) => {
+                self.reserved = true;
+                Ok(())
+            }
+            Err(reason) => {
+                // What was written of it must not stand in the way of others.
+                let _ = fs::remove_file(&path);
+                Err(match is_full(&reason) {
+                    true => Error::Full {
+                        path: self.path.clone(),
+                    },
+                    false => self.unusable(reason),
+                })
+            }
+        }
+    }
+
+    fn unusable(&self, reason: io::Error) -> Error {
+        Error::Unusable {
+            path: self.path.clone(),
+            reason,
+        }
+    }
+}
+
+/// Whether `error` says that there is no room.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+/// Makes the names in the directory at `path` durable.
+pub(super) fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Makes `path` and what is missing above it, for this user alone, and their names durable.
+fn create(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let first = path.ancestors().take_while(|above| !above.exists()).last();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for made in path.ancestors() {
+        match made.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => sync(Path::new("."))?,
+            Some(parent) => sync(parent)?,
+            None => {}
+        }
+        if Some(made) == first {
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn it_is_made_for_us_alone_with_its_parents() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("a/b/c");
+        Directory::claim(&path, 0).unwrap();
+        for made in ["a", "a/b", "a/b/c"] {
+            let mode = fs::metadata(parent.path().join(made)).unwrap().mode();
+            assert_eq!(mode & 0o7777, 0o700, "{made}");
+        }
+    }
+
+    #[test]
+    fn one_that_others_may_enter_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        for mode in [0o755, 0o750, 0o701, 0o702] {
+            fs::set_permissions(parent.path(), fs::Permissions::from_mode(mode)).unwrap();
+            let error = Directory::claim(parent.path(), 0).unwrap_err();
+            assert!(matches!(error, Error::Exposed { mode: told, .. } if told == mode));
+            let text = error.to_string();
+            assert!(text.contains("chmod 0700"), "{text}");
+            assert!(text.contains(&format!("{mode:04o}")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_in_its_place_is_named() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("file");
+        fs::write(&path, "").unwrap();
+        for path in [path.clone(), path.join("below")] {
+            let error = Directory::claim(&path, 0).unwrap_err();
+            assert!(matches!(&error, Error::Unusable { .. }), "{error}");
+            assert!(error.to_string().contains(path.to_str().unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_second_claim_is_refused_until_the_first_ends() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("store");
+        let first = Directory::claim(&path, 0).unwrap();
+        let error = Directory::claim(&path, 0).unwrap_err();
+        assert!(matches!(error, Error::Locked { .. }));
+        drop(first);
+        Directory::claim(&path, 0).unwrap();
+    }
+
+    #[test]
+    fn below_the_least_it_is_read_only() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("store");
+        let mut directory = Directory::claim(&path, u64::MAX).unwrap();
+        let error = directory.room().unwrap_err();
+        assert!(matches!(error, Error::ReadOnly { .. }));
+        directory.min_free = 1;
+        directory.room().unwrap();
+        let reserve = path.join("reserve");
+        assert_eq!(fs::metadata(&reserve).unwrap().len(), RESERVE_BYTES);
+        assert!(directory.release_reserve());
+        assert!(!reserve.exists() && !directory.release_reserve());
+        directory.room().unwrap();
+        assert!(reserve.exists());
+    }
+}

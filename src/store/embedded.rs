@@ -1,0 +1,365 @@
+//! The store in sled: batches, marks and the proof, and what happens after a failed write.
+//!
+//! `PATH/sled` is sled's own directory, `PATH/proof` what it must amount to, `PATH/reserve` the room that
+//! a start needs. Nothing is restored, quarantined or skipped here: either all records are what was
+//! acknowledged, or there is an error.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::codec::{self, Flaw};
+use super::directory::Directory;
+use super::engine::{Engine, Fault, Writes};
+use super::mark::{Mark, Sum};
+use super::proof::{NoProof, Proof};
+use super::{Durability, Error, Store};
+use crate::component::record::Change;
+
+/// How often a store that a write has failed on is opened anew, at most.
+const REOPEN_EVERY: Duration = Duration::from_secs(1);
+
+/// Room without which opening anew is not tried: the end of sled's file, and a segment to write to.
+const REOPEN_ROOM_BYTES: u64 = 1 << 20;
+
+/// A store in an embedded database. One process has it open at a time.
+pub struct Embedded {
+    // Before `directory`: its lock is the last to go.
+    engine: Option<Engine>,
+    proof: Proof,
+    // What the records amount to, with what was written behind.
+    mark: Mark,
+    condition: Condition,
+    directory: Directory,
+}
+
+enum Condition {
+    /// Open; the records have not been looked at.
+    Unread,
+    /// All records are what was acknowledged.
+    Sound,
+    /// A write has failed: sled takes no further one until it was opened anew.
+    Broken(Breakage),
+}
+
+struct Breakage {
+    cause: Cause,
+    // The values from before the refused batch, which may have reached the disk in spite of all.
+    before: Writes,
+    tried: Instant,
+}
+
+enum Cause {
+    Full,
+    Failed(String),
+    Damaged(String),
+}
+
+impl Breakage {
+    /// After a failed write. Whether anything is damaged is known once sled was opened anew.
+    fn of_write(fault: Fault, before: Writes) -> Self {
+        let cause = match fault {
+            Fault::Full => Cause::Full,
+            Fault::Locked => Cause::Failed("sled has not closed its files".into()),
+            Fault::Damaged(what) | Fault::TooNew(what) => Cause::Failed(what),
+            Fault::Failed(error) => Cause::Failed(error.to_string()),
+        };
+        Self::new(cause, before)
+    }
+
+    /// After an attempt to open anew.
+    fn of_reopening(fault: Fault, before: Writes) -> Self {
+        match fault {
+            Fault::Damaged(what) | Fault::TooNew(what) => Self::new(Cause::Damaged(what), before),
+            other => Self::of_write(other, before),
+        }
+    }
+
+    fn new(cause: Cause, before: Writes) -> Self {
+        Self {
+            cause,
+            before,
+            tried: Instant::now(),
+        }
+    }
+
+    fn error(&self, directory: &Directory) -> Error {
+        let path = directory.path().to_owned();
+        match &self.cause {
+            Cause::Full => Error::Full { path },
+            Cause::Failed(what) => Error::Broken {
+                path,
+                what: what.clone(),
+            },
+            Cause::Damaged(what) => Error::Damaged {
+                path,
+                what: what.clone(),
+            },
+        }
+    }
+}
+
+impl Embedded {
+    /// Opens the store at `path`, and makes it where there is none; below `min_free` bytes of free
+    /// space it is read-only.
+    ///
+    /// Compares sled with the proof; the records themselves are verified by [`Store::load`], or by the
+    /// first `apply`.
+    ///
+    /// # Errors
+    ///
+    /// Every error but [`Error::ReadOnly`] and [`Error::TooLarge`].
+    pub fn open(path: &Path, min_free: u64) -> Result<Self, Error> {
+        let mut directory = Directory::claim(path, min_free)?;
+        let (proof, mark, engine) =
+            open(&mut directory).map_err(|fault| named(&directory, fault))?;
+        Ok(Self {
+            engine: Some(engine),
+            proof,
+            mark,
+            condition: Condition::Unread,
+            directory,
+        })
+    }
+
+    /// Hands over what was acknowledged, also while a refused batch stands in sled's memory.
+    fn read(&self, each: &mut dyn FnMut(Change)) -> Result<(), Fault> {
+        let engine = self
+            .engine
+            .as_ref()
+            .ok_or_else(|| Fault::Failed(io::Error::other("sled could not be opened anew")))?;
+        let nothing = Writes::new();
+        let before = match &self.condition {
+            Condition::Broken(breakage) => &breakage.before,
+            Condition::Unread | Condition::Sound => &nothing,
+        };
+        let mut sum = Sum::default();
+        let mut take = |key: &[u8], value: &[u8]| {
+            sum.add(key, value);
+            let change = codec::decode(key, value).map_err(|flaw| match flaw {
+                Flaw::Damaged(what) => Fault::Damaged(what),
+                Flaw::TooNew(what) => Fault::TooNew(what),
+            })?;
+            each(change);
+            Ok::<_, Fault>(())
+        };
+        for record in engine.records() {
+            let (key, value) = record?;
+            if !before.contains_key(&*key) {
+                take(&key, &value)?;
+            }
+        }
+        for (key, value) in before {
+            if let Some(value) = value {
+                take(key, value)?;
+            }
+        }
+        if sum != self.mark.sum {
+            return Err(Fault::Damaged(format!(
+                "its {} records are not the {} that were written last",
+                sum.count, self.mark.sum.count
+            )));
+        }
+        Ok(())
+    }
+
+    /// Makes durable what is in sled, and says so in the proof.
+    fn seal(&mut self) -> Result<(), Fault> {
+        if let Some(engine) = &mut self.engine
+            && !self.proof.says(self.mark)
+        {
+            engine.sync()?;
+            self.proof.write(self.mark)?;
+        }
+        Ok(())
+    }
+
+    fn commit(
+        &mut self,
+        writes: &Writes,
+        before: &mut Writes,
+        durability: Durability,
+    ) -> Result<(), Fault> {
+        let engine = self
+            .engine
+            .as_ref()
+            .expect("sled is open whenever the store is sound");
+        if !writes.is_empty() {
+            let mut mark = self.mark;
+            mark.seq += 1;
+            for (key, value) in writes {
+                let old = engine.value(key)?;
+                if let Some(old) = &old {
+                    mark.sum.remove(key, old);
+                }
+                if let Some(value) = value {
+                    mark.sum.add(key, value);
+                }
+                before.insert(key.clone(), old);
+            }
+            engine.write(writes, mark)?;
+            self.mark = mark;
+        }
+        match durability {
+            Durability::Synced => self.seal(),
+            Durability::Behind => Ok(()),
+        }
+    }
+
+    /// Verifies, or opens anew, as far as that is needed to write.
+    fn ready(&mut self) -> Result<(), Error> {
+        if let Condition::Unread = self.condition {
+            self.load(&mut |_| {})?;
+        }
+        let Condition::Broken(breakage) = &mut self.condition else {
+            return Ok(());
+        };
+        if matches!(breakage.cause, Cause::Damaged(_))
+            || breakage.tried.elapsed() < REOPEN_EVERY
+            || !self.directory.has_free(REOPEN_ROOM_BYTES)
+        {
+            return Err(breakage.error(&self.directory));
+        }
+        let before = std::mem::take(&mut breakage.before);
+        match self.reopen(&before) {
+            Ok(()) => {
+                self.condition = Condition::Sound;
+                Ok(())
+            }
+            Err(fault) => Err(self.broken(Breakage::of_reopening(fault, before))),
+        }
+    }
+
+    fn broken(&mut self, breakage: Breakage) -> Error {
+        let error = breakage.error(&self.directory);
+        self.condition = Condition::Broken(breakage);
+        error
+    }
+
+    /// Opens sled anew and makes sure that it holds what was acknowledged and nothing that was
+    /// refused.
+    fn reopen(&mut self, before: &Writes) -> Result<(), Fault> {
+        self.engine = None;
+        let engine = open_engine(&mut self.directory)?;
+        let mut mark = match engine.mark()? {
+            Some(found) if found.store == self.mark.store => found,
+            _ => return Err(Fault::Damaged("its records are gone".into())),
+        };
+        // Of what was written behind, a part may have stayed behind.
+        let behind = self.proof.latest().seq..self.mark.seq;
+        let acknowledged = mark == self.mark || behind.contains(&mark.seq);
+        if !acknowledged || engine.sum()? != mark.sum {
+            // The refused batch, or a part of it, has reached the disk: it is taken back.
+            mark = Mark {
+                seq: mark.seq.max(self.mark.seq) + 1,
+                ..self.mark
+            };
+            engine.write(before, mark)?;
+            if engine.sum()? != mark.sum {
+                return Err(Fault::Damaged(
+                    "its records are not those that were acknowledged".into(),
+                ));
+            }
+        }
+        self.proof.compare(Some(mark)).map_err(Fault::Damaged)?;
+        self.mark = mark;
+        let engine = self.engine.insert(engine);
+        engine.sync()?;
+        Ok(self.proof.write(mark)?)
+    }
+}
+
+impl Store for Embedded {
+    fn load(&mut self, each: &mut dyn FnMut(Change)) -> Result<(), Error> {
+        self.read(each)
+            .map_err(|fault| named(&self.directory, fault))?;
+        if let Condition::Unread = self.condition {
+            // What a crash left ahead of the proof is the truth from here on, so it is proven too.
+            // Where that cannot be written nothing else can: read-only, and no reason not to start.
+            self.condition = match self.seal() {
+                Ok(()) => Condition::Sound,
+                Err(fault) => Condition::Broken(Breakage::of_write(fault, Writes::new())),
+            };
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, batch: &[Change], durability: Durability) -> Result<(), Error> {
+        let writes = batch
+            .iter()
+            .map(codec::encode)
+            .collect::<Result<Writes, _>>()?;
+        self.ready()?;
+        if !writes.is_empty() {
+            self.directory.room()?;
+        }
+        let mut before = Writes::new();
+        let last = self.mark;
+        self.commit(&writes, &mut before, durability)
+            .map_err(|fault| {
+                self.mark = last;
+                self.broken(Breakage::of_write(fault, before))
+            })
+    }
+}
+
+fn open(directory: &mut Directory) -> Result<(Proof, Mark, Engine), Fault> {
+    let sled = directory.path().join("sled");
+    let path = directory.path().join("proof");
+    let proof = match Proof::open(&path) {
+        Ok(proof) => proof,
+        // The proof is made before anything of sled is.
+        Err(NoProof::Absent) if !sled.exists() => {
+            let mut store = [0; 16];
+            getrandom::fill(&mut store).map_err(|error| io::Error::other(error.to_string()))?;
+            Proof::create(&path, store)?
+        }
+        Err(NoProof::Absent) => return Err(Fault::Damaged("its proof is missing".into())),
+        Err(NoProof::Damaged(what)) => return Err(Fault::Damaged(what)),
+        Err(NoProof::TooNew(format)) => {
+            return Err(Fault::TooNew(format!("its proof has format {format}")));
+        }
+        Err(NoProof::Io(error)) => return Err(error.into()),
+    };
+    if !Engine::exists(&sled) {
+        // Before sled makes an empty database in the place of what is gone.
+        proof.compare(None).map_err(Fault::Damaged)?;
+    }
+    let mut engine = open_engine(directory)?;
+    let found = engine.mark()?;
+    proof.compare(found).map_err(Fault::Damaged)?;
+    let mark = match found {
+        Some(mark) => mark,
+        None => {
+            engine.write(&Writes::new(), proof.latest())?;
+            engine.sync()?;
+            proof.latest()
+        }
+    };
+    // Where there is no room for the reserve now, the first write says so.
+    let _ = directory.room();
+    Ok((proof, mark, engine))
+}
+
+/// Opens sled, on a full disk with the room that was kept back for that.
+fn open_engine(directory: &mut Directory) -> Result<Engine, Fault> {
+    let sled = directory.path().join("sled");
+    match Engine::open(&sled) {
+        Err(Fault::Full) if directory.release_reserve() => Engine::open(&sled),
+        opened => opened,
+    }
+}
+
+fn named(directory: &Directory, fault: Fault) -> Error {
+    let path = directory.path().to_owned();
+    match fault {
+        Fault::Locked => Error::Locked { path },
+        Fault::Full => Error::Full { path },
+        Fault::Damaged(what) => Error::Damaged { path, what },
+        Fault::TooNew(what) => Error::TooNew { path, what },
+        Fault::Failed(reason) => Error::Unusable { path, reason },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+use std::fs;
+use std::path::PathBuf;
+
+use super::super::samples;
+use super::*;
+
+/// A place for a store; the folders that tempfile makes may be entered by others.
+fn folder() -> (tempfile::TempDir, PathBuf) {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("store");
+    (parent, folder)
+}
+
+fn records(store: &mut Embedded) -> Vec<Change> {
+    let mut records = Vec::new();
+    store.load(&mut |change| records.push(change)).unwrap();
+    records
+}
+
+#[test]
+fn every_record_comes_back_and_a_deletion_stays() {
+    let (_parent, folder) = folder();
+    let mut store = Embedded::open(&folder, 0).unwrap();
+    assert_eq!(records(&mut store), []);
+    store.apply(&samples::all(), Durability::Synced).unwrap();
+    store
+        .apply(&[samples::status(1, 1)], Durability::Behind)
+        .unwrap();
+    // The last word of a batch on a record counts.
+    let batch = [
+        samples::status(2, 1),
+        samples::no_status(2),
+        samples::no_status(3),
+        samples::status(3, 9),
+    ];
+    store.apply(&batch, Durability::Synced).unwrap();
+    let mut expected = samples::all();
+    expected.insert(2, samples::status(1, 1));
+    expected.insert(3, samples::status(3, 9));
+    for _ in 0..3 {
+        assert_eq!(records(&mut store), expected);
+        drop(store);
+        store = Embedded::open(&folder, 0).unwrap();
+    }
+    store
+        .apply(&[samples::no_status(1)], Durability::Synced)
+        .unwrap();
+    expected.remove(2);
+    assert_eq!(records(&mut store), expected);
+}
+
+#[test]
+fn a_second_opener_is_told_so() {
+    let (_parent, folder) = folder();
+    let first = Embedded::open(&folder, 0).unwrap();
+    let Err(error) = Embedded::open(&folder, 0) else {
+        panic!("two have it open");
+    };
+    assert!(matches!(error, Error::Locked { .. }), "{error}");
+    drop(first);
+    Embedded::open(&folder, 0).unwrap();
+}
+
+#[test]
+fn somebody_who_opened_sled_directly_is_seen() {
+    let (_parent, folder) = folder();
+    drop(Embedded::open(&folder, 0).unwrap());
+    let _sled = sled::open(folder.join("sled")).unwrap();
+    let error = Embedded::open(&folder, 0).err().unwrap();
+    assert!(matches!(error, Error::Locked { .. }), "{error}");
+}
+
+#[test]
+fn below_the_least_nothing_is_written_and_all_is_read() {
+    let (_parent, folder) = folder();
+    let mut store = Embedded::open(&folder, 0).unwrap();
+    store.apply(&samples::all(), Durability::Synced).unwrap();
+    drop(store);
+    let mut store = Embedded::open(&folder, u64::MAX).unwrap();
+    assert_eq!(records(&mut store), samples::all());
+    for durability in [Durability::Synced, Durability::Behind] {
+        let error = store
+            .apply(&[samples::status(1, 1)], durability)
+            .unwrap_err();
+        assert!(matches!(
+            error,
+            Error::ReadOnly {
+                wanted: u64::MAX,
+                ..
+            }
+        ));
+    }
+    assert_eq!(records(&mut store), samples::all());
+}
+
+#[test]
+fn a_store_that_was_never_written_to_may_have_lost_its_beginnings() {
+    let (_parent, folder) = folder();
+    drop(Embedded::open(&folder, 0).unwrap());
+    fs::remove_dir_all(folder.join("sled")).unwrap();
+    let mut store = Embedded::open(&folder, 0).unwrap();
+    assert_eq!(records(&mut store), []);
+}
+
+fn damage(folder: &Path) -> String {
+    let error = Embedded::open(folder, 0)
+        .and_then(|mut store| store.load(&mut |_| {}))
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, Error::Damaged { .. }), "{text}");
+    assert!(text.contains(folder.to_str().unwrap()), "{text}");
+    assert!(text.contains("from a backup"), "{text}");
+    text
+}
+
+#[test]
+fn lost_parts_are_named() {
+    let (_parent, folder) = folder();
+    let mut store = Embedded::open(&folder, 0).unwrap();
+    store.apply(&samples::all(), Durability::Synced).unwrap();
+    drop(store);
+    let proof = folder.join("proof");
+    let aside = folder.join("aside");
+    fs::rename(&proof, &aside).unwrap();
+    assert!(damage(&folder).contains("its proof is missing"));
+    fs::rename(&aside, &proof).unwrap();
+    fs::rename(folder.join("sled"), &aside).unwrap();
+    for _ in 0..2 {
+        assert!(damage(&folder).contains("its records are gone"));
+    }
+    fs::create_dir(folder.join("sled")).unwrap();
+    drop(sled::open(folder.join("sled")).unwrap());
+    assert!(damage(&folder).contains("its records are gone"));
+}
+
+/// Changes what sled holds behind the back of the store.
+fn tamper(folder: &Path, with: impl FnOnce(&sled::Db)) {
+    let db = sled::open(folder.join("sled")).unwrap();
+    with(&db);
+    db.flush().unwrap();
+}
+
+#[test]
+fn a_record_that_is_missing_added_moved_or_changed_is_found() {
+    let key = |change: &Change| codec::encode(change).unwrap().0;
+    let value = |change: &Change| codec::encode(change).unwrap().1.unwrap();
+    let (one, two) = (samples::status(1, 1), samples::status(2, 2));
+    let cases: [(&str, Box<dyn Fn(&sled::Db)>); 6] = [
+        ("1 records", Box::new(|db| drop(db.remove(key(&one))))),
+        (
+            "3 records",
+            Box::new(|db| {
+                let extra = samples::status(3, 3);
+                drop(db.insert(key(&extra), value(&extra)));
+            }),
+        ),
+        (
+            "status of user1@example.org",
+            Box::new(|db| {
+                drop(db.insert(key(&one), value(&two)));
+            }),
+        ),
+        (
+            "2 records",
+            Box::new(|db| {
+                drop(db.insert(key(&one), value(&samples::status(1, 7))));
+            }),
+        ),
+        ("lost their mark", Box::new(|db| drop(db.remove([0])))),
+        (
+            "mark of its records",
+            Box::new(|db| drop(db.insert([0], "no mark"))),
+        ),
+    ];
+    for (word, tampering) in &cases {
+        let (_parent, folder) = folder();
+        let mut store = Embedded::open(&folder, 0).unwrap();
+        store
+            .apply(&[one.clone(), two.clone()], Durability::Synced)
+            .unwrap();
+        drop(store);
+        tamper(&folder, tampering);
+        let text = damage(&folder);
+        assert!(text.contains(word), "{text}");
+    }
+}
+
+#[test]
+fn what_a_later_version_wrote_is_not_damage() {
+    let (_parent, folder) = folder();
+    drop(Embedded::open(&folder, 0).unwrap());
+    let (key, _) = codec::encode(&samples::status(1, 1)).unwrap();
+    let mut checksum = crc32fast::Hasher::new();
+    for part in [&key[..1], &[2], &key[1..], b"{}"] {
+        checksum.update(part);
+    }
+    let value = [&[2][..], &checksum.finalize().to_be_bytes(), b"{}"].concat();
+    tamper(&folder, |db| drop(db.insert(key, value)));
+    let mut store = Embedded::open(&folder, 0).unwrap();
+    let error = store.load(&mut |_| {}).unwrap_err();
+    assert!(matches!(&error, Error::TooNew { .. }), "{error}");
+    assert!(error.to_string().contains("status of user1@example.org"));
+}
+
+#[test]
+fn writing_without_reading_verifies_first() {
+    let (_parent, folder) = folder();
+    let mut store = Embedded::open(&folder, 0).unwrap();
+    store
+        .apply(&[samples::status(1, 1)], Durability::Synced)
+        .unwrap();
+    drop(store);
+    let (key, _) = codec::encode(&samples::status(1, 1)).unwrap();
+    tamper(&folder, |db| drop(db.remove(key)));
+    let mut store = Embedded::open(&folder, 0).unwrap();
+    let error = store
+        .apply(&[samples::status(2, 2)], Durability::Synced)
+        .unwrap_err();
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn a_snapshot_that_was_interrupted_does_not_stop_the_next_start() {
+    let (_parent, folder) = folder();
+    let mut store = Embedded::open(&folder, 0).unwrap();
+    store.apply(&samples::all(), Durability::Synced).unwrap();
+    drop(store);
+    let half = folder.join("sled/snap.FFFFFFFFFFFFFFFF.generating");
+    fs::write(&half, [0; 100]).unwrap();
+    let mut store = Embedded::open(&folder, 0).unwrap();
+    assert_eq!(records(&mut store), samples::all());
+    assert!(!half.exists());
+}
+
+#[test]
+fn pages_of_the_largest_records_and_keys_come_back() {
+    let (_parent, folder) = folder();
+    let mut store = Embedded::open(&folder, 0).unwrap();
+    let local = "l".repeat(1000);
+    let mut expected: Vec<Change> = (0..300)
+        .map(|n| match samples::status(n, 1) {
+            Change::Status {
+                value: Some(mut status),
+                ..
+            } => {
+                status.text = "x".repeat(16_000);
+                Change::Status {
+                    user: samples::jid(&format!("{local}{n}@example.org")),
+                    value: Some(status),
+                }
+            }
+            _ => unreachable!(),
+        })
+        .collect();
+    for batch in expected.chunks(50) {
+        store.apply(batch, Durability::Synced).unwrap();
+    }
+    let blobs = fs::read_dir(folder.join("sled/blobs")).unwrap();
+    assert!(
+        blobs.count() > 0,
+        "no page is as large as this test wants them"
+    );
+    drop(store);
+    let mut store = Embedded::open(&folder, 0).unwrap();
+    expected.sort_by_key(|change| codec::encode(change).unwrap().0);
+    assert_eq!(records(&mut store), expected);
+}
