@@ -160,7 +160,7 @@ enum Step {
     /// It is time to attach.
     Due,
     /// An attach has ended.
-    Attach(Result<Link<TcpStream>, link::Error>),
+    Attach(Result<Box<Link<TcpStream>>, link::Error>),
     /// Bytes have moved, or the link is broken.
     Moved(Result<(), link::Error>),
 }
@@ -172,7 +172,7 @@ async fn wait<C: Clock>(connection: &mut Connection, clock: &C) -> Step {
             tokio::time::sleep(until.saturating_sub(clock.now().mono)).await;
             Step::Due
         }
-        Connection::Attaching(attach) => Step::Attach(attach.await),
+        Connection::Attaching(attach) => Step::Attach(attach.await.map(Box::new)),
         Connection::Attached(link) => {
             let read = link.queued() < QUEUED_MAX;
             Step::Moved(link.progress(read).await)
@@ -312,7 +312,7 @@ impl<C: Clock> Driver<C> {
             Step::Attach(Ok(link)) => {
                 let (server, domain) = (&self.settings.server, &self.settings.domain);
                 tracing::info!("attached to {server} as {}", domain.bare());
-                self.connection = Connection::Attached(Box::new(link));
+                self.connection = Connection::Attached(link);
                 self.feed(Event::Attached)
             }
             Step::Attach(Err(error)) if !self.retry => Err(Error::Unreachable(error)),

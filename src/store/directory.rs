@@ -2,17 +2,17 @@
 //!
 //! Knows nothing of what is stored.
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::Error;
 
 /// What is kept back in `reserve`, so that a store can be opened on a full disk.
 ///
-/// At each start sled writes up to one segment (512 KiB) over the end of its file, and a snapshot
-/// of its page table (about 1 MiB at 500,000 records); where it cannot, it does not open at all.
+/// Whenever it opens, sled writes up to one segment (512 KiB) over the end of its file, and a snapshot
+/// of its page table (SNAPSHOT); where it cannot, it does not open at all.
 const RESERVE_BYTES: u64 = 2 << 20;
 
 /// A directory that this process alone uses.
@@ -20,7 +20,8 @@ const RESERVE_BYTES: u64 = 2 << 20;
 pub(super) struct Directory {
     path: PathBuf,
     min_free: u64,
-    reserved: bool,
+    // Bytes in `reserve`.
+    held: u64,
     // A lock of our own beside sled's: the directory is made and examined before sled comes to it.
     // The operating system takes it back with the process, however that ends.
     _lock: File,
@@ -48,12 +49,11 @@ impl Directory {
             },
             TryLockError::Error(reason) => unusable(reason),
         })?;
-        let reserved =
-            fs::metadata(path.join("reserve")).is_ok_and(|reserve| reserve.len() == RESERVE_BYTES);
+        let held = fs::metadata(path.join("reserve")).map_or(0, |reserve| reserve.len());
         Ok(Self {
             path: path.to_owned(),
             min_free,
-            reserved,
+            held: held.min(RESERVE_BYTES),
             _lock: lock,
         })
     }
@@ -68,11 +68,8 @@ impl Directory {
     /// The reserve is filled up again here, and nothing is written without it: a store that was
     /// written to can be opened again.
     pub(super) fn room(&mut self) -> Result<(), Error> {
-        let wanted = match self.reserved {
-            true => self.min_free,
-            false => self.min_free.saturating_add(RESERVE_BYTES),
-        };
-        let free = self.free()?;
+        let wanted = self.min_free.saturating_add(RESERVE_BYTES - self.held);
+        let free = self.free().map_err(|reason| self.unusable(reason))?;
         if free < wanted {
             return Err(Error::ReadOnly {
                 path: self.path.clone(),
@@ -80,55 +77,62 @@ impl Directory {
                 wanted,
             });
         }
-        if !self.reserved {
-            self.fill_reserve()?;
-        }
-        Ok(())
-    }
-
-    /// Whether `bytes` and the operator's least are free.
-    pub(super) fn has_free(&self, bytes: u64) -> bool {
-        self.free()
-            .is_ok_and(|free| free >= bytes.max(self.min_free))
-    }
-
-    /// Gives the reserve to whoever writes next; `false` where there was none.
-    pub(super) fn release_reserve(&mut self) -> bool {
-        let released = fs::remove_file(self.path.join("reserve")).is_ok();
-        self.reserved = false;
-        released
-    }
-
-    fn free(&self) -> Result<u64, Error> {
-        fs2::available_space(&self.path).map_err(|reason| self.unusable(reason))
-    }
-
-    fn fill_reserve(&mut self) -> Result<(), Error> {
-        let path = self.path.join("reserve");
-        // Written, not only allocated: not every file system can allocate without writing.
-        let filled = File::create(&path).and_then(|mut file| {
-            let block = [0; 64 << 10];
-            for _ in 0..RESERVE_BYTES / block.len() as u64 {
-                file.write_all(&block)?;
-            }
-            file.sync_all()
-        });
-        match filled {
-            Ok(()) => {
-                self.reserved = true;
-                Ok(())
-            }
-            Err(reason) => {
-                // What was written of it must not stand in the way of others.
-                let _ = fs::remove_file(&path);
-                Err(match is_full(&reason) {
+        if self.held < RESERVE_BYTES {
+            self.fill_reserve()
+                .map_err(|reason| match is_full(&reason) {
                     true => Error::Full {
                         path: self.path.clone(),
                     },
                     false => self.unusable(reason),
-                })
-            }
+                })?;
         }
+        Ok(())
+    }
+
+    /// Whether `bytes` are free.
+    pub(super) fn has_free(&self, bytes: u64) -> bool {
+        self.free().is_ok_and(|free| free >= bytes)
+    }
+
+    /// Gives the reserve to whoever writes next; `false` where there was none.
+    pub(super) fn release_reserve(&mut self) -> bool {
+        let released = self.held > 0 && fs::remove_file(self.reserve()).is_ok();
+        self.held = 0;
+        released
+    }
+
+    /// Keeps back again what there is, as far as it goes.
+    pub(super) fn refill_reserve(&mut self) {
+        if self.held < RESERVE_BYTES
+            && let Err(error) = self.fill_reserve()
+            && !is_full(&error)
+        {
+            // Each write tries again, and says so.
+            tracing::debug!("no reserve in {:?}: {error}", self.path);
+        }
+    }
+
+    fn free(&self) -> io::Result<u64> {
+        fs2::available_space(&self.path)
+    }
+
+    fn reserve(&self) -> PathBuf {
+        self.path.join("reserve")
+    }
+
+    fn fill_reserve(&mut self) -> io::Result<()> {
+        // Written, not only allocated: not every file system can allocate without writing.
+        let block = [0; 4096];
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(self.reserve())?;
+        while self.held < RESERVE_BYTES {
+            let missing = block.len().min((RESERVE_BYTES - self.held) as usize);
+            self.held += file.write(&block[..missing])? as u64;
+        }
+        file.sync_all()
     }
 
     fn unusable(&self, reason: io::Error) -> Error {

@@ -5,6 +5,7 @@
 //! acknowledged, or there is an error.
 
 use std::io;
+use std::mem;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use crate::component::record::Change;
 /// How often a store that a write has failed on is opened anew, at most.
 const REOPEN_EVERY: Duration = Duration::from_secs(1);
 
-/// Room without which opening anew is not tried: the end of sled's file, and a segment to write to.
+/// Room without which a full disk is not tried again: the end of sled's file, and a segment to write to.
 const REOPEN_ROOM_BYTES: u64 = 1 << 20;
 
 /// A store in an embedded database. One process has it open at a time.
@@ -30,6 +31,8 @@ pub struct Embedded {
     // What the records amount to, with what was written behind.
     mark: Mark,
     condition: Condition,
+    // When it was last opened anew, or that was tried.
+    reopened: Option<Instant>,
     directory: Directory,
 }
 
@@ -46,7 +49,6 @@ struct Breakage {
     cause: Cause,
     // The values from before the refused batch, which may have reached the disk in spite of all.
     before: Writes,
-    tried: Instant,
 }
 
 enum Cause {
@@ -76,11 +78,7 @@ impl Breakage {
     }
 
     fn new(cause: Cause, before: Writes) -> Self {
-        Self {
-            cause,
-            before,
-            tried: Instant::now(),
-        }
+        Self { cause, before }
     }
 
     fn error(&self, directory: &Directory) -> Error {
@@ -118,41 +116,21 @@ impl Embedded {
             proof,
             mark,
             condition: Condition::Unread,
+            reopened: None,
             directory,
         })
     }
 
-    /// Hands over what was acknowledged, also while a refused batch stands in sled's memory.
     fn read(&self, each: &mut dyn FnMut(Change)) -> Result<(), Fault> {
-        let engine = self
-            .engine
-            .as_ref()
-            .ok_or_else(|| Fault::Failed(io::Error::other("sled could not be opened anew")))?;
-        let nothing = Writes::new();
-        let before = match &self.condition {
-            Condition::Broken(breakage) => &breakage.before,
-            Condition::Unread | Condition::Sound => &nothing,
-        };
         let mut sum = Sum::default();
-        let mut take = |key: &[u8], value: &[u8]| {
-            sum.add(key, value);
-            let change = codec::decode(key, value).map_err(|flaw| match flaw {
+        for record in self.engine().records() {
+            let (key, value) = record?;
+            sum.add(&key, &value);
+            let change = codec::decode(&key, &value).map_err(|flaw| match flaw {
                 Flaw::Damaged(what) => Fault::Damaged(what),
                 Flaw::TooNew(what) => Fault::TooNew(what),
             })?;
             each(change);
-            Ok::<_, Fault>(())
-        };
-        for record in engine.records() {
-            let (key, value) = record?;
-            if !before.contains_key(&*key) {
-                take(&key, &value)?;
-            }
-        }
-        for (key, value) in before {
-            if let Some(value) = value {
-                take(key, value)?;
-            }
         }
         if sum != self.mark.sum {
             return Err(Fault::Damaged(format!(
@@ -161,6 +139,12 @@ impl Embedded {
             )));
         }
         Ok(())
+    }
+
+    fn engine(&self) -> &Engine {
+        self.engine
+            .as_ref()
+            .expect("sled is open unless the store is broken")
     }
 
     /// Makes durable what is in sled, and says so in the proof.
@@ -180,15 +164,11 @@ impl Embedded {
         before: &mut Writes,
         durability: Durability,
     ) -> Result<(), Fault> {
-        let engine = self
-            .engine
-            .as_ref()
-            .expect("sled is open whenever the store is sound");
         if !writes.is_empty() {
             let mut mark = self.mark;
             mark.seq += 1;
             for (key, value) in writes {
-                let old = engine.value(key)?;
+                let old = self.engine().value(key)?;
                 if let Some(old) = &old {
                     mark.sum.remove(key, old);
                 }
@@ -197,7 +177,7 @@ impl Embedded {
                 }
                 before.insert(key.clone(), old);
             }
-            engine.write(writes, mark)?;
+            self.engine().write(writes, mark)?;
             self.mark = mark;
         }
         match durability {
@@ -208,32 +188,52 @@ impl Embedded {
 
     /// Verifies, or opens anew, as far as that is needed to write.
     fn ready(&mut self) -> Result<(), Error> {
-        if let Condition::Unread = self.condition {
-            self.load(&mut |_| {})?;
+        match &self.condition {
+            Condition::Sound => Ok(()),
+            Condition::Unread => self.load(&mut |_| {}),
+            Condition::Broken(breakage) => {
+                let hopeless = match breakage.cause {
+                    Cause::Damaged(_) => true,
+                    Cause::Full => !self.directory.has_free(REOPEN_ROOM_BYTES),
+                    Cause::Failed(_) => false,
+                };
+                if hopeless || !self.may_reopen() {
+                    return Err(breakage.error(&self.directory));
+                }
+                self.recover()
+            }
         }
+    }
+
+    fn may_reopen(&self) -> bool {
+        self.reopened
+            .is_none_or(|reopened| reopened.elapsed() >= REOPEN_EVERY)
+    }
+
+    /// Opens a broken store anew.
+    fn recover(&mut self) -> Result<(), Error> {
         let Condition::Broken(breakage) = &mut self.condition else {
             return Ok(());
         };
-        if matches!(breakage.cause, Cause::Damaged(_))
-            || breakage.tried.elapsed() < REOPEN_EVERY
-            || !self.directory.has_free(REOPEN_ROOM_BYTES)
-        {
-            return Err(breakage.error(&self.directory));
+        let before = mem::take(&mut breakage.before);
+        if let Cause::Full = breakage.cause {
+            self.directory.release_reserve();
         }
-        let before = std::mem::take(&mut breakage.before);
-        match self.reopen(&before) {
+        let reopened = self.reopen(&before);
+        self.reopened = Some(Instant::now());
+        self.directory.refill_reserve();
+        match reopened {
             Ok(()) => {
                 self.condition = Condition::Sound;
                 Ok(())
             }
-            Err(fault) => Err(self.broken(Breakage::of_reopening(fault, before))),
+            Err(fault) => {
+                let breakage = Breakage::of_reopening(fault, before);
+                let error = breakage.error(&self.directory);
+                self.condition = Condition::Broken(breakage);
+                Err(error)
+            }
         }
-    }
-
-    fn broken(&mut self, breakage: Breakage) -> Error {
-        let error = breakage.error(&self.directory);
-        self.condition = Condition::Broken(breakage);
-        error
     }
 
     /// Opens sled anew and makes sure that it holds what was acknowledged and nothing that was
@@ -271,6 +271,8 @@ impl Embedded {
 
 impl Store for Embedded {
     fn load(&mut self, each: &mut dyn FnMut(Change)) -> Result<(), Error> {
+        // sled no longer reads everything once a write has failed.
+        self.recover()?;
         self.read(each)
             .map_err(|fault| named(&self.directory, fault))?;
         if let Condition::Unread = self.condition {
@@ -295,11 +297,20 @@ impl Store for Embedded {
         }
         let mut before = Writes::new();
         let last = self.mark;
-        self.commit(&writes, &mut before, durability)
-            .map_err(|fault| {
-                self.mark = last;
-                self.broken(Breakage::of_write(fault, before))
-            })
+        let Err(fault) = self.commit(&writes, &mut before, durability) else {
+            return Ok(());
+        };
+        self.mark = last;
+        let breakage = Breakage::of_write(fault, before);
+        let error = breakage.error(&self.directory);
+        self.condition = Condition::Broken(breakage);
+        // At once, with the room that was kept back: so the batch is taken back from the disk before it
+        // is said to have failed, and does not come up again after a crash.
+        if self.may_reopen() {
+            // Where it does not succeed the store stays broken, and the next batch is told why.
+            let _ = self.recover();
+        }
+        Err(error)
     }
 }
 
@@ -336,8 +347,7 @@ fn open(directory: &mut Directory) -> Result<(Proof, Mark, Engine), Fault> {
             proof.latest()
         }
     };
-    // Where there is no room for the reserve now, the first write says so.
-    let _ = directory.room();
+    directory.refill_reserve();
     Ok((proof, mark, engine))
 }
 

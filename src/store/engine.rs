@@ -224,7 +224,7 @@ impl Engine {
     /// the error and wakes the first.
     fn flush(&self) -> Result<(), Fault> {
         let db = self.db();
-        let (done, waiting) = mpsc::channel::<()>();
+        let (done, waiting) = mpsc::sync_channel::<()>(1);
         thread::scope(|scope| {
             thread::Builder::new()
                 .name("store-nudge".into())
@@ -274,7 +274,7 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         let db = self.db.take();
-        let (done, closed) = mpsc::channel();
+        let (done, closed) = mpsc::sync_channel(1);
         let closing = thread::Builder::new()
             .name("store-close".into())
             .spawn(move || {

@@ -12,6 +12,7 @@ mod dependencies;
 mod main_job;
 mod pipeline;
 mod real_servers_smoke;
+mod store;
 mod support;
 mod support_smoke;
 mod transcripts;
