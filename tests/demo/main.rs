@@ -76,8 +76,8 @@ async fn the_end(teller: &Teller, scene: Scene) -> ExitCode {
     }
     teller.say("For example with profanity, in two terminals, one for each account:");
     teller.lines(&format!(
-        "/connect alice@localhost server {host} port {port} tls disable auth legacy\n\
-         /connect bot@localhost server {host} port {port} tls disable auth legacy"
+        "/connect alice@localhost server {host} port {port} tls disable\n\
+         /connect bot@localhost server {host} port {port} tls disable"
     ));
     teller.say("As alice, write to the component; it answers, and help says what else there is:");
     teller.lines(&format!(
