@@ -5,7 +5,6 @@
 use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use jid::{BareJid, ResourcePart};
@@ -14,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::opener::{Opener, PLACE};
 use super::policy::Policy;
+use super::secret::{is_private, secret};
 use crate::address::Bare;
 
 /// Every key, by section; the first section is the top of the file.
@@ -36,9 +36,6 @@ const KEYS: [(&str, &[&str]); 4] = [
 
 /// Levels of the log, most quiet first.
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
-
-/// Bits of a file's mode that let others than its owner read or write it.
-const OTHERS: u32 = 0o077;
 
 /// Where the person is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -389,25 +386,6 @@ fn line_at(text: &str, offset: usize) -> usize {
         .take(offset)
         .filter(|byte| *byte == b'\n')
         .count()
-}
-
-fn is_private(path: &Path) -> std::io::Result<bool> {
-    Ok(fs::metadata(path)?.permissions().mode() & OTHERS == 0)
-}
-
-/// The password in a file of its own: all of it but the end of the line.
-fn secret(path: &Path) -> Result<String, String> {
-    let shown = path.display();
-    let unreadable = |error| format!("cannot read {shown}: {error}");
-    if !is_private(path).map_err(unreadable)? {
-        return Err(format!("others may read {shown}: chmod 600 it"));
-    }
-    let text = fs::read_to_string(path).map_err(unreadable)?;
-    let password = text.trim_end_matches(['\r', '\n']);
-    if password.is_empty() {
-        return Err(format!("{shown} is empty"));
-    }
-    Ok(password.to_owned())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! tokio-xmpp.
 //!
 //! Not by `tokio_xmpp::Client`: it tries a refused password again for ever and tells nobody, writes
-//! every stanza anew by its own types, and turns on XEP-0198, after which a lost connection leaves the
+//! every stanza anew by its own types, and turns on stream management, after which a lost connection leaves the
 //! agent online for minutes, to be sent commands that it cannot run.
 
 use std::time::Duration;
@@ -81,7 +81,9 @@ where
     let (pending, binding) = connector
         .connect(&jid, ns::JABBER_CLIENT, TIMEOUTS)
         .await
-        .map_err(Lost::connection)?;
+        .map_err(|error| {
+            Lost::Connection(format!("cannot connect to {}: {error}", place(config)))
+        })?;
     let (features, stream) = pending.recv_features().await.map_err(Lost::connection)?;
     let user = config.jid.node().map_or("", |node| node.as_str());
     let credentials = Credentials::default()
@@ -105,6 +107,14 @@ where
     let mut stream = stream.box_stream();
     let address = bind(&mut stream, &config.resource).await?;
     Ok((stream, address))
+}
+
+/// Where the agent connects, for a person.
+fn place(config: &Config) -> String {
+    match config.server {
+        Some(address) => address.to_string(),
+        None => format!("the server of {}", config.jid.domain()),
+    }
 }
 
 /// A login that was refused for good, or something that may pass.

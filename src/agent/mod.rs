@@ -11,8 +11,10 @@ mod login;
 pub mod opener;
 pub mod policy;
 mod request;
+mod secret;
 pub mod session;
 mod text;
+mod work;
 
 pub use request::Request;
 

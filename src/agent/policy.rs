@@ -12,22 +12,17 @@ use xmpp_parsers::ns;
 
 use super::request::{Refusal, Request};
 use super::text::{SHOWN_MAX, shown};
+use super::work::{Header, Key, SKEW_S, Work, deadline, log, reply};
 use super::{NODE_OPEN_URL, discovery};
 use crate::address::{Address, Bare};
-use crate::component::authorization::Right;
 use crate::component::clock::{Chance, Now, Wall};
 use crate::component::record::ExecutionState;
-use crate::stanza::command::{Action, Command, Malformed, NS as NS_COMMANDS, Severity, Status};
+use crate::stanza::command::{Action, Command, Malformed, NS as NS_COMMANDS, Status};
 use crate::stanza::compose::{Compose, element};
-use crate::stanza::outcome::Outcome;
 use crate::web_address::{self, WebAddress};
 
-/// How far the component's clock may be off, in seconds (protocol.md §9.3).
-const SKEW_S: i64 = 60;
 /// How long a request's name is kept, and the longest that a person is asked (design.md §4).
 const KEPT: Duration = Duration::from_secs(600);
-/// The same in seconds.
-const KEPT_S: i64 = 600;
 /// Names that are kept at once: more than one a second for ten minutes is no person's traffic.
 const KEPT_MAX: usize = 1_000;
 /// Commands that are open at once, asked about or being run: nobody answers a longer row of questions.
@@ -103,9 +98,6 @@ pub enum Decision {
     Log(String),
 }
 
-/// Names are the requesters' choice, so two of them may choose the same.
-type Key = (Bare, String);
-
 /// The first answer to a request, for its repeats.
 #[derive(Debug)]
 enum First {
@@ -119,25 +111,6 @@ struct Kept {
     at: Duration,
     first: First,
 }
-
-#[derive(Debug)]
-struct Work {
-    key: Key,
-    address: WebAddress,
-    until: Wall,
-    sessionid: String,
-    asked: bool,
-    opening: bool,
-}
-
-/// To whom an answer goes.
-#[derive(Clone, Debug)]
-struct Header {
-    id: String,
-    from: Option<String>,
-}
-
-type Done = Result<Option<Element>, Refusal>;
 
 /// The agent without its edges.
 #[derive(Debug)]
@@ -430,7 +403,7 @@ impl Agent {
                 kept.at = now.mono;
             }
             out.push(Decision::Report(
-                self.report(now, chance, &work, state, text),
+                self.report(chance, work.outcome(now.wall, state, text)),
             ));
         } else if let Some(kept) = kept {
             let completed = work.completed(state, text);
@@ -444,26 +417,11 @@ impl Agent {
         out
     }
 
-    /// The late report of a command that she was asked about (protocol.md §9.4).
-    fn report(
-        &self,
-        now: Now,
-        chance: &mut Chance,
-        work: &Work,
-        state: ExecutionState,
-        text: String,
-    ) -> Element {
-        let outcome = Outcome {
-            request_id: work.key.1.clone(),
-            right: Right::OpenUrl,
-            state,
-            at: now.wall,
-            text: Some(text),
-        };
+    fn report(&self, chance: &mut Chance, outcome: Element) -> Element {
         let id = chance.id();
         let to = self.settings.component.as_str();
         let head = [("type", "set"), ("id", id.as_str()), ("to", to)];
-        element("iq", ns::JABBER_CLIENT, &head).with(outcome.write())
+        element("iq", ns::JABBER_CLIENT, &head).with(outcome)
     }
 
     /// Lets go of names that have been kept long enough; one in the works stays.
@@ -473,62 +431,6 @@ impl Agent {
             now.mono.saturating_sub(kept.at) < KEPT || works.values().any(|work| work.key == *key)
         });
     }
-}
-
-impl Work {
-    fn executing(&self) -> Element {
-        self.answer(Status::Executing, Vec::new())
-    }
-
-    /// The end of a command; one that failed has a note that says so (XEP-0050 §3.6).
-    fn completed(&self, state: ExecutionState, text: String) -> Element {
-        let severity = if state == ExecutionState::Completed {
-            Severity::Info
-        } else {
-            Severity::Error
-        };
-        self.answer(Status::Completed, vec![(severity, text)])
-    }
-
-    fn answer(&self, status: Status, notes: Vec<(Severity, String)>) -> Element {
-        let command = Command {
-            node: NODE_OPEN_URL.to_owned(),
-            sessionid: Some(self.sessionid.clone()),
-            status: Some(status),
-            notes,
-            ..Command::default()
-        };
-        command.write()
-    }
-}
-
-/// When no answer means no. A component whose clock is behind, within what is tolerated, is given
-/// that much more.
-fn deadline(now: Wall, expires: Wall) -> Wall {
-    let expires = if expires > now {
-        expires
-    } else {
-        expires.plus_s(SKEW_S)
-    };
-    expires.min(now.plus_s(KEPT_S))
-}
-
-fn log(key: &Key, what: &str) -> Decision {
-    let (who, what) = (shown(key.0.as_str(), SHOWN_MAX), shown(what, SHOWN_MAX));
-    Decision::Log(format!("{who} {} {what}", Right::OpenUrl.as_str()))
-}
-
-fn reply(header: &Header, done: Done) -> Decision {
-    let (type_, child) = match done {
-        Ok(payload) => ("result", payload),
-        Err(refusal) => ("error", Some(refusal.write())),
-    };
-    let head = [("type", type_), ("id", header.id.as_str())];
-    Decision::Send(
-        element("iq", ns::JABBER_CLIENT, &head)
-            .attribute("to", header.from.as_deref())
-            .with_some(child),
-    )
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The agent's executable: command line, configuration, log, signals and exit codes.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use vestibule::agent::config::Config;
 use vestibule::agent::session;
@@ -46,9 +46,8 @@ fn main() -> ExitCode {
     match Config::read(&config) {
         Ok(settings) => run(settings),
         Err(problems) => {
-            let path: &Path = &config;
             for problem in problems {
-                eprintln!("vestibule-agent: {}: {problem}", path.display());
+                eprintln!("vestibule-agent: {}: {problem}", config.display());
             }
             ExitCode::from(USAGE)
         }
@@ -71,7 +70,9 @@ fn run(config: Config) -> ExitCode {
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
-            let shutdown = either(&mut terminate, &mut interrupt);
+            let shutdown = async {
+                tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+            };
             session::run(config, shutdown)
                 .await
                 .map_err(Box::<dyn std::error::Error>::from)
@@ -83,11 +84,4 @@ fn run(config: Config) -> ExitCode {
     eprintln!("vestibule-agent: {error}");
     let refused = matches!(error.downcast_ref(), Some(session::Error::Refused(_)));
     ExitCode::from(if refused { UNAVAILABLE } else { INTERNAL })
-}
-
-async fn either(first: &mut Signal, second: &mut Signal) {
-    tokio::select! {
-        _ = first.recv() => {}
-        _ = second.recv() => {}
-    }
 }

@@ -1,3 +1,5 @@
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::*;
 
 const ANNOTATED: &str = include_str!("../../../config/vestibule-agent.toml");
