@@ -31,7 +31,7 @@ async fn main() -> ExitCode {
     std::panic::set_hook(Box::new(move |panic| {
         let payload = panic.payload();
         let text = payload.downcast_ref::<String>().map(String::as_str);
-        let text = text.or(payload.downcast_ref::<&str>().copied());
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
         text.unwrap_or("a panic without words")
             .clone_into(&mut *told.lock().unwrap_or_else(PoisonError::into_inner));
     }));
