@@ -31,7 +31,7 @@ async fn main() -> ExitCode {
     std::panic::set_hook(Box::new(move |panic| {
         let payload = panic.payload();
         let text = payload.downcast_ref::<String>().map(String::as_str);
-        let text = text.or(payload.downcast_ref::<&str>().copied());
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
         text.unwrap_or("a panic without words")
             .clone_into(&mut *told.lock().unwrap_or_else(PoisonError::into_inner));
     }));
@@ -76,8 +76,8 @@ async fn the_end(teller: &Teller, scene: Scene) -> ExitCode {
     }
     teller.say("For example with profanity, in two terminals, one for each account:");
     teller.lines(&format!(
-        "/connect alice@localhost server {host} port {port} tls disable auth legacy\n\
-         /connect bot@localhost server {host} port {port} tls disable auth legacy"
+        "/connect alice@localhost server {host} port {port} tls disable\n\
+         /connect bot@localhost server {host} port {port} tls disable"
     ));
     teller.say("As alice, write to the component; it answers, and help says what else there is:");
     teller.lines(&format!(

@@ -10,6 +10,7 @@ mod leaving_messages;
 mod opening_pages;
 mod presence;
 mod probing;
+mod real_agent;
 mod rights;
 mod stage;
 
@@ -42,6 +43,7 @@ on_both_servers! {
     leaving_messages::by_form_at_once_and_plainly as messages_are_left;
     opening_pages::without_an_agent as a_page_becomes_a_message_without_an_agent;
     opening_pages::with_an_agent as a_page_is_opened_by_the_agent;
+    real_agent::opens_what_her_file_allows as the_real_agent_opens_pages;
     rights::are_granted_and_revoked as rights_are_granted_and_revoked;
     attaching::goes_on_until_it_succeeds as attaching_goes_on_until_it_succeeds;
     hostile::stanzas_cost_only_themselves as hostile_stanzas_cost_only_themselves;

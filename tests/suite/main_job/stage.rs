@@ -32,7 +32,7 @@ pub(super) const SOON: Duration = Duration::from_secs(20);
 pub(super) const CONVERGED: Duration = Duration::from_secs(20);
 
 /// Everybody's password: the servers are on loopback, for the time of a test.
-const PASSWORD: &str = "wonder & land";
+pub(super) const PASSWORD: &str = "wonder & land";
 
 /// A server with the component attached.
 pub(super) struct Stage {

@@ -1,0 +1,121 @@
+//! `open-url` with the real `vestibule-agent` at alice's side: what her file allows is opened, once,
+//! by the program that she has named.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::support::client::Client;
+use crate::support::process::Process;
+use crate::support::server::Kind;
+use crate::support::{Failure, built_binary};
+
+use super::adhoc::{command_of, completed, node_of, submit_at_once, value};
+use super::stage::{
+    ALICE, CONVERGED, HOME, PASSWORD, SOON, Stage, body_of, expect_message, is_presence, probe,
+    shows,
+};
+
+const AGENT: &str = "alice@localhost/vestibule-agent";
+const STOP: Duration = Duration::from_secs(20);
+/// With what a shell would trip over.
+const PAGE: &str = "https://example.net/agenda?item=3&who=$(id)&x=%27;%20true";
+
+pub(super) async fn opens_what_her_file_allows(kind: Kind) -> Result<(), Failure> {
+    let stage = Stage::set(kind).await?;
+    let mut bot = stage.bot().await?;
+    let mut alice = stage.alice_joined("phone").await?;
+    let folder = tempfile::tempdir().unwrap();
+    let opened = folder.path().join("opened");
+    let read = || std::fs::read_to_string(&opened).unwrap_or_default();
+
+    let mut agent = start(&stage, folder.path(), "always", &mut alice).await?;
+    let answer = open_at_agent(&mut bot, PAGE).await;
+    let (severity, _) = completed(&answer);
+    assert_eq!(severity, "info", "{answer:?}");
+    let told = expect_message(&mut alice, "(done)").await;
+    for part in ["bot@localhost", PAGE] {
+        assert!(body_of(&told).contains(part), "{told:?}");
+    }
+    let until = Instant::now() + SOON;
+    while !read().ends_with('\n') && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(read(), format!("{PAGE}\n"));
+    // The agent is there and she is as well; it does not speak for her.
+    let face = probe(&mut bot).await;
+    assert!(shows(&face, "online", None), "{face:?}");
+    agent.terminate(STOP).await?;
+    alice
+        .expect("end of the agent", SOON, |e| {
+            is_presence(e, AGENT, Some("unavailable"))
+        })
+        .await;
+
+    let mut agent = start(&stage, folder.path(), "never", &mut alice).await?;
+    let answer = open_at_agent(&mut bot, "https://example.net/other").await;
+    let (severity, _) = completed(&answer);
+    assert_eq!(severity, "error");
+    let outcome = value(command_of(&answer), "outcome");
+    assert_eq!(outcome.as_deref(), Some("refused"));
+    expect_message(&mut alice, "refused").await;
+    agent.terminate(STOP).await?;
+    assert_eq!(read(), format!("{PAGE}\n"));
+    Ok(())
+}
+
+/// Starts the agent with this policy, and waits until alice's client sees it.
+async fn start(
+    stage: &Stage,
+    folder: &Path,
+    policy: &str,
+    alice: &mut Client,
+) -> Result<Process, Failure> {
+    let write = |name: &str, text: &str, mode| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        path
+    };
+    let opened = folder.join("opened").display().to_string();
+    let script = format!("#!/bin/sh\nprintf '%s\\n' \"$1\" >> '{opened}'\n");
+    let opener = write("opener", &script, 0o700);
+    let text = format!(
+        "jid = \"alice@localhost\"\npassword = {PASSWORD:?}\ncomponent = \"{HOME}\"\n\
+         server = \"{}\"\n[open-url]\npolicy = \"{policy}\"\nopener = [{:?}, \"{{url}}\"]\n",
+        stage.server.c2s_address(),
+        opener.display().to_string()
+    );
+    let config = write("agent.toml", &text, 0o600);
+    let mut command = Process::command(&built_binary("vestibule-agent")?);
+    command
+        .args(["run", "--config"])
+        .arg(config)
+        .env("HOME", folder)
+        .current_dir(folder);
+    let agent = Process::spawn("vestibule-agent", command, &folder.join("agent.log"))?;
+    alice
+        .expect("presence of the agent", SOON, |e| {
+            is_presence(e, AGENT, None)
+        })
+        .await;
+    Ok(agent)
+}
+
+/// Asks until the component has found out what the agent can do; before that the page becomes a
+/// message, and the bot is told so.
+async fn open_at_agent(bot: &mut Client, page: &str) -> minidom::Element {
+    let until = Instant::now() + CONVERGED;
+    loop {
+        let fields = [("url", page)];
+        let answer = submit_at_once(bot, ALICE, &node_of("open-url"), &fields).await;
+        if !completed(&answer).1.contains("as a message") {
+            return answer;
+        }
+        assert!(Instant::now() < until, "the agent is never found");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
