@@ -79,8 +79,12 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
             submit(core, turn, user, What::Leave, reply);
         }
         _ if !joined => {
-            let text = "You have not joined yet. Send “join” to be served here.".to_owned();
-            command::acknowledge(core, turn, reply, Ok(text));
+            let text = if core.state.stored(user).is_some() {
+                "You are not served now. Send “join” to go on with what you had set."
+            } else {
+                "You have not joined yet. Send “join” to be served here."
+            };
+            command::acknowledge(core, turn, reply, Ok(text.to_owned()));
         }
         Line::Overview => {
             let text = consent::overview(core, turn, user);

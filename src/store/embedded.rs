@@ -220,7 +220,12 @@ impl Embedded {
             self.directory.release_reserve();
         }
         let reopened = self.reopen(&before);
-        self.reopened = Some(Instant::now());
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the pause between two tries, of no other effect"
+        )]
+        let now = Instant::now();
+        self.reopened = Some(now);
         self.directory.refill_reserve();
         match reopened {
             Ok(()) => {

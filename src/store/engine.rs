@@ -124,6 +124,10 @@ impl Engine {
             .path(path)
             .cache_capacity(CACHE_BYTES)
             .flush_every_ms(Some(WRITE_BEHIND.as_millis() as u64));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "how long a lock is waited for at start-up"
+        )]
         let began = Instant::now();
         let db = loop {
             match call(|| config.open()) {

@@ -145,7 +145,8 @@ fn a_record_that_is_missing_added_moved_or_changed_is_found() {
     let key = |change: &Change| codec::encode(change).unwrap().0;
     let value = |change: &Change| codec::encode(change).unwrap().1.unwrap();
     let (one, two) = (samples::status(1, 1), samples::status(2, 2));
-    let cases: [(&str, Box<dyn Fn(&sled::Db)>); 6] = [
+    type Harm<'a> = Box<dyn Fn(&sled::Db) + 'a>;
+    let cases: [(&str, Harm<'_>); 6] = [
         ("1 records", Box::new(|db| drop(db.remove(key(&one))))),
         (
             "3 records",
