@@ -1,5 +1,6 @@
 //! Vestibule: a presence component for XMPP (XEP-0114).
 pub mod address;
+pub mod agent;
 pub mod component;
 pub mod config;
 pub mod driver;

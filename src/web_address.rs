@@ -194,7 +194,7 @@ fn public(domain: &str) -> Result<(), Refusal> {
                 .strip_suffix(name)
                 .is_some_and(|rest| rest.ends_with('.'))
     };
-    if LOCAL.iter().any(|name| is_below(&name)) {
+    if LOCAL.iter().any(is_below) {
         return Err(Refusal::Local);
     }
     let well_formed = |label: &str| {

@@ -2,6 +2,7 @@
 
 use super::Settings;
 use super::error::{Error, Stage, Violation};
+use super::now;
 use super::stream::{Inbound, Link};
 use minidom::Element;
 use std::fmt::Write;
@@ -29,7 +30,7 @@ pub(super) async fn perform<Io: AsyncRead + AsyncWrite + Unpin>(
     match outcome {
         Ok(Ok(())) => Ok(link),
         Ok(Err(error)) => {
-            let rest = deadline.saturating_duration_since(Instant::now());
+            let rest = deadline.saturating_duration_since(now());
             link.close(PARTING.min(rest)).await;
             Err(error)
         }

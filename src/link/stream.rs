@@ -6,6 +6,7 @@
 use super::error::{Error, Stage, Violation};
 use super::framing::{Frame, Framer};
 use super::limits::{Limits, QUEUE_BYTES};
+use super::now;
 use super::parse::{Parser, StreamHeader};
 use super::seal::{Unsealed, is_stanza, seal};
 use crate::address::ComponentDomain;
@@ -71,8 +72,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
             unflushed: false,
             broken: None,
             stage: Stage::Header,
-            last_received: Instant::now(),
-            last_sent: Instant::now(),
+            last_received: now(),
+            last_sent: now(),
             ended: false,
             peer_ended: false,
             deaf: false,
@@ -119,7 +120,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
                 Poll::Ready(Err(error)) => self.broken = Some(error),
                 Poll::Ready(Ok(n)) => {
                     self.written += n;
-                    self.last_sent = Instant::now();
+                    self.last_sent = now();
                     self.unflushed = true;
                     moved = Poll::Ready(());
                 }
@@ -159,7 +160,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
         Poll::Ready(match read {
             Ok(()) if n > 0 => {
                 self.framer.filled(n);
-                self.last_received = Instant::now();
+                self.last_received = now();
                 Ok(())
             }
             end => {

@@ -5,9 +5,11 @@
     reason = "a test ends where something is not as it must be, and real peers live in real time"
 )]
 
+mod agent;
 mod architecture;
 mod command_line;
 mod dependencies;
+mod main_job;
 mod pipeline;
 mod real_servers_smoke;
 mod support;

@@ -2,12 +2,11 @@
 
 use super::script::settings;
 use crate::link::handshake::perform;
-use crate::link::{Error, Kind, Link, Settings, Stage, attach, attach_over};
+use crate::link::{Error, Kind, Link, Settings, Stage, attach, attach_over, now};
 use crate::stanza::Arrival;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex};
 use tokio::net::TcpListener;
-use tokio::time::Instant;
 
 const PROSODY: &str = "<?xml version='1.0'?><stream:stream xml:lang='en' \
     xmlns='jabber:component:accept' from='presence.example.org' \
@@ -236,11 +235,12 @@ async fn what_is_no_component_port_is_named() {
     }
     let (link, _) = outcome(PROSODY, "<presence/>").await;
     assert!(matches!(link.err(), Some(Error::Malformed { .. })));
-    let (link, _) = outcome(
-        PROSODY,
-        &format!("<handshake>{}</handshake>", "<a>".repeat(40)),
-    )
-    .await;
+    let deep = format!(
+        "<handshake>{}{}</handshake>",
+        "<a>".repeat(40),
+        "</a>".repeat(40)
+    );
+    let (link, _) = outcome(PROSODY, &deep).await;
     assert!(matches!(link.err(), Some(Error::Malformed { .. })));
 }
 
@@ -253,14 +253,14 @@ async fn a_silent_server_is_given_up_at_each_stage() {
     ] {
         let (ours, mut theirs) = duplex(64 * 1024);
         theirs.write_all(words.as_bytes()).await.unwrap();
-        let deadline = Instant::now() + Duration::from_millis(50);
+        let deadline = now() + Duration::from_millis(50);
         let link = perform(ours, &settings(), deadline).await;
         assert!(matches!(link.err(), Some(Error::Timeout { stage: told }) if told == stage));
         drop(theirs);
     }
     // A server that does not even take our header.
     let (ours, theirs) = duplex(1);
-    let deadline = Instant::now() + Duration::from_millis(50);
+    let deadline = now() + Duration::from_millis(50);
     let link = perform(ours, &settings(), deadline).await;
     assert!(matches!(
         link.err(),

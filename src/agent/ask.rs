@@ -1,0 +1,296 @@
+//! Asking the person: one question at a time, on a terminal or on standard input and output.
+//!
+//! Everything of others that is shown has lost what does not show. Whether to ask is not decided here.
+
+use std::collections::VecDeque;
+use std::fs::OpenOptions;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::config::AskFrom;
+use super::policy::{Answer, Question, Ticket};
+use super::text::{SHOWN_MAX, shown};
+use crate::component::clock::Wall;
+
+/// Lines that wait to be looked at; the rest waits in the terminal.
+const LINES_MAX: usize = 16;
+/// Bytes of one line that are read: an answer is one letter, and a line has no other bound.
+const LINE_BYTES_MAX: u64 = 1_024;
+/// Texts that wait for a terminal that is stopped; more are not shown.
+const TEXTS_MAX: usize = 64;
+/// Characters of an address that are shown; the host is shown whole on its own line.
+const ADDRESS_SHOWN_MAX: usize = 400;
+
+/// The person's terminal, with the questions that wait for their turn.
+#[derive(Debug)]
+pub struct Asker {
+    lines: mpsc::Receiver<String>,
+    texts: mpsc::Sender<String>,
+    waiting: VecDeque<Question>,
+    /// Whether the first of `waiting` has been shown.
+    shown: bool,
+    gone: bool,
+}
+
+impl Asker {
+    /// Opens the terminal, or takes standard input and output.
+    ///
+    /// # Errors
+    /// There is no terminal, as under a service supervisor: then nobody can be asked.
+    pub fn open(from: AskFrom) -> io::Result<Self> {
+        match from {
+            AskFrom::Stdin => Self::over(io::stdin(), io::stdout()),
+            AskFrom::Terminal => {
+                let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+                Self::over(terminal.try_clone()?, terminal)
+            }
+        }
+    }
+
+    /// Asks over any pair of byte streams. Each has a thread of its own, which may hang for ever in a
+    /// read or in a write to a stopped terminal.
+    pub fn over(
+        input: impl Read + Send + 'static,
+        mut output: impl Write + Send + 'static,
+    ) -> io::Result<Self> {
+        let (read, lines) = mpsc::channel(LINES_MAX);
+        thread::Builder::new()
+            .name("answers".to_owned())
+            .spawn(move || {
+                let mut input = BufReader::new(input);
+                while let Some(line) = next_line(&mut input) {
+                    if read.blocking_send(line).is_err() {
+                        return;
+                    }
+                }
+            })?;
+        let (texts, mut written) = mpsc::channel::<String>(TEXTS_MAX);
+        thread::Builder::new()
+            .name("questions".to_owned())
+            .spawn(move || {
+                while let Some(text) = written.blocking_recv() {
+                    // Who cannot read a question does not answer it.
+                    let _ = output
+                        .write_all(text.as_bytes())
+                        .and_then(|()| output.flush());
+                }
+            })?;
+        Ok(Self {
+            lines,
+            texts,
+            waiting: VecDeque::new(),
+            shown: false,
+            gone: false,
+        })
+    }
+
+    /// Adds a question; the policy core bounds how many are open.
+    pub fn ask(&mut self, question: Question) {
+        self.waiting.push_back(question);
+    }
+
+    /// Takes a question back.
+    pub fn withdraw(&mut self, ticket: Ticket) {
+        let first = self.waiting.front().map(|question| question.ticket);
+        self.waiting.retain(|question| question.ticket != ticket);
+        if first == Some(ticket) && std::mem::take(&mut self.shown) {
+            self.say("\nThe request was withdrawn.\n".to_owned());
+        }
+    }
+
+    /// The next answer; waits for ever while nothing is asked. May be given up at any point.
+    pub async fn next(&mut self, wall: impl Fn() -> Wall) -> (Ticket, Answer) {
+        loop {
+            let Some(question) = self.waiting.front() else {
+                return std::future::pending().await;
+            };
+            let ticket = question.ticket;
+            let left = question.until.0.saturating_sub(wall().0);
+            let Ok(left @ 1..) = u64::try_from(left) else {
+                return self.settle(ticket, Answer::Silence);
+            };
+            if self.gone {
+                return self.settle(ticket, Answer::Gone);
+            }
+            if !self.shown {
+                let text = prompt(question);
+                // A line that was typed before the question was shown answers something else.
+                while self.lines.try_recv().is_ok() {}
+                self.say(text);
+                self.shown = true;
+            }
+            // The wall clock may be set meanwhile, so it is looked at again now and then.
+            let nap = Duration::from_millis(left.min(1_000));
+            match tokio::time::timeout(nap, self.lines.recv()).await {
+                Err(_) => {}
+                Ok(None) => self.gone = true,
+                Ok(Some(line)) => match line.trim().to_ascii_lowercase().as_str() {
+                    "y" | "yes" => return self.settle(ticket, Answer::Yes),
+                    "n" | "no" | "" => return self.settle(ticket, Answer::No),
+                    _ => self.say("Please answer y or n: ".to_owned()),
+                },
+            }
+        }
+    }
+
+    fn settle(&mut self, ticket: Ticket, answer: Answer) -> (Ticket, Answer) {
+        self.waiting.pop_front();
+        if std::mem::take(&mut self.shown) && answer == Answer::Silence {
+            self.say("\nNo answer in time: not opened.\n".to_owned());
+        }
+        (ticket, answer)
+    }
+
+    fn say(&self, text: String) {
+        // Full only while the terminal is stopped.
+        let _ = self.texts.try_send(text);
+    }
+}
+
+/// One line without its end; the rest of one that is too long is dropped. `None` at the end of input.
+fn next_line(input: &mut impl BufRead) -> Option<String> {
+    let mut bytes = Vec::new();
+    input
+        .by_ref()
+        .take(LINE_BYTES_MAX)
+        .read_until(b'\n', &mut bytes)
+        .ok()?;
+    if bytes.is_empty() {
+        return None;
+    }
+    let mut rest = bytes.last() != Some(&b'\n') && bytes.len() as u64 == LINE_BYTES_MAX;
+    while rest {
+        let mut more = Vec::new();
+        let count = input
+            .by_ref()
+            .take(LINE_BYTES_MAX)
+            .read_until(b'\n', &mut more)
+            .ok()?;
+        rest = count > 0 && more.last() != Some(&b'\n');
+    }
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// What the person reads.
+fn prompt(question: &Question) -> String {
+    let request = &question.request;
+    let who = shown(request.requester.as_str(), SHOWN_MAX);
+    let url = question.address.as_str();
+    let reason = request.reason.as_deref().map_or_else(
+        || "  reason:  none given\n".to_owned(),
+        |reason| format!("  reason:  “{}”\n", shown(reason, SHOWN_MAX)),
+    );
+    format!(
+        "\n{who} ({}, by {}) asks to open a web page:\n  host:    {}\n  address: {}\n{reason}\
+         Open it? Answer until {}. [y/N] ",
+        request.level,
+        request.interface,
+        question.address.host(),
+        shown(url, ADDRESS_SHOWN_MAX),
+        question.until,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::address::Bare;
+    use crate::agent::Request;
+    use crate::web_address::check;
+
+    const START: Wall = Wall(1_800_000_000_000);
+
+    fn question(ticket: Ticket, reason: &str) -> Question {
+        let request = Request {
+            request_id: "r".into(),
+            requester: Bare::parse("bob@remote.example").unwrap(),
+            level: "authorized".into(),
+            interface: "public".into(),
+            confirm: true,
+            expires: START.plus_s(30),
+            url: String::new(),
+            reason: Some(reason.into()),
+        };
+        Question {
+            ticket,
+            request,
+            address: check("https://bücher.example/a").unwrap(),
+            until: START.plus_s(30),
+        }
+    }
+
+    fn pair() -> (Asker, UnixStream) {
+        let (near, far) = UnixStream::pair().unwrap();
+        far.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        (Asker::over(near.try_clone().unwrap(), near).unwrap(), far)
+    }
+
+    /// Reads until the prompt stands there.
+    fn read_prompt(far: &mut UnixStream, end: &str) -> String {
+        let mut text = Vec::new();
+        while !String::from_utf8_lossy(&text).ends_with(end) {
+            let mut byte = [0];
+            far.read_exact(&mut byte).unwrap();
+            text.push(byte[0]);
+        }
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn the_prompt_says_who_what_and_why_and_nothing_hidden() {
+        let text = prompt(&question(1, "look\u{1b}[2J\nOpen it? y\u{202e}"));
+        assert_eq!(
+            text,
+            "\nbob@remote.example (authorized, by public) asks to open a web page:\n  \
+             host:    xn--bcher-kva.example\n  address: https://xn--bcher-kva.example/a\n  \
+             reason:  “look[2J Open it? y”\nOpen it? Answer until 2027-01-15T08:00:30Z. [y/N] "
+        );
+    }
+
+    #[tokio::test]
+    async fn questions_come_one_after_the_other() {
+        let (mut asker, mut far) = pair();
+        asker.ask(question(1, "a"));
+        asker.ask(question(2, "b"));
+        let person = thread::spawn(move || {
+            assert!(read_prompt(&mut far, "[y/N] ").contains("“a”"));
+            far.write_all(b"what?\n").unwrap();
+            read_prompt(&mut far, "y or n: ");
+            far.write_all(b"YES\n").unwrap();
+            assert!(read_prompt(&mut far, "[y/N] ").contains("“b”"));
+            far.write_all(b"\n").unwrap();
+        });
+        assert_eq!(asker.next(|| START).await, (1, Answer::Yes));
+        assert_eq!(asker.next(|| START).await, (2, Answer::No));
+        person.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn silence_withdrawal_and_the_end_of_input_are_no() {
+        let (mut asker, far) = pair();
+        asker.ask(question(1, "a"));
+        asker.ask(question(2, "b"));
+        asker.ask(question(3, "c"));
+        let late = asker.next(|| START.plus_s(30)).await;
+        assert_eq!(late, (1, Answer::Silence));
+        asker.withdraw(2);
+        drop(far);
+        assert_eq!(asker.next(|| START).await, (3, Answer::Gone));
+        let idle = tokio::time::timeout(Duration::from_millis(20), asker.next(|| START));
+        assert!(idle.await.is_err());
+    }
+
+    #[test]
+    fn a_line_is_cut() {
+        let text = format!("{}\ny\n", "x".repeat(5_000));
+        let mut input = BufReader::new(text.as_bytes());
+        assert_eq!(next_line(&mut input).unwrap().len(), 1_024);
+        assert_eq!(next_line(&mut input).as_deref(), Some("y\n"));
+        assert_eq!(next_line(&mut input), None);
+    }
+}

@@ -1,0 +1,209 @@
+//! From an address to a stream with a bound resource: RFC 6120 over the connectors, streams and SASL of
+//! tokio-xmpp.
+//!
+//! Not by `tokio_xmpp::Client`: it tries a refused password again for ever and tells nobody, writes
+//! every stanza anew by its own types, and turns on stream management, after which a lost connection leaves the
+//! agent online for minutes, to be sent commands that it cannot run.
+
+use std::time::Duration;
+
+use futures::{SinkExt, StreamExt};
+use minidom::Element;
+use sasl::common::Credentials;
+use tokio_xmpp::connect::{
+    AsyncReadAndWrite, DnsConfig, ServerConnector, StartTlsServerConnector, TcpServerConnector,
+};
+use tokio_xmpp::error::AuthError;
+use tokio_xmpp::parsers::sasl::DefinedCondition;
+use tokio_xmpp::xmlstream::{ReadError, StreamHeader, Timeouts, XmlStream};
+use xmpp_parsers::ns;
+
+use super::config::Config;
+use crate::stanza::compose::{Compose, element};
+
+/// How long connecting and logging in may take together.
+const LOGIN: Duration = Duration::from_secs(60);
+
+/// After two minutes of silence the server is asked for a sign of life, and has 30 s for it.
+const TIMEOUTS: Timeouts = Timeouts {
+    read_timeout: Duration::from_secs(120),
+    response_timeout: Duration::from_secs(30),
+};
+
+/// Elements in both directions, whatever carries them.
+pub(super) type Elements = XmlStream<Box<dyn AsyncReadAndWrite + Send>, Element>;
+
+/// Why there is no stream, or no more.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Lost {
+    /// The password will not be right the next time.
+    #[error("the server refused the login of {0}: {1}; check jid and password")]
+    Refused(String, String),
+    /// Another program took the resource; taking it back would go on for ever.
+    #[error("another program has logged in as {0}; give one of the two another resource")]
+    Replaced(String),
+    /// Worth another try.
+    #[error("{0}")]
+    Connection(String),
+}
+
+impl Lost {
+    pub(super) fn connection(error: impl std::fmt::Display) -> Self {
+        Self::Connection(error.to_string())
+    }
+}
+
+/// Connects, logs in and binds the resource; gives the stream and the full JID.
+pub(super) async fn log_in(config: &Config) -> Result<(Elements, String), Lost> {
+    let logging_in = async {
+        match config.server {
+            Some(address) => {
+                let dns = DnsConfig::addr(&address.to_string());
+                over(config, TcpServerConnector::from(dns)).await
+            }
+            None => {
+                let dns = DnsConfig::srv_default_client(config.jid.domain().as_str());
+                over(config, StartTlsServerConnector::from(dns)).await
+            }
+        }
+    };
+    tokio::time::timeout(LOGIN, logging_in)
+        .await
+        .unwrap_or_else(|_| Err(Lost::connection("the server did not answer in time")))
+}
+
+async fn over<C>(config: &Config, connector: C) -> Result<(Elements, String), Lost>
+where
+    C: ServerConnector,
+    C::Stream: 'static,
+{
+    let jid = config.jid.clone().into();
+    let (pending, binding) = connector
+        .connect(&jid, ns::JABBER_CLIENT, TIMEOUTS)
+        .await
+        .map_err(|error| {
+            Lost::Connection(format!("cannot connect to {}: {error}", place(config)))
+        })?;
+    let (features, stream) = pending.recv_features().await.map_err(Lost::connection)?;
+    let user = config.jid.node().map_or("", |node| node.as_str());
+    let credentials = Credentials::default()
+        .with_username(user)
+        .with_password(config.password.0.as_str())
+        .with_channel_binding(binding);
+    let authenticated = tokio_xmpp::client_login(stream, features.sasl_mechanisms, credentials);
+    let stream = authenticated
+        .await
+        .map_err(|error| refused(config, error))?;
+    let header = StreamHeader {
+        to: Some(config.jid.domain().as_str().to_owned().into()),
+        from: None,
+        id: None,
+    };
+    let pending = stream.send_header(header).await.map_err(Lost::connection)?;
+    let (_, stream) = pending
+        .recv_features::<Element>()
+        .await
+        .map_err(Lost::connection)?;
+    let mut stream = stream.box_stream();
+    let address = bind(&mut stream, &config.resource).await?;
+    Ok((stream, address))
+}
+
+/// Where the agent connects, for a person.
+fn place(config: &Config) -> String {
+    match config.server {
+        Some(address) => address.to_string(),
+        None => format!("the server of {}", config.jid.domain()),
+    }
+}
+
+/// A login that was refused for good, or something that may pass.
+fn refused(config: &Config, error: tokio_xmpp::Error) -> Lost {
+    let why = match &error {
+        tokio_xmpp::Error::Auth(AuthError::Fail(DefinedCondition::TemporaryAuthFailure)) => None,
+        tokio_xmpp::Error::Auth(AuthError::Fail(condition)) => Some(match condition {
+            DefinedCondition::NotAuthorized => "not-authorized".to_owned(),
+            other => format!("{other:?}"),
+        }),
+        tokio_xmpp::Error::Auth(error) => Some(error.to_string()),
+        _ => None,
+    };
+    match why {
+        Some(why) => Lost::Refused(config.jid.to_string(), why),
+        None => Lost::connection(error),
+    }
+}
+
+/// Binds the resource (RFC 6120 §7.7); the server may give another one.
+async fn bind(stream: &mut Elements, resource: &str) -> Result<String, Lost> {
+    let mut wish = element("resource", ns::BIND, &[]);
+    wish.append_text_node(resource);
+    let head = [("type", "set"), ("id", "bind")];
+    let request =
+        element("iq", ns::JABBER_CLIENT, &head).with(element("bind", ns::BIND, &[]).with(wish));
+    send(stream, &request).await?;
+    loop {
+        let Some(answer) = next(stream).await? else {
+            continue;
+        };
+        if answer.name() != "iq" {
+            continue;
+        }
+        return answer
+            .get_child("bind", ns::BIND)
+            .and_then(|bind| bind.get_child("jid", ns::BIND))
+            .map(Element::text)
+            .ok_or_else(|| Lost::connection("the server gave no resource"));
+    }
+}
+
+/// Sends one stanza; a server that takes nothing for so long is gone.
+pub(super) async fn send(stream: &mut Elements, stanza: &Element) -> Result<(), Lost> {
+    let sending = stream.send(stanza);
+    match tokio::time::timeout(TIMEOUTS.response_timeout, sending).await {
+        Ok(result) => result.map_err(Lost::connection),
+        Err(_) => Err(Lost::connection("the server takes nothing any more")),
+    }
+}
+
+/// The next element; `None` when it is time to ask for a sign of life. May be given up at any point.
+pub(super) async fn next(stream: &mut Elements) -> Result<Option<Element>, Lost> {
+    match stream.next().await {
+        Some(Ok(element)) if element.is("error", ns::STREAM) => Err(ended(&element)),
+        Some(Ok(element)) => Ok(Some(element)),
+        Some(Err(ReadError::SoftTimeout)) => Ok(None),
+        Some(Err(ReadError::HardError(error))) => Err(Lost::connection(error)),
+        Some(Err(ReadError::ParseError(error))) => Err(Lost::connection(error)),
+        Some(Err(ReadError::StreamFooterReceived)) => {
+            Err(Lost::connection("the server closed the stream"))
+        }
+        None => Err(Lost::connection("the connection ended")),
+    }
+}
+
+/// A stream error, RFC 6120 §4.9.
+fn ended(error: &Element) -> Lost {
+    let condition = error
+        .children()
+        .next()
+        .map_or("no condition", Element::name);
+    if condition == "conflict" {
+        Lost::Replaced(String::new())
+    } else {
+        Lost::Connection(format!("the server ended the stream: {condition}"))
+    }
+}
+
+/// Says good-bye and waits a little for the server to do so too.
+pub(super) async fn close(mut stream: Elements) {
+    const GRACE: Duration = Duration::from_secs(3);
+    let closing = async {
+        let unavailable = element("presence", ns::JABBER_CLIENT, &[("type", "unavailable")]);
+        if send(&mut stream, &unavailable).await.is_ok() {
+            // What fails now fails because the connection is gone, which is what is wanted.
+            let _ = stream.shutdown().await;
+            while next(&mut stream).await.is_ok() {}
+        }
+    };
+    let _ = tokio::time::timeout(GRACE, closing).await;
+}

@@ -1,0 +1,484 @@
+use std::fmt::Write as _;
+
+use super::*;
+use crate::component::authorization::Right;
+use crate::stanza::outcome::Outcome;
+
+mod refusals;
+
+const COMPONENT: &str = "presence.localhost";
+const START: Wall = Wall(1_800_000_000_000);
+
+/// An agent with a clock that stands still until it is moved.
+struct Bench {
+    agent: Agent,
+    now: Now,
+    draws: u8,
+}
+
+/// The fields of a good command.
+fn fields(request_id: &str) -> Vec<(&'static str, String)> {
+    let field = |name, value: &str| (name, value.to_owned());
+    vec![
+        field("FORM_TYPE", super::super::NS_AGENT),
+        field("request-id", request_id),
+        field("requester", "bob@remote.example"),
+        field("level", "authorized"),
+        field("interface", "public"),
+        field("confirm", "0"),
+        field("issued", &START.to_string()),
+        field("expires", &START.plus_s(30).to_string()),
+        field("url", "https://example.net/agenda"),
+        field("reason", "The agenda"),
+    ]
+}
+
+fn with(request_id: &str, name: &'static str, value: &str) -> Vec<(&'static str, String)> {
+    let mut fields = fields(request_id);
+    fields.retain(|(known, _)| *known != name);
+    fields.push((name, value.to_owned()));
+    fields
+}
+
+fn without(name: &str) -> Vec<(&'static str, String)> {
+    let mut fields = fields("r");
+    fields.retain(|(known, _)| *known != name);
+    fields
+}
+
+fn command(fields: &[(&str, String)]) -> String {
+    let mut form = String::new();
+    for (name, value) in fields {
+        let value = value.replace('&', "&amp;").replace('<', "&lt;");
+        let _ = write!(form, "<field var='{name}'><value>{value}</value></field>");
+    }
+    format!(
+        "<command xmlns='{NS_COMMANDS}' node='{NODE_OPEN_URL}' action='execute'>\
+         <x xmlns='jabber:x:data' type='submit'>{form}</x></command>"
+    )
+}
+
+fn stanza(text: &str) -> Element {
+    Element::from_reader_with_prefixes(text.as_bytes(), "jabber:client".to_owned()).unwrap()
+}
+
+fn iq(id: &str, type_: &str, from: &str, payload: &str) -> Element {
+    stanza(&format!(
+        "<iq type='{type_}' id='{id}' from='{from}' to='alice@localhost/desk'>{payload}</iq>"
+    ))
+}
+
+impl Bench {
+    fn new(open_url: Policy) -> Self {
+        let settings = Settings {
+            component: Bare::parse(COMPONENT).unwrap(),
+            open_url,
+            can_ask: true,
+        };
+        Self {
+            agent: Agent::new(settings),
+            now: Now {
+                mono: Duration::from_secs(100),
+                wall: START,
+            },
+            draws: 0,
+        }
+    }
+
+    fn pass(&mut self, seconds: i64) {
+        self.now.wall = self.now.wall.plus_s(seconds);
+        self.now.mono += Duration::from_secs(seconds.unsigned_abs());
+    }
+
+    fn chance(&mut self) -> Chance {
+        self.draws = self.draws.wrapping_add(1);
+        Chance::new([self.draws; 16])
+    }
+
+    /// What it decides on a stanza, without the lines of the log.
+    fn take(&mut self, stanza: &Element) -> Vec<Decision> {
+        let mut chance = self.chance();
+        without_log(self.agent.stanza(self.now, &mut chance, stanza))
+    }
+
+    fn send(&mut self, id: &str, fields: &[(&str, String)]) -> Vec<Decision> {
+        self.take(&iq(id, "set", COMPONENT, &command(fields)))
+    }
+
+    fn answer(&mut self, ticket: Ticket, answer: Answer) -> Vec<Decision> {
+        let mut chance = self.chance();
+        without_log(self.agent.answered(self.now, &mut chance, ticket, answer))
+    }
+
+    fn opened(&mut self, ticket: Ticket, result: Result<(), &str>) -> Vec<Decision> {
+        let mut chance = self.chance();
+        let result = result.map_err(ToOwned::to_owned);
+        without_log(self.agent.opened(self.now, &mut chance, ticket, result))
+    }
+
+    /// The ticket of a command that is asked about.
+    fn asked(&mut self, id: &str, fields: &[(&str, String)]) -> Ticket {
+        let decisions = self.send(id, fields);
+        let [Decision::Send(reply), Decision::Ask(question)] = decisions.as_slice() else {
+            panic!("not asked: {decisions:?}");
+        };
+        assert_eq!(summary(reply), format!("{id} executing"));
+        question.ticket
+    }
+
+    /// The ticket of a command that is run at once.
+    fn opening(&mut self, id: &str, fields: &[(&str, String)]) -> Ticket {
+        let decisions = self.send(id, fields);
+        let [Decision::Open(ticket, _)] = decisions.as_slice() else {
+            panic!("not run: {decisions:?}");
+        };
+        *ticket
+    }
+}
+
+fn without_log(mut decisions: Vec<Decision>) -> Vec<Decision> {
+    decisions.retain(|decision| !matches!(decision, Decision::Log(_)));
+    decisions
+}
+
+/// An answer in a few words: id, and the conditions or the status with its notes.
+fn summary(reply: &Element) -> String {
+    assert_eq!(reply.name(), "iq");
+    let mut text = reply.attr(xml_ncname!("id")).unwrap().to_owned();
+    if let Some(error) = reply.get_child("error", ns::JABBER_CLIENT) {
+        let _ = write!(text, " {}", error.attr(xml_ncname!("type")).unwrap());
+        for condition in error.children().filter(|child| child.name() != "text") {
+            let _ = write!(text, " {}", condition.name());
+        }
+    } else if let Some(payload) = reply.get_child("command", NS_COMMANDS) {
+        let status = payload.attr(xml_ncname!("status")).unwrap();
+        let _ = write!(text, " {status}");
+        for (severity, note) in Command::read(payload).unwrap().notes {
+            let _ = write!(text, " {severity:?}:{note}");
+        }
+    } else {
+        let payload = reply.children().next().map_or("nothing", Element::name);
+        let _ = write!(text, " result {payload}");
+    }
+    text
+}
+
+/// The one answer, in a few words.
+fn only(decisions: &[Decision]) -> String {
+    match decisions {
+        [Decision::Send(reply)] => summary(reply),
+        other => panic!("not one answer: {other:?}"),
+    }
+}
+
+/// The one late report: state and text.
+fn report(decisions: &[Decision]) -> (String, ExecutionState, String) {
+    let [Decision::Report(iq)] = decisions else {
+        panic!("not one report: {decisions:?}");
+    };
+    assert_eq!(iq.attr(xml_ncname!("type")), Some("set"));
+    assert_eq!(iq.attr(xml_ncname!("to")), Some(COMPONENT));
+    let outcome = Outcome::read(iq.children().next().unwrap()).unwrap();
+    assert_eq!(outcome.right, Right::OpenUrl);
+    (outcome.request_id, outcome.state, outcome.text.unwrap())
+}
+
+#[test]
+fn always_runs_and_tells_how_it_went() {
+    let mut bench = Bench::new(Policy::Always);
+    let first = bench.opening("a", &fields("r1"));
+    assert_eq!(
+        only(&bench.opened(first, Ok(()))),
+        "a completed Info:opened"
+    );
+    let second = bench.opening("b", &fields("r2"));
+    let failed = bench.opened(second, Err("no\u{202e}pe"));
+    assert_eq!(only(&failed), "b completed Error:nope");
+    assert!(bench.opened(second, Ok(())).is_empty());
+}
+
+#[test]
+fn asking_is_answered_at_once_and_reported_late() {
+    let mut bench = Bench::new(Policy::Ask);
+    let yes = bench.asked("a", &fields("r1"));
+    let decisions = bench.answer(yes, Answer::Yes);
+    assert!(
+        matches!(decisions.as_slice(), [Decision::Open(ticket, address)]
+        if *ticket == yes && address.as_str() == "https://example.net/agenda")
+    );
+    assert!(bench.answer(yes, Answer::No).is_empty(), "answered twice");
+    let done = report(&bench.opened(yes, Ok(())));
+    assert_eq!(
+        done,
+        ("r1".into(), ExecutionState::Completed, "opened".into())
+    );
+
+    for (number, answer) in [Answer::No, Answer::Silence, Answer::Gone]
+        .into_iter()
+        .enumerate()
+    {
+        let id = format!("n{number}");
+        let no = bench.asked(&id, &fields(&id));
+        let (request_id, state, _) = report(&bench.answer(no, answer));
+        assert_eq!((request_id, state), (id, ExecutionState::Refused));
+    }
+    let failing = bench.asked("f", &fields("r3"));
+    bench.answer(failing, Answer::Yes);
+    let (_, state, text) = report(&bench.opened(failing, Err("broken")));
+    assert_eq!((state, text.as_str()), (ExecutionState::Failed, "broken"));
+}
+
+#[test]
+fn a_yes_after_the_end_is_a_no() {
+    let mut bench = Bench::new(Policy::Ask);
+    let late = bench.asked("a", &fields("r1"));
+    bench.pass(31);
+    let (_, state, _) = report(&bench.answer(late, Answer::Yes));
+    assert_eq!(state, ExecutionState::Refused);
+}
+
+/// confirm, policy, whether anybody can be asked: what is done.
+#[test]
+fn who_is_asked_is_decided_by_component_and_file() {
+    let done = |confirm: &str, policy, can_ask| {
+        let mut bench = Bench::new(policy);
+        bench.agent.settings.can_ask = can_ask;
+        let decisions = bench.send("a", &with("r", "confirm", confirm));
+        match decisions.as_slice() {
+            [Decision::Open(..)] => "run".to_owned(),
+            [Decision::Send(_), Decision::Ask(_)] => "ask".to_owned(),
+            other => only(other),
+        }
+    };
+    let refused = "a cancel forbidden";
+    for (confirm, policy, can_ask, expected) in [
+        ("0", Policy::Always, true, "run"),
+        ("false", Policy::Always, false, "run"),
+        ("1", Policy::Always, true, "ask"),
+        ("true", Policy::Always, true, "ask"),
+        ("", Policy::Always, true, "ask"),
+        ("1", Policy::Always, false, refused),
+        ("0", Policy::Ask, true, "ask"),
+        ("1", Policy::Ask, true, "ask"),
+        ("0", Policy::Ask, false, refused),
+        ("1", Policy::Ask, false, refused),
+        ("0", Policy::Never, true, refused),
+        ("1", Policy::Never, true, refused),
+        ("0", Policy::Never, false, refused),
+    ] {
+        let found = done(confirm, policy, can_ask);
+        assert_eq!(
+            found, expected,
+            "confirm {confirm:?}, {policy:?}, {can_ask}"
+        );
+    }
+}
+
+#[test]
+fn only_the_bare_component_commands() {
+    let mut bench = Bench::new(Policy::Always);
+    for from in [
+        "presence.localhost/vestibule",
+        "x@presence.localhost",
+        "localhost",
+        "alice@localhost",
+        "alice@localhost/desk",
+        "presence.localhost.evil.example",
+        "xpresence.localhost",
+        "@",
+    ] {
+        let asked = iq("a", "set", from, &command(&fields("r")));
+        assert_eq!(only(&bench.take(&asked)), "a cancel forbidden", "{from}");
+    }
+    let nobody = stanza(&format!(
+        "<iq type='set' id='a'>{}</iq>",
+        command(&fields("r"))
+    ));
+    assert_eq!(only(&bench.take(&nobody)), "a cancel forbidden");
+    // Their request's name is not taken by that.
+    bench.opening("b", &fields("r"));
+}
+
+#[test]
+fn a_command_is_run_in_its_time_only() {
+    let mut bench = Bench::new(Policy::Always);
+    let expiring = |id: &str, at: i64| with(id, "expires", &START.plus_s(at).to_string());
+    let late = bench.send("a", &expiring("r1", -61));
+    assert_eq!(only(&late), "a modify not-acceptable");
+    bench.opening("b", &expiring("r2", -60));
+    bench.opening("c", &expiring("r3", 0));
+}
+
+#[test]
+fn a_question_ends_with_its_command() {
+    let until = |at: i64| {
+        let mut bench = Bench::new(Policy::Ask);
+        let fields = with("r", "expires", &START.plus_s(at).to_string());
+        let decisions = bench.send("a", &fields);
+        let Some(Decision::Ask(question)) = decisions.last() else {
+            panic!("not asked: {decisions:?}");
+        };
+        question.until
+    };
+    assert_eq!(until(30), START.plus_s(30));
+    assert_eq!(until(-10), START.plus_s(50), "their clock is behind");
+    assert_eq!(until(86_400), START.plus_s(600), "names are kept no longer");
+}
+
+#[test]
+fn the_rules_for_addresses_are_applied_again() {
+    let mut bench = Bench::new(Policy::Always);
+    for url in [
+        "http://example.org/",
+        "file:///etc/passwd",
+        "https://127.1/",
+        "javascript:1",
+    ] {
+        let answer = only(&bench.send("a", &with(url, "url", url)));
+        assert_eq!(answer, "a modify not-acceptable", "{url}");
+    }
+    let decisions = bench.send("b", &with("r", "url", "HTTPS://EXAMPLE.org"));
+    assert!(matches!(decisions.as_slice(), [Decision::Open(_, address)]
+        if address.as_str() == "https://example.org/"));
+}
+
+#[test]
+fn a_repeat_gets_the_first_answer_and_runs_nothing() {
+    // Asked: while it is asked, and after.
+    let mut bench = Bench::new(Policy::Ask);
+    let ticket = bench.asked("a", &fields("r"));
+    let session = |decisions: &[Decision]| match decisions {
+        [Decision::Send(reply)] => reply.get_child("command", NS_COMMANDS).cloned().unwrap(),
+        other => panic!("not one answer: {other:?}"),
+    };
+    let again = session(&bench.send("b", &fields("r")));
+    bench.answer(ticket, Answer::No);
+    bench.pass(599);
+    // A repeat that says something else is still a repeat.
+    let other = with("r", "url", "https://evil.example/");
+    assert_eq!(session(&bench.send("c", &other)), again);
+    // Run: while it runs, and after.
+    let mut bench = Bench::new(Policy::Always);
+    let ticket = bench.opening("a", &fields("r"));
+    assert!(bench.send("b", &fields("r")).is_empty());
+    let answers = bench.opened(ticket, Ok(()));
+    let answers: Vec<_> = answers
+        .iter()
+        .map(|one| only(std::slice::from_ref(one)))
+        .collect();
+    assert_eq!(
+        answers,
+        ["a completed Info:opened", "b completed Info:opened"]
+    );
+    assert_eq!(
+        only(&bench.send("c", &fields("r"))),
+        "c completed Info:opened"
+    );
+    // Refused: with the same words.
+    let bad = with("r9", "url", "https://localhost/");
+    assert_eq!(only(&bench.send("a", &bad)), "a modify not-acceptable");
+    assert_eq!(
+        only(&bench.send("b", &fields("r9"))),
+        "b modify not-acceptable"
+    );
+    // Names belong to the requester.
+    bench.opening("d", &with("r", "requester", "carol@remote.example"));
+    // After ten minutes the name is free again; by then the command has long expired.
+    bench.pass(600);
+    let fresh = START.plus_s(700).to_string();
+    bench.opening("e", &with("r", "expires", &fresh));
+}
+
+#[test]
+fn what_is_open_and_what_is_kept_is_bounded() {
+    let mut bench = Bench::new(Policy::Ask);
+    let tickets: Vec<_> = (0..OPEN_MAX)
+        .map(|number| bench.asked("a", &fields(&format!("r{number}"))))
+        .collect();
+    assert_eq!(
+        only(&bench.send("b", &fields("more"))),
+        "b wait resource-constraint"
+    );
+    bench.answer(tickets[0], Answer::No);
+    bench.asked("c", &fields("more"));
+
+    let mut bench = Bench::new(Policy::Never);
+    for number in 0..KEPT_MAX {
+        let answer = only(&bench.send("a", &fields(&format!("r{number}"))));
+        assert_eq!(answer, "a cancel forbidden");
+    }
+    assert_eq!(
+        only(&bench.send("b", &fields("more"))),
+        "b wait resource-constraint"
+    );
+    assert_eq!(only(&bench.send("c", &fields("r0"))), "c cancel forbidden");
+    bench.pass(600);
+    assert_eq!(
+        only(&bench.send("d", &fields("more"))),
+        "d modify not-acceptable"
+    );
+
+    let mut bench = Bench::new(Policy::Always);
+    let ticket = bench.opening("a", &fields("r"));
+    for _ in 1..WAITING_MAX {
+        assert!(bench.send("b", &fields("r")).is_empty());
+    }
+    assert_eq!(
+        only(&bench.send("c", &fields("r"))),
+        "c wait resource-constraint"
+    );
+    assert_eq!(bench.opened(ticket, Ok(())).len(), WAITING_MAX);
+}
+
+#[test]
+fn the_component_may_give_up_while_she_is_asked() {
+    let mut bench = Bench::new(Policy::Ask);
+    let first = bench.asked("a", &fields("r1"));
+    let second = bench.asked("b", &fields("r2"));
+    let session = |bench: &Bench, ticket: Ticket| bench.agent.works[&ticket].sessionid.clone();
+    let cancel = |sessionid: &str, action: &str| {
+        let payload = format!(
+            "<command xmlns='{NS_COMMANDS}' node='{NODE_OPEN_URL}' action='{action}' \
+             sessionid='{sessionid}'/>"
+        );
+        iq("c", "set", COMPONENT, &payload)
+    };
+    let id = session(&bench, first);
+    assert_eq!(
+        only(&bench.take(&cancel(&id, "next"))),
+        "c modify bad-request bad-action"
+    );
+    let decisions = bench.take(&cancel(&id, "cancel"));
+    assert_eq!(decisions[0], Decision::Withdraw(first));
+    assert_eq!(only(&decisions[1..]), "c canceled");
+    assert!(bench.answer(first, Answer::Yes).is_empty());
+    assert_eq!(
+        only(&bench.take(&cancel(&id, "cancel"))),
+        "c modify bad-request bad-sessionid"
+    );
+    // What is being opened goes on, and is reported.
+    bench.answer(second, Answer::Yes);
+    let id = session(&bench, second);
+    assert_eq!(only(&bench.take(&cancel(&id, "cancel"))), "c canceled");
+    let (_, state, _) = report(&bench.opened(second, Ok(())));
+    assert_eq!(state, ExecutionState::Completed);
+}
+
+#[test]
+fn each_command_leaves_a_line_in_the_log() {
+    let mut bench = Bench::new(Policy::Never);
+    let mut chance = bench.chance();
+    let asked = iq("a", "set", COMPONENT, &command(&fields("r")));
+    let decisions = bench.agent.stanza(bench.now, &mut chance, &asked);
+    let lines: Vec<_> = decisions
+        .iter()
+        .filter_map(|decision| match decision {
+            Decision::Log(line) => Some(line.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        ["bob@remote.example open-url refused: the user does not allow this"]
+    );
+}

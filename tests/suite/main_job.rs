@@ -1,0 +1,48 @@
+//! The main job from end to end: the built component on a real Prosody and on a real ejabberd, judged
+//! by what the clients of alice, of a party's bot and of a stranger receive.
+
+mod adhoc;
+mod attaching;
+mod durability;
+mod hostile;
+mod joining;
+mod leaving_messages;
+mod opening_pages;
+mod presence;
+mod probing;
+mod rights;
+mod stage;
+
+/// Each story once on each server.
+macro_rules! on_both_servers {
+    ($($topic:ident::$story:ident as $name:ident;)+) => {
+        mod prosody {
+            use crate::support::{Failure, server::Kind};
+            $(#[tokio::test]
+            async fn $name() -> Result<(), Failure> {
+                super::$topic::$story(Kind::Prosody).await
+            })+
+        }
+        mod ejabberd {
+            use crate::support::{Failure, server::Kind};
+            $(#[tokio::test]
+            async fn $name() -> Result<(), Failure> {
+                super::$topic::$story(Kind::Ejabberd).await
+            })+
+        }
+    };
+}
+
+on_both_servers! {
+    joining::by_contact_and_by_chat as users_join_by_contact_and_by_chat;
+    presence::is_tracked_and_overlaid_by_her_status as presence_is_tracked_and_overlaid;
+    probing::tells_each_watcher_what_it_may_know as probes_tell_each_watcher_what_it_may_know;
+    durability::of_the_status as the_status_outlives_logout_and_sigkill;
+    durability::over_restarts_of_the_server as the_component_comes_back_after_the_server;
+    leaving_messages::by_form_at_once_and_plainly as messages_are_left;
+    opening_pages::without_an_agent as a_page_becomes_a_message_without_an_agent;
+    opening_pages::with_an_agent as a_page_is_opened_by_the_agent;
+    rights::are_granted_and_revoked as rights_are_granted_and_revoked;
+    attaching::goes_on_until_it_succeeds as attaching_goes_on_until_it_succeeds;
+    hostile::stanzas_cost_only_themselves as hostile_stanzas_cost_only_themselves;
+}
