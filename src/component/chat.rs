@@ -90,9 +90,38 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
             let text = shown(core, turn, &stanza.from);
             command::acknowledge(core, turn, reply, Ok(text));
         }
-        Line::Set(what) => submit(core, turn, user, what, reply),
+        Line::Set(what) => {
+            // Of a party, whose name she knows and not its addresses, each is meant.
+            let mut whats = of_party(core, what);
+            let last = whats.pop();
+            for what in whats {
+                submit(core, turn, user, what, Reply::Nobody);
+            }
+            if let Some(what) = last {
+                submit(core, turn, user, what, reply);
+            }
+        }
         Line::Approve(watcher) => subscription::approve(core, turn, user, watcher, reply),
         Line::Deny(watcher) => subscription::deny(core, turn, user, watcher, reply),
+    }
+}
+
+/// What is said of a party by its name is said of each of its addresses.
+fn of_party(core: &Component, what: What) -> Vec<What> {
+    let (who, each): (&Bare, fn(Bare) -> What) = match &what {
+        What::Block(who) => (who, What::Block),
+        What::Unblock(who) => (who, What::Unblock),
+        What::Revoke(who) => (who, What::Revoke),
+        _ => return vec![what],
+    };
+    let party = core
+        .settings
+        .parties
+        .iter()
+        .find(|party| party.name == who.as_str());
+    match party.filter(|party| !party.jids.is_empty()) {
+        Some(party) => party.jids.iter().cloned().map(each).collect(),
+        None => vec![what],
     }
 }
 

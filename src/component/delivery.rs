@@ -6,7 +6,8 @@ use xmpp_parsers::data_forms::{DataForm, DataFormType, Field, FieldType};
 use xmpp_parsers::ns;
 
 use super::caps::NS_AGENT;
-use super::execution::{End, Way, finish};
+use super::clock::Wall;
+use super::execution::{EXPIRES_S, End, Way, finish};
 use super::record::{Execution, ExecutionState};
 use super::reply::{Asked, Refusal};
 use super::request::denied;
@@ -38,6 +39,14 @@ pub(super) fn next(core: &mut Component, turn: &mut Turn, id: &str) {
             End::new(ExecutionState::Refused, text, Way::Agent),
             None,
         );
+    }
+    if execution.confirm && turn.now.wall >= execution.expires {
+        let state = if running.sent {
+            ExecutionState::Unknown
+        } else {
+            ExecutionState::Expired
+        };
+        return finish(core, turn, id, End::new(state, None, Way::Agent), None);
     }
     let agents = core
         .state
@@ -71,7 +80,7 @@ pub(super) fn next(core: &mut Component, turn: &mut Turn, id: &str) {
         bare: user,
         resource: Some(agent.clone()),
     };
-    let payload = to_agent(&execution);
+    let payload = to_agent(&execution, turn.now.wall);
     let Some(iq) = core.ask(turn, "set", to, payload, About::Command(id.to_owned())) else {
         let text = Some("too many commands are on their way".to_owned());
         return finish(
@@ -93,7 +102,13 @@ pub(super) fn next(core: &mut Component, turn: &mut Turn, id: &str) {
 }
 
 /// The command as the agent gets it, protocol.md §9.3.
-fn to_agent(execution: &Execution) -> Element {
+fn to_agent(execution: &Execution, now: Wall) -> Element {
+    // Each agent that need not ask has its own time; a person's does not begin anew.
+    let expires = if execution.confirm {
+        execution.expires
+    } else {
+        now.plus_s(EXPIRES_S)
+    };
     let mut fields: Vec<_> = [
         ("request-id", execution.agent_request_id().to_owned()),
         ("requester", execution.watcher.bare.to_string()),
@@ -104,7 +119,7 @@ fn to_agent(execution: &Execution) -> Element {
             if execution.confirm { "1" } else { "0" }.to_owned(),
         ),
         ("issued", execution.issued.to_string()),
-        ("expires", execution.expires.to_string()),
+        ("expires", expires.to_string()),
     ]
     .into_iter()
     .map(|(var, value)| Field::text_single(var, &value))

@@ -9,7 +9,7 @@ use super::limits::{IN_FLIGHT_MAX, LANE_WAITING_MAX};
 use super::record::Change;
 use super::reply::Refusal;
 use super::state::Narrowing;
-use super::{Component, Effect, Ticket, Turn, execution, setting, subscription};
+use super::{Component, Effect, Ticket, Turn, execution, setting, subscription, written};
 use crate::address::Bare;
 
 /// Something that changes durable records of one user.
@@ -33,7 +33,7 @@ impl Task {
         match self {
             Self::Setting(setting) => setting::plan(core, turn, user, setting),
             Self::Subscription(step) => Ok(subscription::plan(core, turn, user, step)),
-            Self::Execution(step) => execution::plan(core, turn, user, step),
+            Self::Execution(step) => written::plan(core, turn, user, step),
         }
     }
 

@@ -32,11 +32,13 @@ mod relay;
 mod reply;
 mod request;
 mod route;
+mod session;
 mod setting;
 
 mod state;
 mod subscription;
 mod timer;
+mod written;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
@@ -186,7 +188,7 @@ pub struct Component {
     learning: learning::Learning,
     broadcasts: broadcast::Broadcasts,
     awaited: HashMap<String, route::Awaited>,
-    sessions: command::Sessions,
+    sessions: session::Sessions,
     running: HashMap<String, execution::Running>,
     caps: caps::Caps,
     /// Users whose last face has changed since it was written.
@@ -234,7 +236,7 @@ impl Component {
             learning: learning::Learning::default(),
             broadcasts: broadcast::Broadcasts::default(),
             awaited: HashMap::new(),
-            sessions: command::Sessions::default(),
+            sessions: session::Sessions::default(),
             running: HashMap::new(),
             caps: caps::Caps::default(),
             unwritten: BTreeSet::new(),
@@ -336,7 +338,7 @@ impl Component {
                 Timer::Lost(id) => route::lost(self, turn, &id),
                 Timer::Relearn => learning::again(self, turn),
                 Timer::Remember => behind::remember(self),
-                Timer::Session(id) => command::expire(self, turn, &id),
+                Timer::Session(id) => session::expire(self, turn, &id),
                 Timer::Answer(id) => execution::answer_late(self, &id),
                 Timer::Silence(id) => delivery::silent(self, turn, &id),
                 Timer::Expire(id) => delivery::expired(self, turn, &id),

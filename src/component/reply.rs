@@ -32,6 +32,8 @@ pub(super) enum Refusal {
     PolicyViolation(u64),
     /// Full, or the store cannot be written.
     ResourceConstraint,
+    /// It takes something away, which holds, but could not be written.
+    Unsaved,
     /// The form is wrong; the sentence says how.
     BadPayload(String),
     /// No such action.
@@ -60,7 +62,7 @@ impl Refusal {
             Self::Forbidden => ("cancel", "forbidden"),
             Self::ItemNotFound => ("cancel", "item-not-found"),
             Self::PolicyViolation(_) => ("wait", "policy-violation"),
-            Self::ResourceConstraint => ("wait", "resource-constraint"),
+            Self::ResourceConstraint | Self::Unsaved => ("wait", "resource-constraint"),
             Self::SessionExpired | Self::TooManySessions => ("cancel", "not-allowed"),
             Self::TooLarge => ("modify", "policy-violation"),
         };
@@ -93,6 +95,10 @@ impl Refusal {
         match self {
             Self::ResourceConstraint => {
                 "That could not be saved just now; nothing has changed. Please try again.".into()
+            }
+            Self::Unsaved => {
+                "What this takes away is taken away for now, but it could not be saved. Please try again."
+                    .into()
             }
             Self::PolicyViolation(seconds) => {
                 format!("That is too often; please try again in {seconds} seconds.")

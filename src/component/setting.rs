@@ -103,6 +103,7 @@ impl Setting {
 /// What holds before it is durable.
 pub(super) fn narrowing(setting: &Setting, now: Now) -> Option<Narrowing> {
     match &setting.what {
+        What::Leave | What::Sleep => Some(Narrowing::Absence),
         What::Revoke(watcher) => Some(Narrowing::Revoke(watcher.clone())),
         What::Block(watcher) => Some(Narrowing::Block(watcher.clone(), now.wall)),
         What::Visibility {
@@ -111,6 +112,14 @@ pub(super) fn narrowing(setting: &Setting, now: Now) -> Option<Narrowing> {
         } => Some(Narrowing::Visibility(*visibility)),
         _ => None,
     }
+}
+
+/// Whether a decision takes something away.
+fn narrowing_of(what: &What) -> bool {
+    matches!(
+        what,
+        What::Leave | What::Sleep | What::Revoke(_) | What::Block(_) | What::Visibility { .. }
+    )
 }
 
 /// Takes down whose subscriptions are about to end.
@@ -142,7 +151,11 @@ pub(super) fn plan(
         What::Leave => return plan_leave(core, user, setting),
         _ => {}
     }
-    let known = core.state.user(user).ok_or(Refusal::Forbidden)?;
+    let known = match setting.what {
+        What::Sleep => core.state.stored(user), // She is dormant in memory already.
+        _ => core.state.user(user),
+    };
+    let known = known.ok_or(Refusal::Forbidden)?;
     let profile = known.profile.clone().ok_or(Refusal::Forbidden)?;
     let owner = user.clone();
     let answer = &mut setting.answer;
@@ -399,6 +412,11 @@ pub(super) fn done(
         ends,
     } = setting;
     let changed = result.is_ok();
+    let narrows = narrowing_of(&what);
+    let result = result.map_err(|refusal| match refusal {
+        Refusal::ResourceConstraint if narrows => Refusal::Unsaved,
+        refusal => refusal,
+    });
     if changed && joins && matches!(reply, Reply::Chat(..)) {
         answer = join::welcome_text(core, user); // One message, not two.
     }

@@ -91,6 +91,8 @@ pub(super) enum Narrowing {
     Visibility(Visibility),
     /// A subscription.
     Subscription(Bare),
+    /// She leaves, or removes us from her contacts: nobody is told anything.
+    Absence,
 }
 
 /// The working state.
@@ -234,6 +236,11 @@ impl State {
             }
             Narrowing::Subscription(watcher) => {
                 known.subscriptions.remove(watcher);
+            }
+            Narrowing::Absence => {
+                if let Some(profile) = known.profile.as_mut() {
+                    profile.dormant = true;
+                }
             }
             Narrowing::Visibility(visibility) => {
                 if let Some(profile) = known.profile.as_mut()

@@ -1,0 +1,232 @@
+//! Sessions of ad-hoc commands: they belong to the full JID that began them, at one address of ours.
+//! XEP-0050 §3.
+
+use std::collections::{HashMap, VecDeque};
+
+use xmpp_parsers::data_forms::{DataForm, DataFormType};
+
+use super::limits::{SESSION_LIFE, SESSIONS_MAX, SESSIONS_PER_WATCHER_MAX};
+use super::reply::{Asked, Refusal};
+use super::timer::Timer;
+use super::{Component, Turn};
+use crate::address::{Address, Bare};
+use crate::stanza::command::{Action, Command, Severity};
+
+/// How far a session has come.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Stage {
+    /// The form is out.
+    Form,
+    /// A change is being written, or a command is on its way: its id.
+    Running(Option<String>),
+    /// The command has ended and nobody has been told in this session: how.
+    Ended(Box<End>),
+    /// It has ended.
+    Done,
+}
+
+/// How a command has ended, as its session tells it.
+pub(super) type End = (Severity, String, DataForm);
+
+#[derive(Debug)]
+pub(super) struct Session {
+    owner: Address,
+    /// The presentity, or ourselves.
+    at: Bare,
+    node: String,
+    stage: Stage,
+}
+
+/// All sessions.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    by_id: HashMap<String, Session>,
+    /// Sessions with an open form by who owns them, the oldest first.
+    forms: HashMap<Bare, VecDeque<String>>,
+}
+
+impl Sessions {
+    /// Ends a session and remembers for a while that it has been.
+    pub(super) fn end(&mut self, id: &str) {
+        self.set(id, Stage::Done);
+    }
+
+    pub(super) fn set(&mut self, id: &str, stage: Stage) {
+        let Some(session) = self.by_id.get_mut(id) else {
+            return;
+        };
+        if session.stage == Stage::Form && stage != Stage::Form {
+            self.forget_form(id);
+        }
+        if let Some(session) = self.by_id.get_mut(id) {
+            session.stage = stage;
+        }
+    }
+
+    fn forget_form(&mut self, id: &str) {
+        let Some(session) = self.by_id.get(id) else {
+            return;
+        };
+        let owner = session.owner.bare.clone();
+        if let Some(open) = self.forms.get_mut(&owner) {
+            open.retain(|other| other != id);
+            if open.is_empty() {
+                self.forms.remove(&owner);
+            }
+        }
+    }
+
+    fn remove(&mut self, id: &str) {
+        self.forget_form(id);
+        self.by_id.remove(id);
+    }
+}
+
+impl Sessions {
+    /// Lets a form be corrected.
+    pub(super) fn reopen(&mut self, id: &str) {
+        if let Some(session) = self.by_id.get_mut(id) {
+            session.stage = Stage::Form;
+            self.forms
+                .entry(session.owner.bare.clone())
+                .or_default()
+                .push_back(id.to_owned());
+        }
+    }
+}
+
+/// A session has lived long enough; one whose command is on its way stays.
+pub(super) fn expire(core: &mut Component, turn: &Turn, id: &str) {
+    let stage = core
+        .sessions
+        .by_id
+        .get(id)
+        .map(|session| session.stage.clone());
+    match stage {
+        Some(Stage::Done) | None => return core.sessions.remove(id),
+        Some(Stage::Running(_)) => {}
+        // For as long again it is remembered that it has been.
+        Some(Stage::Form | Stage::Ended(_)) => core.sessions.end(id),
+    }
+    core.timers
+        .set(turn.now.mono + SESSION_LIFE, Timer::Session(id.to_owned()));
+}
+
+/// What a request means in its session.
+pub(super) enum Move {
+    /// A new command, with the form if it came along.
+    Begin(Option<DataForm>),
+    /// The form of an open session.
+    Submit(String, DataForm),
+    /// The requester gives up.
+    Cancel(String),
+    /// The requester asks how the command goes on.
+    Poll(String, Option<String>),
+}
+
+pub(super) fn read(
+    core: &Component,
+    asked: &Asked,
+    at: &Bare,
+    command: &Command,
+) -> Result<Move, Refusal> {
+    let given_up = command
+        .form
+        .as_ref()
+        .is_some_and(|form| form.type_ == DataFormType::Cancel);
+    let Some(id) = &command.sessionid else {
+        return match command.action {
+            Some(Action::Cancel) => Err(Refusal::BadSession),
+            Some(Action::Prev) => Err(Refusal::BadAction),
+            _ => Ok(Move::Begin(command.form.clone())),
+        };
+    };
+    let session = core
+        .sessions
+        .by_id
+        .get(id)
+        .filter(|session| {
+            session.owner == asked.to && session.at == *at && session.node == command.node
+        })
+        .ok_or(Refusal::BadSession)?;
+    if session.stage == Stage::Done {
+        return Err(Refusal::SessionExpired);
+    }
+    if session.stage == Stage::Form && command.action == Some(Action::Next) {
+        return Err(Refusal::BadAction);
+    }
+    if given_up || command.action == Some(Action::Cancel) {
+        return Ok(Move::Cancel(id.clone()));
+    }
+    if command.action == Some(Action::Prev) {
+        return Err(Refusal::BadAction);
+    }
+    match (&session.stage, &command.form) {
+        (Stage::Ended(_), _) => Ok(Move::Poll(id.clone(), None)),
+        (Stage::Running(execution), _) => Ok(Move::Poll(id.clone(), execution.clone())),
+        (_, Some(form)) => Ok(Move::Submit(id.clone(), form.clone())),
+        (_, None) => Err(Refusal::BadPayload("The form is missing.".into())),
+    }
+}
+
+/// Opens a session; of too many open forms of one requester the oldest gives way.
+pub(super) fn open(
+    core: &mut Component,
+    turn: &mut Turn,
+    owner: &Address,
+    at: &Bare,
+    node: &str,
+) -> Result<String, Refusal> {
+    if core.sessions.by_id.len() >= SESSIONS_MAX {
+        return Err(Refusal::TooManySessions);
+    }
+    let forms = core.sessions.forms.entry(owner.bare.clone()).or_default();
+    let oldest = (forms.len() >= SESSIONS_PER_WATCHER_MAX)
+        .then(|| forms.pop_front())
+        .flatten();
+    let id = turn.chance.id();
+    forms.push_back(id.clone());
+    if let Some(oldest) = oldest {
+        core.sessions.by_id.remove(&oldest);
+    }
+    let session = Session {
+        owner: owner.clone(),
+        at: at.clone(),
+        node: node.to_owned(),
+        stage: Stage::Form,
+    };
+    core.sessions.by_id.insert(id.clone(), session);
+    core.timers
+        .set(turn.now.mono + SESSION_LIFE, Timer::Session(id.clone()));
+    Ok(id)
+}
+
+impl Component {
+    /// Ties a session to the command that runs in it.
+    pub(super) fn run_in(&mut self, session: &str, execution: &str) {
+        self.sessions
+            .set(session, Stage::Running(Some(execution.to_owned())));
+    }
+
+    /// Keeps the end of a command for the watcher to ask for.
+    pub(super) fn keep_end(&mut self, session: &str, end: End) {
+        self.sessions.set(session, Stage::Ended(Box::new(end)));
+    }
+
+    /// Takes it, once.
+    pub(super) fn take_end(&mut self, session: &str) -> Option<End> {
+        match self
+            .sessions
+            .by_id
+            .get(session)
+            .map(|session| &session.stage)
+        {
+            Some(Stage::Ended(end)) => {
+                let end = (**end).clone();
+                self.sessions.end(session);
+                Some(end)
+            }
+            _ => None,
+        }
+    }
+}
