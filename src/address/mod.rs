@@ -16,7 +16,7 @@ pub use presentity::ComponentDomain;
 
 /// A bare JID, or a bare domain, in normal form.
 ///
-/// The normal form is nodeprep and nameprep (RFC 6122 Appendix A, RFC 3491) and not the PRECIS
+/// The normal form is nodeprep and nameprep (RFC 3920 Appendix A, RFC 3491) and not the PRECIS
 /// profiles of RFC 7622, because the servers compare so; beyond it RFC 7622 §3.2 holds: no final dot,
 /// U-labels and not A-labels. Cloning shares the text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -117,7 +117,7 @@ impl fmt::Display for Bare {
 pub struct Address {
     /// The bare JID.
     pub bare: Bare,
-    /// The resource in normal form (resourceprep, RFC 6122 Appendix B), or as the server gave it where
+    /// The resource in normal form (resourceprep, RFC 3920 Appendix B), or as the server gave it where
     /// there is no such form. Made by [`Self::parse`] or by the component for itself.
     pub resource: Option<Arc<str>>,
 }

@@ -17,7 +17,7 @@ const PART_BYTES_MAX: usize = 1023;
 /// only be padding, and preparing it costs more than it is worth.
 const TYPED_BYTES_MAX: usize = 4 * PART_BYTES_MAX;
 
-/// The most bytes of a domain name, and of a label in it, as DNS has them.
+/// The most bytes of a domain name, and of a label in it (RFC 1035 §2.3.4).
 const DOMAIN_BYTES_MAX: usize = 253;
 const LABEL_BYTES_MAX: usize = 63;
 

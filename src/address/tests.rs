@@ -57,7 +57,7 @@ fn what_is_no_user_has_no_presentity() {
     let longest = format!("{}@c.org", "a".repeat(1023 - r"\40c.org".len()));
     assert!(mapped(&longest).is_some());
     assert_eq!(mapped(&format!("a{longest}")), None);
-    // Mixed directions: nodeprep refuses the mapped localpart (RFC 6122 Appendix A.6).
+    // Mixed directions: nodeprep refuses the mapped localpart (RFC 3454 §6).
     assert_eq!(mapped("שלום@example.org"), None);
 }
 
