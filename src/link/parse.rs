@@ -88,6 +88,10 @@ impl Parser {
         let mut tree = Tree::default();
         for mut piece in bytes.chunks(PIECE_BYTES) {
             loop {
+                // Whatever stood behind the element would be read as part of the next one.
+                if tree.root.is_some() && !piece.is_empty() {
+                    return Err(boundary());
+                }
                 match self.inner.parse(&mut piece, false) {
                     Ok(Some(event)) => tree.take(event)?,
                     Ok(None) => return Err(boundary()),
@@ -209,5 +213,69 @@ impl From<rxml::Error> for Violation {
             }
             _ => Self::not_well_formed(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn anything_but_one_element_is_refused() {
+        for bytes in [
+            "",
+            "<a>",
+            "<a/><b/>",
+            "<a/>b",
+            "<a/> ",
+            " <a/>",
+            "b<a/>",
+            "</a>",
+            "</stream>",
+            "<a></a></stream>",
+        ] {
+            let parsed = Parser::new().element(bytes.as_bytes());
+            assert!(parsed.is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_start_tag_stands_for_its_element() {
+        for tag in [
+            "<iq id='/'>",
+            "<iq id='/'/>",
+            "<iq id='/' >",
+            "<iq id='/' />",
+        ] {
+            let head = Parser::new().head(tag.as_bytes()).unwrap();
+            assert!(head.is("iq", CLIENT));
+            assert_eq!(head.attr("id"), Some("/"), "{tag}");
+        }
+    }
+
+    #[test]
+    fn prefixes_of_the_header_are_in_force_in_every_stanza() {
+        let header = "<s:stream xmlns='jabber:component:accept' xmlns:p='u:&lt;p&apos;' \
+                      xmlns:c='jabber:component:accept' xmlns:s='http://etherx.jabber.org/streams'>";
+        let (mut parser, header) = Parser::after(header.as_bytes()).unwrap();
+        assert_eq!(header.id, None);
+        for _ in 0..2 {
+            let element = parser
+                .element(b"<c:iq p:a='b'><p:x/><s:y/><stream:z/></c:iq>")
+                .unwrap();
+            assert!(element.is("iq", CLIENT));
+            let namespaces: Vec<_> = element.children().map(Element::ns).collect();
+            assert_eq!(namespaces, ["u:<p'", ns::STREAM, ns::STREAM]);
+        }
+    }
+
+    #[test]
+    fn one_element_leaves_nothing_to_the_next() {
+        let mut parser = Parser::new();
+        parser
+            .element(b"<a xmlns='u:a' xmlns:p='u:p'><p:b/></a>")
+            .unwrap();
+        assert!(parser.element(b"<b/>").unwrap().is("b", CLIENT));
+        assert!(parser.element(b"<p:b/>").is_err());
     }
 }

@@ -1,6 +1,9 @@
-//! The same bytes are the same arrivals, however they were cut.
+//! Where one stanza ends and the next begins; the same bytes are the same arrivals, however cut.
 
 use super::script::{ACCEPTED, play};
+use crate::link::framing::{Frame, Framer};
+use crate::link::limits::{CHUNK_BYTES, Limits};
+use crate::stanza::Fault;
 
 /// A stream with one of each: what is taken, refused and skipped, references, long characters, other
 /// prefixes, white space.
@@ -76,4 +79,102 @@ async fn more_than_the_buffer_passes_through_it() {
             outcome.end
         );
     }
+}
+
+fn fill(framer: &mut Framer, bytes: &[u8]) -> usize {
+    let space = framer.space();
+    let n = space.len().min(bytes.len());
+    space[..n].copy_from_slice(&bytes[..n]);
+    framer.filled(n);
+    n
+}
+
+fn small() -> Framer {
+    let limits = Limits {
+        bytes: 16,
+        depth: 2,
+        attributes: 1,
+        declarations: 1,
+        children: 2,
+    };
+    let mut framer = Framer::new(limits);
+    fill(&mut framer, b"<s>");
+    assert_eq!(framer.next(), Ok(Some(Frame::Header(b"<s>"))));
+    framer
+}
+
+#[test]
+fn a_frame_is_exactly_one_element() {
+    let mut framer = small();
+    fill(&mut framer, b" <a/>\n<b><c></c></b> </s> <d/>");
+    assert_eq!(framer.next(), Ok(Some(Frame::Element(b"<a/>"))));
+    assert_eq!(framer.next(), Ok(Some(Frame::Element(b"<b><c></c></b>"))));
+    assert_eq!(framer.next(), Ok(Some(Frame::End)));
+    assert_eq!(framer.next(), Ok(None));
+}
+
+#[test]
+fn the_first_limit_that_is_passed_is_told_with_the_start_tag() {
+    let table: [(&[u8], Option<&[u8]>, Fault); 8] = [
+        (b"<a>12345678901</a>", Some(b"<a>"), Fault::TooLarge),
+        (b"<a b='2345678901'/>", None, Fault::TooLarge),
+        (b"<a><b><c/></b></a>", Some(b"<a>"), Fault::TooDeep),
+        (b"<a><b/><b/><b/></a>", Some(b"<a>"), Fault::TooManyChildren),
+        (
+            b"<a b='' c=''/>",
+            Some(b"<a b='' c=''/>"),
+            Fault::TooManyAttributes,
+        ),
+        (b"<a><b c='' d=''/></a>", Some(b"<a>"), Fault::TooLarge),
+        (b"<a><b c=''  ></b></a>", Some(b"<a>"), Fault::TooLarge),
+        (
+            b"<a b='' c=''><d></d></a>",
+            Some(b"<a b='' c=''>"),
+            Fault::TooManyAttributes,
+        ),
+    ];
+    for (bytes, head, fault) in table {
+        let mut framer = small();
+        fill(&mut framer, bytes);
+        fill(&mut framer, b"<z/>");
+        let head = head.map(<[u8]>::to_vec);
+        let shown = String::from_utf8_lossy(bytes);
+        assert_eq!(
+            framer.next(),
+            Ok(Some(Frame::Skipped { head, fault })),
+            "{shown}"
+        );
+        assert_eq!(framer.next(), Ok(Some(Frame::Element(b"<z/>"))), "{shown}");
+    }
+}
+
+#[test]
+fn what_is_skipped_takes_no_room() {
+    let mut framer = small();
+    fill(&mut framer, b"<a>");
+    assert_eq!(framer.next(), Ok(None));
+    for _ in 0..1_000 {
+        assert_eq!(fill(&mut framer, &[b'x'; CHUNK_BYTES]), CHUNK_BYTES);
+        assert_eq!(framer.next(), Ok(None));
+    }
+    fill(&mut framer, b"</a>");
+    assert!(matches!(framer.next(), Ok(Some(Frame::Skipped { .. }))));
+}
+
+#[test]
+fn there_is_no_room_for_more_than_was_asked_for() {
+    let mut framer = small();
+    let stanza = b"<presence/>";
+    let mut taken = 0;
+    loop {
+        let n = fill(&mut framer, stanza);
+        taken += n;
+        if n < stanza.len() {
+            break;
+        }
+    }
+    assert_eq!(taken, CHUNK_BYTES);
+    assert_eq!(framer.space().len(), 0);
+    assert!(matches!(framer.next(), Ok(Some(Frame::Element(_)))));
+    assert_eq!(framer.space().len(), stanza.len());
 }
