@@ -5,7 +5,7 @@
 pub(crate) const STANZA_BYTES: usize = 64 * 1024;
 
 /// Bytes up to which every conforming server must take a stanza (RFC 6120 §13.12 item 4): what the
-/// core keeps its own stanzas below. The seal only refuses what is over [`STANZA_BYTES`].
+/// core keeps its own stanzas below. The seal only refuses what is over `STANZA_BYTES`.
 pub const OUTBOUND_BYTES: usize = 10_000;
 
 /// Elements inside one another, the stanza itself counted: the deepest known use, a forwarded stanza with

@@ -115,7 +115,8 @@ fn a_frame_is_exactly_one_element() {
 
 #[test]
 fn the_first_limit_that_is_passed_is_told_with_the_start_tag() {
-    let table: [(&[u8], Option<&[u8]>, Fault); 8] = [
+    type Row<'a> = (&'a [u8], Option<&'a [u8]>, Fault);
+    let table: [Row<'_>; 8] = [
         (b"<a>12345678901</a>", Some(b"<a>"), Fault::TooLarge),
         (b"<a b='2345678901'/>", None, Fault::TooLarge),
         (b"<a><b><c/></b></a>", Some(b"<a>"), Fault::TooDeep),
