@@ -2,13 +2,14 @@
 # not install itself.
 CARGO ?= cargo
 
-.PHONY: help demo test test-long lint toolchain
+.PHONY: help demo test test-long bench lint toolchain
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo       shows the whole loop on a real server; KEEP=1 leaves it running'
 	@echo 'make test       runs every test, also against real Prosody and ejabberd'
 	@echo 'make test-long  the same with larger numbers'
+	@echo 'make bench      measures the CPU for each probe, on a release build'
 	@echo 'make lint       checks format, lints, documentation, dependencies and architecture'
 
 demo: toolchain
@@ -23,6 +24,10 @@ test: toolchain
 test-long: toolchain
 	@tests/install.sh prosody ejabberd
 	VESTIBULE_TEST_LONG=1 $(CARGO) test --locked
+
+bench: toolchain
+	@$(CARGO) build --locked --release --example pipeline
+	$(CARGO) bench --locked --bench probes
 
 lint: toolchain
 	@$(CARGO) fmt --version >/dev/null 2>&1 || { \

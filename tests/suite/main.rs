@@ -8,6 +8,7 @@
 mod agent;
 mod architecture;
 mod command_line;
+mod decide;
 mod dependencies;
 mod main_job;
 mod pipeline;

@@ -1,0 +1,281 @@
+//! `decide` against the ceiling table of the design, cell by cell, and against how evidence combines.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use vestibule::address::Bare;
+use vestibule::component::authorization::{
+    Ceiling, Confirm, Decision, Evidence, Interface, Level, Party, Policy, Reason, Right,
+    Visibility, decide, level,
+};
+use vestibule::component::clock::{Now, Wall};
+use vestibule::component::record::{Grant, Profile};
+
+const NOW: Now = Now {
+    mono: Duration::from_secs(1),
+    wall: Wall(1_795_440_000_000),
+};
+const YES: Decision = Decision::Allow { confirm: false };
+const ASK: Decision = Decision::Allow { confirm: true };
+const NO: Decision = Decision::Deny(Reason::NotGranted);
+const UNSEEN: Decision = Decision::Deny(Reason::Unseen);
+const BLOCKED: Decision = Decision::Deny(Reason::Blocked);
+
+fn jid(text: &str) -> Bare {
+    Bare::parse(text).unwrap()
+}
+
+fn profile(visibility: Visibility) -> Profile {
+    Profile {
+        joined: Wall(0),
+        visibility,
+        show_when_offline: true,
+        public_rights: None,
+        dormant: false,
+        subscribed: true,
+    }
+}
+
+fn grant(rights: &[Right], confirm: Confirm) -> Grant {
+    Grant {
+        rights: rights.iter().copied().collect(),
+        confirm,
+        confirmed: false,
+        since: Wall(0),
+        until: None,
+        interfaces: BTreeSet::new(),
+    }
+}
+
+fn party(rights: &[Right]) -> Party {
+    Party {
+        name: "acme".into(),
+        jids: vec![jid("bot@acme.example")],
+        rights: rights.iter().copied().collect(),
+    }
+}
+
+/// One question, asked of `decide`.
+struct Case<'a> {
+    interface: Interface,
+    profile: Profile,
+    blocked: bool,
+    evidence: Evidence<'a>,
+}
+
+impl<'a> Case<'a> {
+    fn new(visibility: Visibility, evidence: Evidence<'a>) -> Self {
+        Self {
+            interface: Interface::Public,
+            profile: profile(visibility),
+            blocked: false,
+            evidence,
+        }
+    }
+
+    fn of(&self, watcher: &str, right: Right) -> Decision {
+        let user = jid("alice@localhost");
+        let policy = Policy {
+            user: &user,
+            profile: &self.profile,
+            blocked: self.blocked,
+        };
+        let (watcher, ceiling) = (jid(watcher), Ceiling::default());
+        let evidence = self.evidence;
+        decide(
+            NOW,
+            self.interface,
+            &watcher,
+            evidence,
+            policy,
+            &ceiling,
+            right,
+        )
+    }
+
+    fn row(&self) -> [Decision; 7] {
+        Right::ALL.map(|right| self.of("bot@acme.example", right))
+    }
+}
+
+/// design.md §4, the table: see, open-url, leave-message, notify, set-status, start-module,
+/// activate-client.
+#[test]
+fn the_table_of_the_design() {
+    let all = party(&Right::ALL);
+    let granted = grant(&Right::ALL, Confirm::Never);
+    let none = Evidence::default();
+    let known = Evidence {
+        subscribed: true,
+        ..none
+    };
+    let of_party = Evidence {
+        party: Some(&all),
+        ..none
+    };
+    let of_grant = Evidence {
+        grants: [Some(&granted), None],
+        ..none
+    };
+    let both = Evidence {
+        party: Some(&all),
+        ..of_grant
+    };
+    let public = Case::new(Visibility::Public, none);
+    assert_eq!(public.row(), [YES, ASK, YES, NO, NO, NO, NO], "public");
+    let known = Case::new(Visibility::Subscribers, known);
+    assert_eq!(known.row(), [YES, ASK, YES, YES, NO, NO, NO], "known");
+    // set-status and start-module are the user's to give: the operator's word alone does not.
+    let authorized = Case::new(Visibility::Subscribers, of_party);
+    assert_eq!(authorized.row(), [YES, YES, YES, YES, NO, NO, ASK], "party");
+    let authorized = Case::new(Visibility::Private, of_grant);
+    assert_eq!(
+        authorized.row(),
+        [YES, YES, YES, YES, YES, ASK, ASK],
+        "grant"
+    );
+    let mut trusted = Case::new(Visibility::Subscribers, of_party);
+    trusted.interface = Interface::Dedicated;
+    assert_eq!(trusted.row(), [YES, YES, YES, YES, NO, NO, YES], "trusted");
+    let mut trusted = Case::new(Visibility::Subscribers, both);
+    trusted.interface = Interface::Dedicated;
+    assert_eq!(trusted.row(), [YES; 7], "trusted, by grant");
+}
+
+/// Seeing is what all else stands on.
+#[test]
+fn visibility_decides_who_sees() {
+    let all = party(&Right::ALL);
+    let none = Evidence::default();
+    let known = Evidence {
+        subscribed: true,
+        ..none
+    };
+    let of_party = Evidence {
+        party: Some(&all),
+        ..none
+    };
+    for (visibility, evidence, sees) in [
+        (Visibility::Private, none, false),
+        (Visibility::Private, known, false),
+        (Visibility::Private, of_party, false),
+        (Visibility::Subscribers, none, false),
+        (Visibility::Subscribers, known, true),
+        (Visibility::Subscribers, of_party, true),
+        (Visibility::Public, none, true),
+    ] {
+        let case = Case::new(visibility, evidence);
+        for (right, decision) in Right::ALL.into_iter().zip(case.row()) {
+            assert_eq!(
+                decision == UNSEEN,
+                !sees,
+                "{visibility:?} {evidence:?} {right}"
+            );
+        }
+    }
+}
+
+/// A block outweighs everything; she herself may do everything.
+#[test]
+fn a_block_and_herself() {
+    let granted = grant(&Right::ALL, Confirm::Never);
+    let evidence = Evidence {
+        grants: [Some(&granted), None],
+        ..Evidence::default()
+    };
+    let mut case = Case::new(Visibility::Public, evidence);
+    case.blocked = true;
+    assert_eq!(case.row(), [BLOCKED; 7]);
+    for right in Right::ALL {
+        assert_eq!(case.of("alice@localhost", right), YES);
+    }
+}
+
+/// Each piece gives what it names; the mildest confirmation holds, but never one milder than hers.
+#[test]
+fn pieces_of_evidence_combine() {
+    let of_party = party(&[Right::See, Right::OpenUrl]);
+    let with = |granted: &Grant| {
+        let evidence = Evidence {
+            party: Some(&of_party),
+            grants: [Some(granted), None],
+            ..Evidence::default()
+        };
+        Case::new(Visibility::Subscribers, evidence).of("bot@acme.example", Right::OpenUrl)
+    };
+    assert_eq!(
+        with(&grant(&[Right::See], Confirm::Always)),
+        YES,
+        "it does not name the right"
+    );
+    assert_eq!(with(&grant(&[Right::OpenUrl], Confirm::Always)), ASK);
+    assert_eq!(with(&grant(&[Right::OpenUrl], Confirm::First)), ASK);
+    let confirmed = Grant {
+        confirmed: true,
+        ..grant(&[Right::OpenUrl], Confirm::First)
+    };
+    assert_eq!(with(&confirmed), YES);
+    let mut narrowed = Case::new(Visibility::Public, Evidence::default());
+    narrowed.profile.public_rights = Some(BTreeSet::from([Right::LeaveMessage]));
+    assert_eq!(narrowed.row(), [YES, NO, YES, NO, NO, NO, NO]);
+}
+
+/// A grant counts until it ends, and only on its interfaces.
+#[test]
+fn a_grant_has_its_limits() {
+    let row = |granted: Grant| {
+        let evidence = Evidence {
+            grants: [None, Some(&granted)],
+            ..Evidence::default()
+        };
+        Case::new(Visibility::Private, evidence).of("bot@acme.example", Right::See)
+    };
+    let granted = grant(&[Right::OpenUrl], Confirm::Never);
+    assert_eq!(row(granted.clone()), YES, "any grant includes see");
+    let until = |until| Grant {
+        until: Some(until),
+        ..granted.clone()
+    };
+    assert_eq!(row(until(Wall(NOW.wall.0 + 1))), YES);
+    assert_eq!(row(until(NOW.wall)), UNSEEN);
+    let elsewhere = Grant {
+        interfaces: BTreeSet::from([Interface::Http]),
+        ..granted
+    };
+    assert_eq!(row(elsewhere), UNSEEN);
+}
+
+/// The level shown is the highest that the evidence reaches.
+#[test]
+fn the_level_is_the_highest() {
+    let all = party(&Right::ALL);
+    let granted = grant(&[Right::See], Confirm::Never);
+    let none = Evidence::default();
+    let known = Evidence {
+        subscribed: true,
+        ..none
+    };
+    let of_grant = Evidence {
+        grants: [Some(&granted), None],
+        ..known
+    };
+    let of_party = Evidence {
+        party: Some(&all),
+        ..known
+    };
+    let user = jid("alice@localhost");
+    for (evidence, interface, expected) in [
+        (none, Interface::Public, Level::Public),
+        (known, Interface::Public, Level::Known),
+        (of_grant, Interface::Public, Level::Authorized),
+        (of_party, Interface::Public, Level::Authorized),
+        (of_party, Interface::Dedicated, Level::Trusted),
+    ] {
+        let found = level(NOW, interface, &jid("bot@acme.example"), evidence, &user);
+        assert_eq!(found, expected);
+    }
+    assert_eq!(
+        level(NOW, Interface::Public, &user, none, &user),
+        Level::Own
+    );
+}
