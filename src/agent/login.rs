@@ -9,16 +9,20 @@ use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use minidom::Element;
-use sasl::common::Credentials;
-use tokio_xmpp::connect::{
-    AsyncReadAndWrite, DnsConfig, ServerConnector, StartTlsServerConnector, TcpServerConnector,
-};
-use tokio_xmpp::error::AuthError;
+use sasl::common::{ChannelBinding, Credentials};
+use tokio::io::{AsyncRead, AsyncWrite, BufStream};
+use tokio::net::TcpStream;
+use tokio_xmpp::connect::starttls::starttls;
+use tokio_xmpp::connect::{AsyncReadAndWrite, DnsConfig};
+use tokio_xmpp::error::{AuthError, ProtocolError};
 use tokio_xmpp::parsers::sasl::DefinedCondition;
-use tokio_xmpp::xmlstream::{ReadError, StreamHeader, Timeouts, XmlStream};
+use tokio_xmpp::xmlstream::{
+    PendingFeaturesRecv, ReadError, StreamHeader, Timeouts, XmlStream, initiate_stream,
+};
 use xmpp_parsers::ns;
 
 use super::config::Config;
+use super::guard::Guarded;
 use crate::stanza::compose::{Compose, element};
 
 /// How long connecting and logging in may take together.
@@ -55,35 +59,59 @@ impl Lost {
 
 /// Connects, logs in and binds the resource; gives the stream and the full JID.
 pub(super) async fn log_in(config: &Config) -> Result<(Elements, String), Lost> {
-    let logging_in = async {
-        match config.server {
-            Some(address) => {
-                let dns = DnsConfig::addr(&address.to_string());
-                over(config, TcpServerConnector::from(dns)).await
-            }
-            None => {
-                let dns = DnsConfig::srv_default_client(config.jid.domain().as_str());
-                over(config, StartTlsServerConnector::from(dns)).await
-            }
-        }
-    };
-    tokio::time::timeout(LOGIN, logging_in)
+    tokio::time::timeout(LOGIN, connect(config))
         .await
         .unwrap_or_else(|_| Err(Lost::connection("the server did not answer in time")))
 }
 
-async fn over<C>(config: &Config, connector: C) -> Result<(Elements, String), Lost>
-where
-    C: ServerConnector,
-    C::Stream: 'static,
-{
-    let jid = config.jid.clone().into();
-    let (pending, binding) = connector
-        .connect(&jid, ns::JABBER_CLIENT, TIMEOUTS)
+/// Connects, and encrypts unless the server is on this machine. What comes in is guarded from the
+/// stream header on over which the login goes.
+async fn connect(config: &Config) -> Result<(Elements, String), Lost> {
+    let failed = |error: tokio_xmpp::Error| {
+        Lost::Connection(format!("cannot connect to {}: {error}", place(config)))
+    };
+    let domain = config.jid.domain().as_str();
+    if let Some(address) = config.server {
+        let tcp = TcpStream::connect(address)
+            .await
+            .map_err(|error| failed(error.into()))?;
+        let pending = initiate(Guarded::new(tcp), config).await?;
+        return over(config, pending, ChannelBinding::None).await;
+    }
+    let dns = DnsConfig::srv_default_client(domain);
+    let pending = initiate(dns.resolve().await.map_err(failed)?, config).await?;
+    let (features, stream) = pending.recv_features().await.map_err(Lost::connection)?;
+    if !features.can_starttls() {
+        return Err(failed(ProtocolError::NoTls.into()));
+    }
+    let (tls, binding) = starttls(stream, domain).await.map_err(failed)?;
+    let pending = initiate(Guarded::new(tls), config).await?;
+    over(config, pending, binding).await
+}
+
+async fn initiate<Io: AsyncRead + AsyncWrite + Unpin>(
+    io: Io,
+    config: &Config,
+) -> Result<PendingFeaturesRecv<BufStream<Io>>, Lost> {
+    let io = BufStream::new(io);
+    initiate_stream(io, ns::JABBER_CLIENT, header(config), TIMEOUTS)
         .await
-        .map_err(|error| {
-            Lost::Connection(format!("cannot connect to {}: {error}", place(config)))
-        })?;
+        .map_err(Lost::connection)
+}
+
+fn header(config: &Config) -> StreamHeader<'_> {
+    StreamHeader {
+        to: Some(config.jid.domain().as_str().into()),
+        from: None,
+        id: None,
+    }
+}
+
+async fn over<Io: AsyncReadAndWrite + 'static>(
+    config: &Config,
+    pending: PendingFeaturesRecv<Io>,
+    binding: ChannelBinding,
+) -> Result<(Elements, String), Lost> {
     let (features, stream) = pending.recv_features().await.map_err(Lost::connection)?;
     let user = config.jid.node().map_or("", |node| node.as_str());
     let credentials = Credentials::default()
@@ -94,12 +122,10 @@ where
     let stream = authenticated
         .await
         .map_err(|error| refused(config, error))?;
-    let header = StreamHeader {
-        to: Some(config.jid.domain().as_str().to_owned().into()),
-        from: None,
-        id: None,
-    };
-    let pending = stream.send_header(header).await.map_err(Lost::connection)?;
+    let pending = stream
+        .send_header(header(config))
+        .await
+        .map_err(Lost::connection)?;
     let (_, stream) = pending
         .recv_features::<Element>()
         .await
