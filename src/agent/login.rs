@@ -5,6 +5,7 @@
 //! every stanza anew by its own types, and turns on stream management, after which a lost connection leaves the
 //! agent online for minutes, to be sent commands that it cannot run.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
@@ -20,6 +21,7 @@ use tokio_xmpp::xmlstream::{
     PendingFeaturesRecv, ReadError, StreamHeader, Timeouts, XmlStream, initiate_stream,
 };
 use xmpp_parsers::ns;
+use xmpp_parsers::sasl_cb::{SaslChannelBinding, Type as BindingType};
 
 use super::config::Config;
 use super::guard::Guarded;
@@ -33,6 +35,16 @@ const TIMEOUTS: Timeouts = Timeouts {
     read_timeout: Duration::from_secs(120),
     response_timeout: Duration::from_secs(30),
 };
+
+/// The ways to authenticate that we take part in. The one that tokio-xmpp has besides, ANONYMOUS, would
+/// make somebody else of us.
+const MECHANISMS: [&str; 5] = [
+    "SCRAM-SHA-256-PLUS",
+    "SCRAM-SHA-1-PLUS",
+    "SCRAM-SHA-256",
+    "SCRAM-SHA-1",
+    "PLAIN",
+];
 
 /// Elements in both directions, whatever carries them.
 pub(super) type Elements = XmlStream<Box<dyn AsyncReadAndWrite + Send>, Element>;
@@ -114,11 +126,16 @@ async fn over<Io: AsyncReadAndWrite + 'static>(
 ) -> Result<(Elements, String), Lost> {
     let (features, stream) = pending.recv_features().await.map_err(Lost::connection)?;
     let user = config.jid.node().map_or("", |node| node.as_str());
+    let offered: BTreeSet<String> = features
+        .sasl_mechanisms
+        .into_iter()
+        .filter(|name| MECHANISMS.contains(&name.as_str()))
+        .collect();
     let credentials = Credentials::default()
         .with_username(user)
         .with_password(config.password.0.as_str())
-        .with_channel_binding(binding);
-    let authenticated = tokio_xmpp::client_login(stream, features.sasl_mechanisms, credentials);
+        .with_channel_binding(binding_for(&offered, features.sasl_cb.as_ref(), binding));
+    let authenticated = tokio_xmpp::client_login(stream, offered, credentials);
     let stream = authenticated
         .await
         .map_err(|error| refused(config, error))?;
@@ -132,7 +149,32 @@ async fn over<Io: AsyncReadAndWrite + 'static>(
         .map_err(Lost::connection)?;
     let mut stream = stream.box_stream();
     let address = bind(&mut stream, &config.resource).await?;
-    Ok((stream, address))
+    // Whoever the server takes us for, it must be the user.
+    match jid::Jid::new(&address) {
+        Ok(jid) if jid.to_bare() == config.jid => Ok((stream, address)),
+        _ => {
+            let why = format!("it gives us the address {address}");
+            Err(Lost::Refused(config.jid.to_string(), why))
+        }
+    }
+}
+
+/// With channel binding tokio-xmpp knows only the `-PLUS` mechanisms, and would send the password
+/// itself where the server has none of them (Prosody 0.12 on TLS 1.3). It makes only `tls-exporter`.
+fn binding_for(
+    offered: &BTreeSet<String>,
+    kinds: Option<&SaslChannelBinding>,
+    binding: ChannelBinding,
+) -> ChannelBinding {
+    let plus = offered.iter().any(|name| name.ends_with("-PLUS"));
+    let kind = kinds.is_none_or(|kinds| kinds.types.contains(&BindingType::TlsExporter));
+    match binding {
+        ChannelBinding::None => ChannelBinding::None,
+        bound if plus && kind => bound,
+        // To say that we could have would look like an attack on the list of mechanisms.
+        _ if plus => ChannelBinding::None,
+        _ => ChannelBinding::Unsupported,
+    }
 }
 
 /// Where the agent connects, for a person.
@@ -232,4 +274,32 @@ pub(super) async fn close(mut stream: Elements) {
         }
     };
     let _ = tokio::time::timeout(GRACE, closing).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_is_not_sent_where_the_server_merely_lacks_channel_binding() {
+        let offered = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let bound = || ChannelBinding::TlsExporter(vec![1; 32]);
+        let kinds = |types: &[BindingType]| SaslChannelBinding {
+            types: types.to_vec(),
+        };
+        let plus = offered(&["SCRAM-SHA-1", "SCRAM-SHA-1-PLUS"]);
+        let both = kinds(&[BindingType::TlsServerEndPoint, BindingType::TlsExporter]);
+        let other = kinds(&[BindingType::TlsServerEndPoint]);
+        assert_eq!(binding_for(&plus, None, bound()), bound());
+        assert_eq!(binding_for(&plus, Some(&both), bound()), bound());
+        let none = binding_for(&plus, Some(&other), bound());
+        assert_eq!(none, ChannelBinding::None);
+        let without = offered(&["PLAIN", "SCRAM-SHA-1"]);
+        for (binding, expected) in [
+            (bound(), ChannelBinding::Unsupported),
+            (ChannelBinding::None, ChannelBinding::None),
+        ] {
+            assert_eq!(binding_for(&without, None, binding), expected);
+        }
+    }
 }
