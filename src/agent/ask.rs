@@ -21,6 +21,9 @@ const LINES_MAX: usize = 16;
 const LINE_BYTES_MAX: u64 = 1_024;
 /// Texts that wait for a terminal that is stopped; more are not shown.
 const TEXTS_MAX: usize = 64;
+/// On a terminal a line that comes sooner after its question, in milliseconds, answers something else:
+/// it waited in the terminal, or is the second half of a key pressed twice. Nobody has read so fast.
+const READING_TIME_MS: i64 = 500;
 /// Characters of an address that are shown; the host is shown whole on its own line.
 const ADDRESS_SHOWN_MAX: usize = 400;
 
@@ -28,10 +31,14 @@ const ADDRESS_SHOWN_MAX: usize = 400;
 #[derive(Debug)]
 pub struct Asker {
     lines: mpsc::Receiver<String>,
+    /// Has the reading begin, with the first question: a program in the background of its terminal is
+    /// stopped as soon as it reads.
+    begin: Option<std::sync::mpsc::SyncSender<()>>,
     texts: mpsc::Sender<String>,
     waiting: VecDeque<Question>,
-    /// Whether the first of `waiting` has been shown.
-    shown: bool,
+    /// When the first of `waiting` was shown.
+    shown: Option<Wall>,
+    reading_time_ms: i64,
     gone: bool,
 }
 
@@ -45,7 +52,9 @@ impl Asker {
             AskFrom::Stdin => Self::over(io::stdin(), io::stdout()),
             AskFrom::Terminal => {
                 let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
-                Self::over(terminal.try_clone()?, terminal)
+                let mut asker = Self::not_reading(terminal.try_clone()?, terminal)?;
+                asker.reading_time_ms = READING_TIME_MS;
+                Ok(asker)
             }
         }
     }
@@ -54,12 +63,26 @@ impl Asker {
     /// read or in a write to a stopped terminal.
     pub fn over(
         input: impl Read + Send + 'static,
+        output: impl Write + Send + 'static,
+    ) -> io::Result<Self> {
+        let mut asker = Self::not_reading(input, output)?;
+        asker.begin();
+        Ok(asker)
+    }
+
+    /// The same, which reads nothing before it is told to.
+    fn not_reading(
+        input: impl Read + Send + 'static,
         mut output: impl Write + Send + 'static,
     ) -> io::Result<Self> {
         let (read, lines) = mpsc::channel(LINES_MAX);
+        let (begin, begun) = std::sync::mpsc::sync_channel(1);
         thread::Builder::new()
             .name("answers".to_owned())
             .spawn(move || {
+                if begun.recv().is_err() {
+                    return;
+                }
                 let mut input = BufReader::new(input);
                 while let Some(line) = next_line(&mut input) {
                     if read.blocking_send(line).is_err() {
@@ -80,11 +103,20 @@ impl Asker {
             })?;
         Ok(Self {
             lines,
+            begin: Some(begin),
             texts,
             waiting: VecDeque::new(),
-            shown: false,
+            shown: None,
+            reading_time_ms: 0,
             gone: false,
         })
+    }
+
+    fn begin(&mut self) {
+        if let Some(begin) = self.begin.take() {
+            // It fails where the thread has ended; then the lines have, too.
+            let _ = begin.send(());
+        }
     }
 
     /// Adds a question; the policy core bounds how many are open.
@@ -96,7 +128,7 @@ impl Asker {
     pub fn withdraw(&mut self, ticket: Ticket) {
         let first = self.waiting.front().map(|question| question.ticket);
         self.waiting.retain(|question| question.ticket != ticket);
-        if first == Some(ticket) && std::mem::take(&mut self.shown) {
+        if first == Some(ticket) && self.shown.take().is_some() {
             self.say("\nThe request was withdrawn.\n".to_owned());
         }
     }
@@ -115,18 +147,25 @@ impl Asker {
             if self.gone {
                 return self.settle(ticket, Answer::Gone);
             }
-            if !self.shown {
-                let text = prompt(question);
-                // A line that was typed before the question was shown answers something else.
-                while self.lines.try_recv().is_ok() {}
-                self.say(text);
-                self.shown = true;
-            }
+            let shown = match self.shown {
+                Some(shown) => shown,
+                None => {
+                    let text = prompt(question);
+                    // A line that was typed before the question was shown answers something else.
+                    while self.lines.try_recv().is_ok() {}
+                    self.say(text);
+                    self.begin();
+                    *self.shown.insert(wall())
+                }
+            };
             // The wall clock may be set meanwhile, so it is looked at again now and then.
             let nap = Duration::from_millis(left.min(1_000));
             match tokio::time::timeout(nap, self.lines.recv()).await {
                 Err(_) => {}
                 Ok(None) => self.gone = true,
+                Ok(Some(_)) if (0..self.reading_time_ms).contains(&(wall().0 - shown.0)) => {
+                    self.say("Please read first. [y/N] ".to_owned());
+                }
                 Ok(Some(line)) => match line.trim().to_ascii_lowercase().as_str() {
                     "y" | "yes" => return self.settle(ticket, Answer::Yes),
                     "n" | "no" | "" => return self.settle(ticket, Answer::No),
@@ -138,7 +177,7 @@ impl Asker {
 
     fn settle(&mut self, ticket: Ticket, answer: Answer) -> (Ticket, Answer) {
         self.waiting.pop_front();
-        if std::mem::take(&mut self.shown) && answer == Answer::Silence {
+        if self.shown.take().is_some() && answer == Answer::Silence {
             self.say("\nNo answer in time: not opened.\n".to_owned());
         }
         (ticket, answer)
@@ -283,6 +322,23 @@ mod tests {
         assert_eq!(asker.next(|| START).await, (3, Answer::Gone));
         let idle = tokio::time::timeout(Duration::from_millis(20), asker.next(|| START));
         assert!(idle.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_terminal_is_not_read_before_the_first_question() {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        far.write_all(b"y\n").unwrap();
+        let mut asker = Asker::not_reading(near.try_clone().unwrap(), near).unwrap();
+        asker.reading_time_ms = READING_TIME_MS;
+        let idle = tokio::time::timeout(Duration::from_millis(50), asker.next(|| START));
+        assert!(idle.await.is_err());
+        assert!(asker.lines.try_recv().is_err(), "it has been read");
+        asker.ask(question(1, "a"));
+        // What was typed before comes at once, and is no answer.
+        let early = tokio::time::timeout(Duration::from_millis(200), asker.next(|| START));
+        assert!(early.await.is_err());
+        far.write_all(b"y\n").unwrap();
+        assert_eq!(asker.next(|| START.plus_s(1)).await, (1, Answer::Yes));
     }
 
     #[test]

@@ -5,20 +5,26 @@
 //! every stanza anew by its own types, and turns on stream management, after which a lost connection leaves the
 //! agent online for minutes, to be sent commands that it cannot run.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use minidom::Element;
-use sasl::common::Credentials;
-use tokio_xmpp::connect::{
-    AsyncReadAndWrite, DnsConfig, ServerConnector, StartTlsServerConnector, TcpServerConnector,
-};
-use tokio_xmpp::error::AuthError;
+use sasl::common::{ChannelBinding, Credentials};
+use tokio::io::{AsyncRead, AsyncWrite, BufStream};
+use tokio::net::TcpStream;
+use tokio_xmpp::connect::starttls::starttls;
+use tokio_xmpp::connect::{AsyncReadAndWrite, DnsConfig};
+use tokio_xmpp::error::{AuthError, ProtocolError};
 use tokio_xmpp::parsers::sasl::DefinedCondition;
-use tokio_xmpp::xmlstream::{ReadError, StreamHeader, Timeouts, XmlStream};
+use tokio_xmpp::xmlstream::{
+    PendingFeaturesRecv, ReadError, StreamHeader, Timeouts, XmlStream, initiate_stream,
+};
 use xmpp_parsers::ns;
+use xmpp_parsers::sasl_cb::{SaslChannelBinding, Type as BindingType};
 
 use super::config::Config;
+use super::guard::Guarded;
 use crate::stanza::compose::{Compose, element};
 
 /// How long connecting and logging in may take together.
@@ -29,6 +35,16 @@ const TIMEOUTS: Timeouts = Timeouts {
     read_timeout: Duration::from_secs(120),
     response_timeout: Duration::from_secs(30),
 };
+
+/// The ways to authenticate that we take part in. The one that tokio-xmpp has besides, ANONYMOUS, would
+/// make somebody else of us.
+const MECHANISMS: [&str; 5] = [
+    "SCRAM-SHA-256-PLUS",
+    "SCRAM-SHA-1-PLUS",
+    "SCRAM-SHA-256",
+    "SCRAM-SHA-1",
+    "PLAIN",
+];
 
 /// Elements in both directions, whatever carries them.
 pub(super) type Elements = XmlStream<Box<dyn AsyncReadAndWrite + Send>, Element>;
@@ -55,58 +71,110 @@ impl Lost {
 
 /// Connects, logs in and binds the resource; gives the stream and the full JID.
 pub(super) async fn log_in(config: &Config) -> Result<(Elements, String), Lost> {
-    let logging_in = async {
-        match config.server {
-            Some(address) => {
-                let dns = DnsConfig::addr(&address.to_string());
-                over(config, TcpServerConnector::from(dns)).await
-            }
-            None => {
-                let dns = DnsConfig::srv_default_client(config.jid.domain().as_str());
-                over(config, StartTlsServerConnector::from(dns)).await
-            }
-        }
-    };
-    tokio::time::timeout(LOGIN, logging_in)
+    tokio::time::timeout(LOGIN, connect(config))
         .await
         .unwrap_or_else(|_| Err(Lost::connection("the server did not answer in time")))
 }
 
-async fn over<C>(config: &Config, connector: C) -> Result<(Elements, String), Lost>
-where
-    C: ServerConnector,
-    C::Stream: 'static,
-{
-    let jid = config.jid.clone().into();
-    let (pending, binding) = connector
-        .connect(&jid, ns::JABBER_CLIENT, TIMEOUTS)
+/// Connects, and encrypts unless the server is on this machine. What comes in is guarded from the
+/// stream header on over which the login goes.
+async fn connect(config: &Config) -> Result<(Elements, String), Lost> {
+    let failed = |error: tokio_xmpp::Error| {
+        Lost::Connection(format!("cannot connect to {}: {error}", place(config)))
+    };
+    let domain = config.jid.domain().as_str();
+    if let Some(address) = config.server {
+        let tcp = TcpStream::connect(address)
+            .await
+            .map_err(|error| failed(error.into()))?;
+        let pending = initiate(Guarded::new(tcp), config).await?;
+        return over(config, pending, ChannelBinding::None).await;
+    }
+    let dns = DnsConfig::srv_default_client(domain);
+    let pending = initiate(dns.resolve().await.map_err(failed)?, config).await?;
+    let (features, stream) = pending.recv_features().await.map_err(Lost::connection)?;
+    if !features.can_starttls() {
+        return Err(failed(ProtocolError::NoTls.into()));
+    }
+    let (tls, binding) = starttls(stream, domain).await.map_err(failed)?;
+    let pending = initiate(Guarded::new(tls), config).await?;
+    over(config, pending, binding).await
+}
+
+async fn initiate<Io: AsyncRead + AsyncWrite + Unpin>(
+    io: Io,
+    config: &Config,
+) -> Result<PendingFeaturesRecv<BufStream<Io>>, Lost> {
+    let io = BufStream::new(io);
+    initiate_stream(io, ns::JABBER_CLIENT, header(config), TIMEOUTS)
         .await
-        .map_err(|error| {
-            Lost::Connection(format!("cannot connect to {}: {error}", place(config)))
-        })?;
+        .map_err(Lost::connection)
+}
+
+fn header(config: &Config) -> StreamHeader<'_> {
+    StreamHeader {
+        to: Some(config.jid.domain().as_str().into()),
+        from: None,
+        id: None,
+    }
+}
+
+async fn over<Io: AsyncReadAndWrite + 'static>(
+    config: &Config,
+    pending: PendingFeaturesRecv<Io>,
+    binding: ChannelBinding,
+) -> Result<(Elements, String), Lost> {
     let (features, stream) = pending.recv_features().await.map_err(Lost::connection)?;
     let user = config.jid.node().map_or("", |node| node.as_str());
+    let offered: BTreeSet<String> = features
+        .sasl_mechanisms
+        .into_iter()
+        .filter(|name| MECHANISMS.contains(&name.as_str()))
+        .collect();
     let credentials = Credentials::default()
         .with_username(user)
         .with_password(config.password.0.as_str())
-        .with_channel_binding(binding);
-    let authenticated = tokio_xmpp::client_login(stream, features.sasl_mechanisms, credentials);
+        .with_channel_binding(binding_for(&offered, features.sasl_cb.as_ref(), binding));
+    let authenticated = tokio_xmpp::client_login(stream, offered, credentials);
     let stream = authenticated
         .await
         .map_err(|error| refused(config, error))?;
-    let header = StreamHeader {
-        to: Some(config.jid.domain().as_str().to_owned().into()),
-        from: None,
-        id: None,
-    };
-    let pending = stream.send_header(header).await.map_err(Lost::connection)?;
+    let pending = stream
+        .send_header(header(config))
+        .await
+        .map_err(Lost::connection)?;
     let (_, stream) = pending
         .recv_features::<Element>()
         .await
         .map_err(Lost::connection)?;
     let mut stream = stream.box_stream();
     let address = bind(&mut stream, &config.resource).await?;
-    Ok((stream, address))
+    // Whoever the server takes us for, it must be the user.
+    match jid::Jid::new(&address) {
+        Ok(jid) if jid.to_bare() == config.jid => Ok((stream, address)),
+        _ => {
+            let why = format!("it gives us the address {address}");
+            Err(Lost::Refused(config.jid.to_string(), why))
+        }
+    }
+}
+
+/// With channel binding tokio-xmpp knows only the `-PLUS` mechanisms, and would send the password
+/// itself where the server has none of them (Prosody 0.12 on TLS 1.3). It makes only `tls-exporter`.
+fn binding_for(
+    offered: &BTreeSet<String>,
+    kinds: Option<&SaslChannelBinding>,
+    binding: ChannelBinding,
+) -> ChannelBinding {
+    let plus = offered.iter().any(|name| name.ends_with("-PLUS"));
+    let kind = kinds.is_none_or(|kinds| kinds.types.contains(&BindingType::TlsExporter));
+    match binding {
+        ChannelBinding::None => ChannelBinding::None,
+        bound if plus && kind => bound,
+        // To say that we could have would look like an attack on the list of mechanisms.
+        _ if plus => ChannelBinding::None,
+        _ => ChannelBinding::Unsupported,
+    }
 }
 
 /// Where the agent connects, for a person.
@@ -206,4 +274,32 @@ pub(super) async fn close(mut stream: Elements) {
         }
     };
     let _ = tokio::time::timeout(GRACE, closing).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_is_not_sent_where_the_server_merely_lacks_channel_binding() {
+        let offered = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let bound = || ChannelBinding::TlsExporter(vec![1; 32]);
+        let kinds = |types: &[BindingType]| SaslChannelBinding {
+            types: types.to_vec(),
+        };
+        let plus = offered(&["SCRAM-SHA-1", "SCRAM-SHA-1-PLUS"]);
+        let both = kinds(&[BindingType::TlsServerEndPoint, BindingType::TlsExporter]);
+        let other = kinds(&[BindingType::TlsServerEndPoint]);
+        assert_eq!(binding_for(&plus, None, bound()), bound());
+        assert_eq!(binding_for(&plus, Some(&both), bound()), bound());
+        let none = binding_for(&plus, Some(&other), bound());
+        assert_eq!(none, ChannelBinding::None);
+        let without = offered(&["PLAIN", "SCRAM-SHA-1"]);
+        for (binding, expected) in [
+            (bound(), ChannelBinding::Unsupported),
+            (ChannelBinding::None, ChannelBinding::None),
+        ] {
+            assert_eq!(binding_for(&without, None, binding), expected);
+        }
+    }
 }

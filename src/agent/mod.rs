@@ -7,6 +7,7 @@
 pub mod ask;
 pub mod config;
 mod discovery;
+mod guard;
 mod login;
 pub mod opener;
 pub mod policy;

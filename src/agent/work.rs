@@ -86,6 +86,10 @@ impl Work {
     }
 }
 
+/// The question ends this much before its command, in seconds: at the expiry the component gives the
+/// command up as `unknown`, and a report that comes after is lost.
+const MARGIN_S: i64 = 2;
+
 /// When no answer means no. A component whose clock is behind, within what is tolerated, is given
 /// that much more.
 pub(super) fn deadline(now: Wall, expires: Wall) -> Wall {
@@ -94,7 +98,7 @@ pub(super) fn deadline(now: Wall, expires: Wall) -> Wall {
     } else {
         expires.plus_s(SKEW_S)
     };
-    expires.min(now.plus_s(KEPT_S))
+    expires.plus_s(-MARGIN_S).min(now.plus_s(KEPT_S))
 }
 
 pub(super) fn log(key: &Key, what: &str) -> Decision {

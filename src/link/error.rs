@@ -165,7 +165,7 @@ impl fmt::Display for Stage {
 
 /// What in the peer's bytes ends the stream, and the stream error it gets for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Violation {
+pub(crate) struct Violation {
     /// RFC 6120 §4.9.3.
     pub(super) condition: &'static str,
     /// For the log.

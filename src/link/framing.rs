@@ -16,7 +16,7 @@ use memchr::memchr;
 
 /// One piece of the stream.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Frame<'a> {
+pub(crate) enum Frame<'a> {
     /// The stream header, with an XML declaration if there is one.
     Header(&'a [u8]),
     /// One top-level element from `<` to `>`.
@@ -34,7 +34,7 @@ pub(super) enum Frame<'a> {
 
 /// The framer; see the module's head.
 #[derive(Debug)]
-pub(super) struct Framer {
+pub(crate) struct Framer {
     limits: Limits,
     /// Bytes of the unfinished frame, then bytes not yet looked at; of constant size.
     buffer: Box<[u8]>,
@@ -81,7 +81,7 @@ struct Skip {
 
 impl Framer {
     /// A framer before the stream header.
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
             // Zeroed pages, so it costs memory only where it is used.
@@ -99,7 +99,7 @@ impl Framer {
     }
 
     /// Where the next bytes belong; empty as long as enough has come that was not yet asked for.
-    pub(super) fn space(&mut self) -> &mut [u8] {
+    pub(crate) fn space(&mut self) -> &mut [u8] {
         let unseen = self.end - self.scanned;
         let room = CHUNK_BYTES.saturating_sub(unseen);
         // Only where it must be, so that no byte is moved twice for the same frame.
@@ -113,7 +113,7 @@ impl Framer {
     }
 
     /// Takes the first `n` bytes of [`Self::space`] as come.
-    pub(super) fn filled(&mut self, n: usize) {
+    pub(crate) fn filled(&mut self, n: usize) {
         self.end += n;
         assert!(
             self.end <= self.buffer.len(),
@@ -127,7 +127,7 @@ impl Framer {
     }
 
     /// The next frame of what has come. After a violation nothing more may be asked.
-    pub(super) fn next(&mut self) -> Result<Option<Frame<'_>>, Violation> {
+    pub(crate) fn next(&mut self) -> Result<Option<Frame<'_>>, Violation> {
         match self.phase {
             Phase::Start | Phase::Declaration | Phase::Header => self.header(),
             Phase::Stream(root) => self.element(root),

@@ -18,6 +18,8 @@ mod stream;
 
 pub use backoff::{Backoff, Invalid};
 pub use error::{Error, Kind, Stage};
+pub(crate) use framing::{Frame, Framer};
+pub(crate) use limits::Limits;
 pub use limits::{OUTBOUND_BYTES, QUEUE_BYTES};
 pub use seal::Unsealed;
 pub use stream::Link;

@@ -320,8 +320,8 @@ fn a_question_ends_with_its_command() {
         };
         question.until
     };
-    assert_eq!(until(30), START.plus_s(30));
-    assert_eq!(until(-10), START.plus_s(50), "their clock is behind");
+    assert_eq!(until(30), START.plus_s(28));
+    assert_eq!(until(-10), START.plus_s(48), "their clock is behind");
     assert_eq!(until(86_400), START.plus_s(600), "names are kept no longer");
 }
 
