@@ -50,6 +50,8 @@ pub(super) const LANE_WAITING_MAX: usize = 512;
 pub const IN_FLIGHT_MAX: usize = 8192;
 /// Probes that wait for the first news of a user, in all (design.md §3: bounded).
 pub(super) const HELD_MAX: usize = 4096;
+/// Bytes of an `id` that a presence of ours repeats (protocol.md §3.4).
+pub(super) const ID_BYTES_MAX: usize = 128;
 /// How long such a probe waits.
 pub(super) const HOLD: Duration = Duration::from_secs(2);
 /// Users asked at once after an attach: what the server has answered makes room for the next.

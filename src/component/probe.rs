@@ -5,7 +5,7 @@ use xmpp_parsers::ns;
 
 use super::authorization::{Interface, Right};
 use super::face::{self, Face, NS_RIGHTS, Occasion, VIRTUAL_RESOURCE};
-use super::limits::{HELD_MAX, HOLD};
+use super::limits::{HELD_MAX, HOLD, ID_BYTES_MAX};
 use super::record::SubscriptionState;
 use super::reply::{Asked, Refusal};
 use super::timer::Timer;
@@ -61,10 +61,15 @@ pub(super) fn presence(
             ("type", "unavailable"),
         ];
         let none = element("presence", ns::JABBER_CLIENT, &head);
-        return core.send(none.attribute("id", stanza.id.as_deref()));
+        return core.send(none.attribute("id", mirrored(stanza)));
     }
-    let held = Held::Probe(stanza.from.clone(), stanza.id.clone());
+    let held = Held::Probe(stanza.from.clone(), mirrored(stanza).map(ToOwned::to_owned));
     ask(core, turn, user, held);
+}
+
+/// The probe's `id`, as an answer may repeat it: the seal lets no longer one out.
+fn mirrored(stanza: &Inbound) -> Option<&str> {
+    stanza.id.as_deref().filter(|id| id.len() <= ID_BYTES_MAX)
 }
 
 /// Answers the IQ query for rights, protocol.md §9.2. The watcher may see the user.
@@ -201,10 +206,10 @@ fn refuse(core: &mut Component, turn: &Turn, stanza: &Inbound, user: Option<&Bar
             ("type", "unavailable"),
         ];
         let gone = element("presence", ns::JABBER_CLIENT, &head);
-        return core.send(gone.attribute("id", stanza.id.as_deref()));
+        return core.send(gone.attribute("id", mirrored(stanza)));
     }
     let stanza = Component::presence(&stanza.to.bare, watcher, "unsubscribed")
-        .attribute("id", stanza.id.as_deref());
+        .attribute("id", mirrored(stanza));
     core.send(stanza);
 }
 
