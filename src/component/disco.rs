@@ -2,19 +2,15 @@
 
 use minidom::Element;
 use minidom::rxml::xml_ncname;
-use xmpp_parsers::hashes::Algo;
 use xmpp_parsers::ns;
 
 use super::consent::Own;
-use super::face::NS_RIGHTS;
+use super::identity::info;
 use super::reply::Refusal;
-use super::{Component, Turn, command, form};
+use super::{Component, Turn, command, form, identity};
 use crate::address::{Address, Bare};
 use crate::stanza::command::NS as NS_COMMANDS;
 use crate::stanza::compose::{Compose, element};
-
-/// XEP-0106 §4.4.
-const JID_ESCAPING: &str = "jid\\20escaping";
 
 type Answer = Result<Option<Element>, Refusal>;
 
@@ -22,17 +18,6 @@ fn node(payload: &Element) -> Option<&str> {
     payload
         .attr(xml_ncname!("node"))
         .filter(|node| !node.is_empty())
-}
-
-fn info(node: Option<&str>, identity: (&str, &str, &str), features: &[&str]) -> Element {
-    let (category, type_, name) = identity;
-    let head = [("category", category), ("type", type_), ("name", name)];
-    let query = element("query", ns::DISCO_INFO, &[])
-        .attribute("node", node)
-        .with(element("identity", ns::DISCO_INFO, &head));
-    features.iter().fold(query, |query, feature| {
-        query.with(element("feature", ns::DISCO_INFO, &[("var", feature)]))
-    })
 }
 
 fn items<'a>(
@@ -55,58 +40,26 @@ pub(super) fn empty_items(payload: &Element) -> Element {
 fn command_list(node: &str) -> Element {
     info(
         Some(node),
-        ("automation", "command-list", "Commands"),
+        ("automation", "command-list", Some("Commands")),
         &[ns::DISCO_INFO, NS_COMMANDS],
     )
 }
 
 fn command_node(node: &str, name: &str) -> Element {
     let features = [ns::DISCO_INFO, NS_COMMANDS, ns::DATA_FORMS];
-    info(Some(node), ("automation", "command-node", name), &features)
-}
-
-/// The node of our capabilities: a name, not an address.
-const CAPS_NODE: &str = "urn:x-presence-service:component";
-
-fn component_itself(node: Option<&str>) -> Element {
-    let features = [
-        ns::DISCO_INFO,
-        ns::DISCO_ITEMS,
-        NS_COMMANDS,
-        ns::PING,
-        ns::CAPS,
-        JID_ESCAPING,
-        NS_RIGHTS,
-    ];
-    info(node, ("component", "presence", "Vestibule"), &features)
-}
-
-fn own_ver() -> String {
-    use base64::Engine;
-    use xmpp_parsers::caps::{compute_disco, hash_caps};
-    use xmpp_parsers::disco::DiscoInfoResult;
-    let info = DiscoInfoResult::try_from(component_itself(None)).ok();
-    let hash = info.and_then(|info| hash_caps(&compute_disco(&info), Algo::Sha_1).ok());
-    hash.map(|hash| base64::engine::general_purpose::STANDARD.encode(hash.hash))
-        .unwrap_or_default()
-}
-
-/// `<c/>` for our own presence (XEP-0115).
-pub(super) fn own_caps() -> Element {
-    let ver = own_ver();
-    element(
-        "c",
-        ns::CAPS,
-        &[("hash", "sha-1"), ("node", CAPS_NODE), ("ver", &ver)],
-    )
+    let identity = ("automation", "command-node", Some(name));
+    info(Some(node), identity, &features)
 }
 
 /// `disco#info` of the component domain.
 pub(super) fn component_info(core: &Component, payload: &Element, from: &Address) -> Answer {
-    let info = match node(payload) {
-        None => component_itself(None),
+    let node = node(payload);
+    if let Some(info) = core.identity.component(node) {
+        return Ok(Some(info));
+    }
+    let info = match node {
+        None => return Err(Refusal::ItemNotFound),
         Some(NS_COMMANDS) => command_list(NS_COMMANDS),
-        Some(name) if is_own_caps(name) => component_itself(Some(name)),
         Some(name) => {
             let own = Own::of_node(name).ok_or(Refusal::ItemNotFound)?;
             if !own.is_open_to(core, &from.bare) {
@@ -145,17 +98,9 @@ pub(super) fn presentity_info(
     user: &Bare,
 ) -> Answer {
     let info = match node(payload) {
-        None => {
-            let features = [
-                ns::DISCO_INFO,
-                ns::DISCO_ITEMS,
-                NS_COMMANDS,
-                ns::PING,
-                NS_RIGHTS,
-            ];
-            info(None, ("account", "registered", user.as_str()), &features)
-        }
+        None => identity::presentity(None),
         Some(NS_COMMANDS) => command_list(NS_COMMANDS),
+        Some(name) if identity::is_presentity_caps(name) => identity::presentity(Some(name)),
         Some(name) => {
             let offered = command::offered(core, turn, user, watcher);
             match offered.iter().find(|(node, _)| node == name) {
@@ -193,12 +138,6 @@ pub(super) fn presentity_items(
         Some(name) if !is_right(name) => Err(Refusal::ItemNotFound),
         _ => Ok(Some(empty_items(payload))),
     }
-}
-
-fn is_own_caps(node: &str) -> bool {
-    node.strip_prefix(CAPS_NODE)
-        .and_then(|rest| rest.strip_prefix('#'))
-        .is_some_and(|ver| ver == own_ver())
 }
 
 /// Whether a node is one of the seven names.

@@ -12,7 +12,7 @@ use super::clock::{Now, Wall};
 use super::live::Knowledge;
 use super::record::{LastFace, Scope, ShownState, Status};
 use super::state::User;
-use super::{Settings, limits};
+use super::{Settings, identity, limits};
 use crate::address::{Address, Bare};
 use crate::stanza::compose::{Compose, element};
 
@@ -274,7 +274,9 @@ pub(super) fn presence(
         ShownState::Online | ShownState::Invisible => stanza,
         state => stanza.with_text("show", state_word(state)),
     };
-    with_text(stanza, face).with(rights.in_presence())
+    with_text(stanza, face)
+        .with(rights.in_presence())
+        .with(identity::presentity_caps())
 }
 
 fn with_text(stanza: Element, face: &Face) -> Element {

@@ -189,7 +189,7 @@ fn own_presence(core: &Component, to: &Address, type_: Option<&str>) -> Element 
     let from = format!("{}/{}", core.settings.domain.bare(), face::VIRTUAL_RESOURCE);
     let head = [("from", from.as_str()), ("to", &to.to_string())];
     let stanza = element("presence", ns::JABBER_CLIENT, &head).attribute("type", type_);
-    stanza.with_some(type_.is_none().then(super::disco::own_caps))
+    stanza.with_some(type_.is_none().then(|| core.identity.component_caps()))
 }
 
 /// Whether nothing is known of a user yet.

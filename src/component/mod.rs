@@ -20,6 +20,7 @@ mod disco;
 mod execution;
 mod face;
 mod form;
+mod identity;
 mod join;
 mod lane;
 mod learning;
@@ -40,7 +41,7 @@ mod subscription;
 mod timer;
 mod written;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
@@ -76,6 +77,9 @@ pub struct Settings {
     pub ceiling: Ceiling,
     /// Rates.
     pub limits: Limits,
+    /// The operator's contact addresses, URIs by purpose: `abuse`, `admin`, `feedback`, `sales`,
+    /// `security`, `status`, `support` (XEP-0157 §3).
+    pub contacts: BTreeMap<String, Vec<String>>,
 }
 
 impl Settings {
@@ -178,6 +182,7 @@ impl fmt::Display for Report {
 #[derive(Debug)]
 pub struct Component {
     settings: Settings,
+    identity: identity::Identity,
     state: state::State,
     lanes: lane::Lanes,
     effects: VecDeque<Effect>,
@@ -226,6 +231,7 @@ impl Component {
         let limits = settings.limits;
         let rate = |per_s, burst| Buckets::new(Rate { per_s, burst });
         Self {
+            identity: identity::Identity::new(&settings.contacts),
             settings,
             state,
             lanes: lane::Lanes::default(),

@@ -70,6 +70,7 @@ pub(super) fn check(source: &Source, raw: Raw) -> Result<Config, Problems> {
             _ => None,
         }
     });
+    let contacts = check.contacts();
     let limits = check.limits();
     let parties = check.parties(raw.parties);
 
@@ -100,6 +101,7 @@ pub(super) fn check(source: &Source, raw: Raw) -> Result<Config, Problems> {
             log_format: log_format.unwrap_or(LogFormat::Text),
             limits,
             parties,
+            contacts,
         }),
         _ => Err(Problems::sorted(problems)),
     }
@@ -161,7 +163,7 @@ impl Check<'_> {
         self.read(key, expected, parse)
     }
 
-    fn list<T>(
+    pub(super) fn list<T>(
         &mut self,
         key: &str,
         expected: &str,

@@ -10,7 +10,7 @@ pub(super) struct Section {
 }
 
 /// Every section but [`PARTY`].
-pub(super) const SECTIONS: [Section; 5] = [
+pub(super) const SECTIONS: [Section; 6] = [
     Section {
         name: "component",
         keys: &["domain", "server", "secret", "secret-file"],
@@ -22,6 +22,10 @@ pub(super) const SECTIONS: [Section; 5] = [
     Section {
         name: "users",
         keys: &["domains", "admins", "default-visibility"],
+    },
+    Section {
+        name: "contact",
+        keys: &CONTACT_KEYS,
     },
     Section {
         name: "log",
@@ -36,6 +40,11 @@ pub(super) const SECTIONS: [Section; 5] = [
             "probe-burst-per-domain",
         ],
     },
+];
+
+/// For what the operator can be reached (XEP-0157 §3): each is a field of the same name there.
+pub(super) const CONTACT_KEYS: [&str; 7] = [
+    "abuse", "admin", "feedback", "sales", "security", "status", "support",
 ];
 
 /// The keys of a party.

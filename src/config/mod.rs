@@ -5,6 +5,7 @@
 //! explains each key to the operator, and a test holds it against this.
 
 mod check;
+mod contact;
 mod key;
 mod problem;
 mod raw;
@@ -13,6 +14,7 @@ mod secret;
 mod tests;
 mod value;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
@@ -57,6 +59,8 @@ pub struct Config {
     pub limits: Limits,
     /// Third parties that the operator has registered.
     pub parties: Vec<Party>,
+    /// The operator's contact addresses, by purpose.
+    pub contacts: BTreeMap<String, Vec<String>>,
 }
 
 /// How lines of the log are written.
@@ -101,6 +105,7 @@ impl Config {
             parties: self.parties.clone(),
             ceiling: Ceiling::default(),
             limits: self.limits,
+            contacts: self.contacts.clone(),
         }
     }
 

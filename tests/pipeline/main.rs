@@ -5,6 +5,7 @@
 //! `PIPELINE_KILL_AT` (the step before which the process gets SIGKILL; each write has one before it
 //! and one after), `PIPELINE_COUNT` (a file that grows by a byte for each synced write).
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::{Command, ExitCode};
@@ -86,6 +87,7 @@ fn main() -> ExitCode {
             probe_rate_per_domain: 0.0,
             probe_burst_per_domain: 0.0,
         },
+        contacts: BTreeMap::new(),
     };
     let path = variable("PIPELINE_STORE").expect("a folder");
     let number = |name| variable(name).and_then(|text| text.parse::<u64>().ok());

@@ -78,6 +78,7 @@ fn the_least_has_the_defaults() {
     assert_eq!(config.log_format, LogFormat::Text);
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.parties, []);
+    assert!(config.contacts.is_empty());
     assert_eq!(config.link().secret, "s3cret");
     assert_eq!(config.settings().users, config.users);
 }
@@ -87,6 +88,7 @@ fn every_key_is_read() {
     let config = load(
         "component = { domain = 'Presence.Example.ORG.', server = '[::1]:5348', secret = ' \"s ' }
         store = { path = 'kept', min-free = 1_000 }
+        contact = { abuse = ['mailto:abuse@example.org', 'xmpp:abuse@example.org'], sales = [] }
         log.level = 'trace'
         log.format = 'json'
         [users]
@@ -114,6 +116,16 @@ fn every_key_is_read() {
     assert_eq!(config.users[1].as_str(), "bücher.example");
     assert_eq!(config.admins[0].as_str(), "admin@example.org");
     assert_eq!(config.default_visibility, Visibility::Public);
+    assert_eq!(
+        config.settings().contacts,
+        BTreeMap::from([(
+            "abuse".to_owned(),
+            vec![
+                "mailto:abuse@example.org".to_owned(),
+                "xmpp:abuse@example.org".to_owned()
+            ]
+        )])
+    );
     assert_eq!(config.log_level, tracing::Level::TRACE);
     assert_eq!(config.log_format, LogFormat::Json);
     let limits = Limits {
@@ -239,6 +251,10 @@ fn the_environment_overrides_every_key() {
             ("VESTIBULE_USERS_DOMAINS", "example.com, example.net"),
             ("VESTIBULE_USERS_ADMINS", "a@example.com"),
             ("VESTIBULE_USERS_DEFAULT_VISIBILITY", "private"),
+            (
+                "VESTIBULE_CONTACT_SECURITY",
+                "mailto:s@x.example, https://x.example",
+            ),
             ("VESTIBULE_LOG_LEVEL", "debug"),
             ("VESTIBULE_LOG_FORMAT", "json"),
             ("VESTIBULE_LIMITS_PROBE_RATE_PER_WATCHER", "1.5"),
@@ -261,6 +277,8 @@ fn the_environment_overrides_every_key() {
         domains = ['example.com', 'example.net']
         admins = ['a@example.com']
         default-visibility = 'private'
+        [contact]
+        security = ['mailto:s@x.example', 'https://x.example']
         [log]
         level = 'debug'
         format = 'json'

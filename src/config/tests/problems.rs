@@ -73,6 +73,19 @@ fn wrong_values_are_named_with_line_and_expectation() {
              \"public\"",
         ),
         (
+            "[contact]\nabuse = 'mailto:a@example.org'\nadmin = ['mailto:a@example.org',\n'a@example.org',\n\
+             'https://', 'tel:1']\nstatus = ['xmpp:a@x', 'xmpp:b@x', 'xmpp:c@x', 'xmpp:d@x', 'xmpp:e@x']",
+            "7: contact.abuse: found \"mailto:a@example.org\", expected a list of addresses such as \
+             [\"mailto:abuse@example.org\"]\n\
+             9: contact.admin: found \"a@example.org\", expected a mailto:, xmpp: or https: address of at \
+             most 200 ASCII characters, none of them a quote or &\n\
+             10: contact.admin: found \"https://\", expected a mailto:, xmpp: or https: address of at \
+             most 200 ASCII characters, none of them a quote or &\n\
+             10: contact.admin: found \"tel:1\", expected a mailto:, xmpp: or https: address of at \
+             most 200 ASCII characters, none of them a quote or &\n\
+             11: contact.status: found 5 addresses, expected at most 4",
+        ),
+        (
             "[[party]]\nname = 'Acme'\nrights = ['see', 'fly']\njids = ['@']\n[[party]]\njids = 5",
             "7: party.name: found \"Acme\", expected 1 to 32 characters of a-z, 0-9 and -\n\
              8: party.rights: found \"fly\", expected one of see, open-url, leave-message, notify, \
@@ -119,12 +132,13 @@ fn unknown_names_and_those_of_later_versions_are_told_apart() {
         ),
         (
             "[stor]\npath = 5",
-            "6: stor: unknown section, expected one of component, store, users, log, limits, party",
+            "6: stor: unknown section, expected one of component, store, users, contact, log, limits, \
+             party",
         ),
         (
             "[\"a\\u001b[31mb\"]",
-            "6: \"a\\u{1b}[31mb\": unknown section, expected one of component, store, users, log, limits, \
-             party",
+            "6: \"a\\u{1b}[31mb\": unknown section, expected one of component, store, users, contact, log, \
+             limits, party",
         ),
         (
             "[party]\nname = 'a'",
@@ -174,7 +188,8 @@ fn all_is_told_at_once() {
              \"127.0.0.1:5347\"",
             "c.toml:4: users.domains: found nothing, expected a list of the domains whose users may join, \
              such as [\"example.org\"]",
-            "c.toml:5: x: unknown section, expected one of component, store, users, log, limits, party",
+            "c.toml:5: x: unknown section, expected one of component, store, users, contact, log, limits, \
+             party",
             "c.toml: component.secret: missing, expected the secret that the server has for this \
              component, or secret-file",
             "c.toml: component.domain: missing, expected a domain such as \"presence.example.org\"",

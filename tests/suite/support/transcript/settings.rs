@@ -1,6 +1,6 @@
 //! The `set` lines of a transcript: how the component is configured.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vestibule::address::{Bare, ComponentDomain};
 use vestibule::component::Settings;
@@ -20,6 +20,7 @@ pub(crate) fn default() -> Settings {
         parties: Vec::new(),
         ceiling: Ceiling::default(),
         limits: Limits::default(),
+        contacts: BTreeMap::new(),
     }
 }
 
@@ -37,6 +38,13 @@ pub(crate) fn apply(script: &mut Script, line: &str) -> Result<(), String> {
         "users" => settings.users = addresses(value.split(' '))?,
         "admins" => settings.admins = addresses(value.split(' '))?,
         "party" => settings.parties.push(party(value)?),
+        "contact" => {
+            let (purpose, addresses) = value
+                .split_once(' ')
+                .ok_or_else(|| format!("no address for {value:?}"))?;
+            let addresses = addresses.split(' ').map(ToOwned::to_owned).collect();
+            settings.contacts.insert(purpose.to_owned(), addresses);
+        }
         "probe-rate-per-watcher" => settings.limits.probe_rate_per_watcher = number(value)?,
         "probe-burst-per-watcher" => settings.limits.probe_burst_per_watcher = number(value)?,
         "probe-rate-per-domain" => settings.limits.probe_rate_per_domain = number(value)?,
