@@ -14,6 +14,7 @@ use xmpp_parsers::hashes::Algo;
 use xmpp_parsers::ns;
 
 use super::face::NS_RIGHTS;
+use super::{about, gateway};
 use crate::stanza::command::NS as NS_COMMANDS;
 use crate::stanza::compose::{Compose, element};
 
@@ -24,24 +25,28 @@ const JID_ESCAPING: &str = "jid\\20escaping";
 const COMPONENT_NODE: &str = "urn:x-presence-service:component";
 const PRESENTITY_NODE: &str = "urn:x-presence-service:presentity";
 
-const COMPONENT_FEATURES: [&str; 7] = [
+const COMPONENT_FEATURES: [&str; 10] = [
     ns::DISCO_INFO,
     ns::DISCO_ITEMS,
     NS_COMMANDS,
     ns::PING,
     ns::CAPS,
+    ns::VERSION,
+    about::NS_LAST,
+    gateway::NS,
     JID_ESCAPING,
     NS_RIGHTS,
 ];
 
 /// The same for every presentity and every watcher, so that it tells nobody anything, and one look-up
 /// serves for all of them. What a watcher may do stands in the rights.
-const PRESENTITY_FEATURES: [&str; 6] = [
+const PRESENTITY_FEATURES: [&str; 7] = [
     ns::DISCO_INFO,
     ns::DISCO_ITEMS,
     NS_COMMANDS,
     ns::PING,
     ns::CAPS,
+    about::NS_LAST,
     NS_RIGHTS,
 ];
 
@@ -161,7 +166,7 @@ mod tests {
         assert_eq!(
             *PRESENTITY_VER,
             sha1(&format!(
-                "account/registered//<{features}urn:x-presence-service:rights:0<urn:xmpp:ping<"
+                "account/registered//<{features}jabber:iq:last<urn:x-presence-service:rights:0<urn:xmpp:ping<"
             ))
         );
         let contacts = BTreeMap::from([
@@ -176,7 +181,8 @@ mod tests {
             ),
         ]);
         let component = format!(
-            "component/presence//Vestibule<{features}jid\\20escaping<urn:x-presence-service:rights:0<\
+            "component/presence//Vestibule<{features}jabber:iq:gateway<jabber:iq:last<\
+             jabber:iq:version<jid\\20escaping<urn:x-presence-service:rights:0<\
              urn:xmpp:ping<"
         );
         assert_eq!(Identity::new(&BTreeMap::new()).ver, sha1(&component));

@@ -7,6 +7,7 @@
 //! route ─► probe │ presence │ subscription │ disco │ command │ chat ─► lane ─► Persist … Committed ─► answer
 //! ```
 
+mod about;
 pub mod authorization;
 mod behind;
 mod broadcast;
@@ -20,6 +21,7 @@ mod disco;
 mod execution;
 mod face;
 mod form;
+mod gateway;
 mod identity;
 mod join;
 mod lane;

@@ -9,7 +9,7 @@ use super::limits::{HELD_MAX, HOLD, ID_BYTES_MAX};
 use super::record::SubscriptionState;
 use super::reply::{Asked, Refusal};
 use super::timer::Timer;
-use super::{Component, Turn, command, learning};
+use super::{Component, Turn, about, command, learning};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
 use crate::stanza::compose::{Compose, element};
@@ -21,13 +21,15 @@ pub(super) enum Held {
     Probe(Address, Option<String>),
     /// The IQ query, with the `rev` that the watcher knows.
     Query(Asked, Option<String>),
+    /// The query for her last activity.
+    Last(Asked),
 }
 
 impl Held {
     fn watcher(&self) -> &Bare {
         match self {
             Self::Probe(from, _) => &from.bare,
-            Self::Query(asked, _) => &asked.to.bare,
+            Self::Query(asked, _) | Self::Last(asked) => &asked.to.bare,
         }
     }
 }
@@ -80,14 +82,38 @@ pub(super) fn query(
     payload: &Element,
     user: &Bare,
 ) {
+    let rev = payload
+        .attr(minidom::rxml::xml_ncname!("rev"))
+        .map(ToOwned::to_owned);
+    ask_by_iq(core, turn, user, asked, |asked| Held::Query(asked, rev));
+}
+
+/// Answers the query for her last activity, XEP-0012. The watcher may see the user.
+pub(super) fn last(
+    core: &mut Component,
+    turn: &mut Turn,
+    asked: Asked,
+    payload: &Element,
+    user: &Bare,
+) {
+    if let Err(refusal) = about::is_bare(payload) {
+        return core.answer(&asked, Err(refusal));
+    }
+    ask_by_iq(core, turn, user, asked, Held::Last);
+}
+
+fn ask_by_iq(
+    core: &mut Component,
+    turn: &mut Turn,
+    user: &Bare,
+    asked: Asked,
+    question: impl FnOnce(Asked) -> Held,
+) {
     if !has_token(core, turn, &asked.to.bare) {
         let refusal = Refusal::PolicyViolation(core.probes.retry_after_s());
         return core.answer(&asked, Err(refusal));
     }
-    let rev = payload
-        .attr(minidom::rxml::xml_ncname!("rev"))
-        .map(ToOwned::to_owned);
-    ask(core, turn, user, Held::Query(asked, rev));
+    ask(core, turn, user, question(asked));
 }
 
 /// Holds a question while nothing is known of the user since the attach; else answers it.
@@ -126,7 +152,9 @@ fn answer(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
     if !core.may(user, watcher, turn, Right::See) {
         return match question {
             Held::Probe(from, id) => unsubscribed(core, user, &from.bare, id.as_deref()),
-            Held::Query(asked, _) => core.answer(&asked, Err(Refusal::ServiceUnavailable)),
+            Held::Query(asked, _) | Held::Last(asked) => {
+                core.answer(&asked, Err(Refusal::ServiceUnavailable));
+            }
         };
     }
     let Some((face, rights)) = core.view(user, watcher, turn) else {
@@ -139,6 +167,10 @@ fn answer(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
             };
             let occasion = Occasion::Probe(id.as_deref());
             core.send(face::presence(&presentity, &from, &face, &rights, occasion));
+        }
+        Held::Last(asked) => {
+            let last = about::activity(turn, &face);
+            core.answer(&asked, Ok(Some(last)));
         }
         Held::Query(asked, rev) => {
             let query = element("query", NS_RIGHTS, &[("rev", &rights.rev)]);

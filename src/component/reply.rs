@@ -36,6 +36,8 @@ pub(super) enum Refusal {
     Unsaved,
     /// The form is wrong; the sentence says how.
     BadPayload(String),
+    /// What was typed is no address; the sentence says of what kind.
+    JidMalformed(String),
     /// No such action.
     MalformedAction,
     /// Not in this stage.
@@ -59,6 +61,7 @@ impl Refusal {
             | Self::MalformedAction
             | Self::BadAction
             | Self::BadSession => ("modify", "bad-request"),
+            Self::JidMalformed(_) => ("modify", "jid-malformed"),
             Self::Forbidden => ("cancel", "forbidden"),
             Self::ItemNotFound => ("cancel", "item-not-found"),
             Self::PolicyViolation(_) => ("wait", "policy-violation"),
@@ -72,12 +75,14 @@ impl Refusal {
             &[],
         ));
         let own = |name| Some(element(name, command::NS, &[]));
+        let words = |text: &String| {
+            let mut words = element("text", NS_STANZAS, &[]);
+            words.append_text_node(text.as_str());
+            words
+        };
         match self {
-            Self::BadPayload(text) => {
-                let mut words = element("text", NS_STANZAS, &[]);
-                words.append_text_node(text.as_str());
-                error.with(words).with_some(own("bad-payload"))
-            }
+            Self::BadPayload(text) => error.with(words(text)).with_some(own("bad-payload")),
+            Self::JidMalformed(text) => error.with(words(text)),
             Self::MalformedAction => error.with_some(own("malformed-action")),
             Self::BadAction => error.with_some(own("bad-action")),
             Self::BadSession => error.with_some(own("bad-sessionid")),

@@ -4,13 +4,14 @@ use minidom::Element;
 use minidom::rxml::{Namespace, xml_ncname};
 use xmpp_parsers::ns;
 
+use super::about::NS_LAST;
 use super::authorization::{Interface, Right};
 use super::limits::{AWAITED_MAX, LEARNING_LOST};
 use super::reply::{Asked, Refusal};
 use super::timer::{Timer, TimerKey};
 use super::{
-    Component, Turn, caps, chat, command, delivery, disco, face, join, learning, presence, probe,
-    relay, subscription,
+    Component, Turn, about, caps, chat, command, delivery, disco, face, gateway, join, learning,
+    presence, probe, relay, subscription,
 };
 use crate::address::{Address, Bare};
 use crate::stanza::command::NS as NS_COMMANDS;
@@ -172,8 +173,17 @@ fn component_iq(
         ("get", "ping", ns::PING) => Ok(None),
         ("get", "query", ns::DISCO_INFO) => disco::component_info(core, payload, &stanza.from),
         ("get", "query", ns::DISCO_ITEMS) => disco::component_items(core, payload, &stanza.from),
+        ("get", "query", ns::VERSION) => about::version(payload),
+        ("get", "query", NS_LAST) => about::uptime(core, turn, payload),
+        ("get", "query", gateway::NS) => gateway::prompt(payload),
+        ("set", "query", gateway::NS) => gateway::translate(&core.settings.domain, payload),
         ("set", "command", NS_COMMANDS) => return command::user(core, turn, asked, payload),
-        ("get", "command", NS_COMMANDS) => Err(Refusal::BadRequest), // XEP-0050 §2.4 wants a set.
+        // Of the wrong type (XEP-0050 §2.4 wants a set).
+        ("get", "command", NS_COMMANDS)
+        | ("set", "ping", ns::PING)
+        | ("set", "query", ns::DISCO_INFO | ns::DISCO_ITEMS | ns::VERSION | NS_LAST) => {
+            Err(Refusal::BadRequest)
+        }
         ("set", "outcome", crate::stanza::outcome::NS) => {
             return delivery::reported(core, turn, asked, payload);
         }
@@ -223,7 +233,12 @@ fn presentity_iq(
         ("set", "command", NS_COMMANDS) => {
             return command::watcher(core, turn, asked, payload, &user);
         }
-        ("get", "command", NS_COMMANDS) => Err(Refusal::BadRequest),
+        ("get", "query", NS_LAST) => return probe::last(core, turn, asked, payload, &user),
+        ("get", "command", NS_COMMANDS)
+        | ("set", "ping", ns::PING)
+        | ("set", "query", ns::DISCO_INFO | ns::DISCO_ITEMS | NS_LAST | face::NS_RIGHTS) => {
+            Err(Refusal::BadRequest)
+        }
         _ => Err(Refusal::ServiceUnavailable),
     };
     core.answer(&asked, answer);

@@ -12,6 +12,7 @@ mod presence;
 mod probing;
 mod real_agent;
 mod rights;
+mod service;
 mod stage;
 
 /// Each story once on each server.
@@ -36,6 +37,7 @@ macro_rules! on_both_servers {
 
 on_both_servers! {
     joining::by_contact_and_by_chat as users_join_by_contact_and_by_chat;
+    service::says_what_it_is as the_service_says_what_it_is;
     presence::is_tracked_and_overlaid_by_her_status as presence_is_tracked_and_overlaid;
     probing::tells_each_watcher_what_it_may_know as probes_tell_each_watcher_what_it_may_know;
     durability::of_the_status as the_status_outlives_logout_and_sigkill;
