@@ -9,7 +9,7 @@ use super::authorization::{Confirm, Right, Visibility};
 use super::record::{Scope, Status};
 use super::reply::Refusal;
 use super::setting::{Reply, Setting, What};
-use super::{Component, Turn, command, consent, face, lane, subscription};
+use super::{Component, Turn, command, consent, face, join, lane, subscription};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
 
@@ -64,8 +64,7 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
         // Only a clear wish of a stranger is answered: else two programs could answer each other for
         // ever.
         if let Line::Set(What::Join) = line {
-            let domains: Vec<_> = core.settings.users.iter().map(Bare::as_str).collect();
-            let text = format!("Only users of {} may join.", domains.join(", "));
+            let text = join::for_whom(core);
             command::acknowledge(core, turn, reply, Ok(text));
         }
         return;

@@ -10,7 +10,7 @@ use super::reply::{Asked, Refusal};
 use super::request::Request;
 use super::session::{Move, Stage, open, read};
 use super::setting::Reply;
-use super::{Component, Turn, consent, execution, face};
+use super::{Component, Turn, consent, execution, face, register};
 use crate::address::Bare;
 use crate::stanza::command::{Action, Command, Malformed, Severity, Status};
 
@@ -210,6 +210,7 @@ pub(super) fn acknowledge(
 ) {
     match reply {
         Reply::Nobody => {}
+        Reply::Registration(asked) => register::answer(core, &asked, result.map(drop)),
         Reply::Chat(to, type_) => {
             let text = result.unwrap_or_else(|refusal| refusal.sentence());
             let id = turn.chance.id();

@@ -25,12 +25,13 @@ const JID_ESCAPING: &str = "jid\\20escaping";
 const COMPONENT_NODE: &str = "urn:x-presence-service:component";
 const PRESENTITY_NODE: &str = "urn:x-presence-service:presentity";
 
-const COMPONENT_FEATURES: [&str; 10] = [
+const COMPONENT_FEATURES: [&str; 11] = [
     ns::DISCO_INFO,
     ns::DISCO_ITEMS,
     NS_COMMANDS,
     ns::PING,
     ns::CAPS,
+    ns::REGISTER,
     ns::VERSION,
     about::NS_LAST,
     gateway::NS,
@@ -182,7 +183,7 @@ mod tests {
         ]);
         let component = format!(
             "component/presence//Vestibule<{features}jabber:iq:gateway<jabber:iq:last<\
-             jabber:iq:version<jid\\20escaping<urn:x-presence-service:rights:0<\
+             jabber:iq:register<jabber:iq:version<jid\\20escaping<urn:x-presence-service:rights:0<\
              urn:xmpp:ping<"
         );
         assert_eq!(Identity::new(&BTreeMap::new()).ver, sha1(&component));

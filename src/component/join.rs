@@ -1,6 +1,10 @@
-//! Joining: a user adds the component domain as a contact. RFC 6121 §3, XEP-0100 §5.1.
+//! Joining and leaving: what is written, and what both sides see of it. RFC 6121 §3, XEP-0100 §4.1, §5.1.
 
-use super::setting::{Reply, Setting, What};
+use super::authorization::Visibility;
+use super::clock::Now;
+use super::record::{Change, Profile};
+use super::reply::Refusal;
+use super::setting::{self, Reply, Setting, What};
 use super::{Component, Effect, Report, Turn, broadcast, lane, learning, presence};
 use crate::address::Bare;
 use crate::stanza::Inbound;
@@ -89,11 +93,112 @@ pub(super) fn sleep(core: &mut Component, turn: &mut Turn, user: &Bare) {
     core.send(message);
 }
 
+/// Deletes all that is stored of a user; her profile last, which takes the rest along in memory.
+pub(super) fn plan_leaving(
+    core: &Component,
+    user: &Bare,
+    setting: &mut Setting,
+) -> Result<Vec<Change>, Refusal> {
+    let known = core.state.stored(user).ok_or(Refusal::Forbidden)?;
+    "You have left; everything that was stored is erased.".clone_into(&mut setting.answer);
+    let owner = || user.clone();
+    let mut changes = setting::ended(user, &setting.ends);
+    changes.extend(known.grants.keys().map(|watcher| Change::Grant {
+        user: owner(),
+        watcher: watcher.clone(),
+        value: None,
+    }));
+    changes.extend(known.blocks.keys().map(|watcher| Change::Block {
+        user: owner(),
+        watcher: watcher.clone(),
+        value: None,
+    }));
+    changes.extend(known.history.keys().map(|(at, id)| Change::Audit {
+        user: owner(),
+        at: *at,
+        id: id.clone(),
+        value: None,
+    }));
+    changes.push(Change::Status {
+        user: owner(),
+        value: None,
+    });
+    changes.push(Change::Face {
+        user: owner(),
+        value: None,
+    });
+    changes.push(Change::Profile {
+        user: owner(),
+        value: None,
+    });
+    Ok(changes)
+}
+
+/// Makes her a user, with what was stored of her and what she has chosen on the way.
+pub(super) fn plan(
+    core: &Component,
+    now: Now,
+    user: &Bare,
+    setting: &mut Setting,
+) -> Result<Vec<Change>, Refusal> {
+    if !core.settings.may_join(user) {
+        return Err(Refusal::Forbidden);
+    }
+    if core.state.user(user).is_some() {
+        "You have joined already. Send “help” for what you can do.".clone_into(&mut setting.answer);
+        return Ok(Vec::new());
+    }
+    "You have joined.".clone_into(&mut setting.answer);
+    setting.joins = true;
+    let stored = core
+        .state
+        .stored(user)
+        .and_then(|known| known.profile.clone());
+    let value = match stored {
+        Some(profile) => Profile {
+            dormant: false,
+            ..profile
+        },
+        None => profile(core, now),
+    };
+    let value = match &setting.what {
+        What::Register(Some(wishes)) => setting::chosen(value, wishes),
+        _ => value,
+    };
+    Ok(vec![Change::Profile {
+        user: user.clone(),
+        value: Some(value),
+    }])
+}
+
+/// The settings of somebody who has just joined.
+pub(super) fn profile(core: &Component, now: Now) -> Profile {
+    Profile {
+        joined: now.wall,
+        visibility: core.settings.default_visibility,
+        show_when_offline: true,
+        public_rights: None,
+        dormant: false,
+        subscribed: false,
+    }
+}
+
+/// Who may join, for those who may not.
+pub(super) fn for_whom(core: &Component) -> String {
+    let domains: Vec<_> = core.settings.users.iter().map(Bare::as_str).collect();
+    format!("Only users of {} may join.", domains.join(", "))
+}
+
 pub(super) fn welcome_text(core: &Component, user: &Bare) -> String {
-    let visibility = match core.settings.default_visibility.as_str() {
-        "private" => "nobody but those you grant it",
-        "public" => "everyone",
-        _ => "those you approve and the operator's parties",
+    let known = core
+        .state
+        .user(user)
+        .and_then(|known| known.profile.as_ref());
+    let visibility = known.map_or(core.settings.default_visibility, |one| one.visibility);
+    let visibility = match visibility {
+        Visibility::Private => "nobody but those you grant it",
+        Visibility::Public => "everyone",
+        Visibility::Subscribers => "those you approve and the operator's parties",
     };
     let parties: Vec<_> = core
         .settings

@@ -31,6 +31,7 @@ mod live;
 mod presence;
 mod probe;
 pub mod record;
+mod register;
 mod relay;
 mod reply;
 mod request;

@@ -38,6 +38,12 @@ pub(super) enum Refusal {
     BadPayload(String),
     /// What was typed is no address; the sentence says of what kind.
     JidMalformed(String),
+    /// The data of a registration is wrong; the sentence says how.
+    NotAcceptable(String),
+    /// Nobody may do this here, or nobody of that kind; the sentence says who may.
+    NotAllowed(String),
+    /// Only who is registered can do this.
+    RegistrationRequired,
     /// No such action.
     MalformedAction,
     /// Not in this stage.
@@ -62,6 +68,9 @@ impl Refusal {
             | Self::BadAction
             | Self::BadSession => ("modify", "bad-request"),
             Self::JidMalformed(_) => ("modify", "jid-malformed"),
+            Self::NotAcceptable(_) => ("modify", "not-acceptable"),
+            Self::NotAllowed(_) => ("cancel", "not-allowed"),
+            Self::RegistrationRequired => ("auth", "registration-required"),
             Self::Forbidden => ("cancel", "forbidden"),
             Self::ItemNotFound => ("cancel", "item-not-found"),
             Self::PolicyViolation(_) => ("wait", "policy-violation"),
@@ -82,7 +91,9 @@ impl Refusal {
         };
         match self {
             Self::BadPayload(text) => error.with(words(text)).with_some(own("bad-payload")),
-            Self::JidMalformed(text) => error.with(words(text)),
+            Self::JidMalformed(text) | Self::NotAcceptable(text) | Self::NotAllowed(text) => {
+                error.with(words(text))
+            }
             Self::MalformedAction => error.with_some(own("malformed-action")),
             Self::BadAction => error.with_some(own("bad-action")),
             Self::BadSession => error.with_some(own("bad-sessionid")),
@@ -92,6 +103,18 @@ impl Refusal {
                 error.with(element("retry-after", NS_ERRORS, &[("seconds", &seconds)]))
             }
             _ => error,
+        }
+    }
+
+    /// The number that clients from before RFC 3920 know (XEP-0086 §3).
+    fn legacy_code(&self) -> &'static str {
+        match self {
+            Self::BadRequest => "400",
+            Self::Forbidden => "403",
+            Self::NotAllowed(_) => "405",
+            Self::NotAcceptable(_) => "406",
+            Self::RegistrationRequired => "407",
+            _ => "500",
         }
     }
 
@@ -154,6 +177,14 @@ impl Asked {
     /// The error. The payload is not echoed: it could hold a token (protocol.md §2).
     pub(super) fn error(&self, refusal: &Refusal) -> Element {
         self.iq("error").with(refusal.write())
+    }
+
+    /// The same with a number beside the condition, which registration alone still asks for (XEP-0077
+    /// §9).
+    pub(super) fn legacy_error(&self, refusal: &Refusal) -> Element {
+        let error = refusal.write();
+        self.iq("error")
+            .with(error.attribute("code", Some(refusal.legacy_code())))
     }
 }
 

@@ -11,7 +11,7 @@ use super::reply::{Asked, Refusal};
 use super::timer::{Timer, TimerKey};
 use super::{
     Component, Turn, about, caps, chat, command, delivery, disco, face, gateway, join, learning,
-    presence, probe, relay, subscription,
+    presence, probe, register, relay, subscription,
 };
 use crate::address::{Address, Bare};
 use crate::stanza::command::NS as NS_COMMANDS;
@@ -177,6 +177,11 @@ fn component_iq(
         ("get", "query", NS_LAST) => about::uptime(core, turn, payload),
         ("get", "query", gateway::NS) => gateway::prompt(payload),
         ("set", "query", gateway::NS) => gateway::translate(&core.settings.domain, payload),
+        ("get", "query", ns::REGISTER) => match register::get(core, turn, &asked, payload) {
+            Ok(query) => Ok(query),
+            Err(refusal) => return core.send(register::refused(&asked, refusal)),
+        },
+        ("set", "query", ns::REGISTER) => return register::set(core, turn, asked, payload),
         ("set", "command", NS_COMMANDS) => return command::user(core, turn, asked, payload),
         // Of the wrong type (XEP-0050 §2.4 wants a set).
         ("get", "command", NS_COMMANDS)

@@ -18,11 +18,11 @@ pub(super) struct Setting {
     pub(super) what: What,
     pub(super) reply: Reply,
     /// What is to be told her when it is done, found while planning.
-    answer: String,
+    pub(super) answer: String,
     /// Whether this is what makes her a user, found while planning.
-    joins: bool,
+    pub(super) joins: bool,
     /// The subscriptions that it ends.
-    ends: Vec<(Bare, SubscriptionState)>,
+    pub(super) ends: Vec<(Bare, SubscriptionState)>,
 }
 
 /// What she decides.
@@ -30,6 +30,9 @@ pub(super) struct Setting {
 pub(super) enum What {
     /// To be served at all.
     Join,
+    /// The same with what she has chosen on the way ([`What::Visibility`]); where she is served
+    /// already, only that.
+    Register(Option<Box<Self>>),
     /// No longer to be served, and nothing to be kept.
     Leave,
     /// Not to be served for now: she has removed us from her contacts.
@@ -70,6 +73,8 @@ pub(super) enum Reply {
     Nobody,
     /// A chat message: to whom, of which type.
     Chat(Address, String),
+    /// The empty result of a registration, XEP-0077.
+    Registration(Asked),
     /// The result of an ad-hoc command: the request, its node, its session.
     Command {
         asked: Asked,
@@ -102,7 +107,12 @@ impl Setting {
 
 /// What holds before it is durable.
 pub(super) fn narrowing(setting: &Setting, now: Now) -> Option<Narrowing> {
-    match &setting.what {
+    narrowing_by(&setting.what, now)
+}
+
+fn narrowing_by(what: &What, now: Now) -> Option<Narrowing> {
+    match what {
+        What::Register(Some(wishes)) => narrowing_by(wishes, now),
         What::Leave | What::Sleep => Some(Narrowing::Absence),
         What::Revoke(watcher) => Some(Narrowing::Revoke(watcher.clone())),
         What::Block(watcher) => Some(Narrowing::Block(watcher.clone(), now.wall)),
@@ -118,7 +128,12 @@ pub(super) fn narrowing(setting: &Setting, now: Now) -> Option<Narrowing> {
 fn narrowing_of(what: &What) -> bool {
     matches!(
         what,
-        What::Leave | What::Sleep | What::Revoke(_) | What::Block(_) | What::Visibility { .. }
+        What::Leave
+            | What::Sleep
+            | What::Revoke(_)
+            | What::Block(_)
+            | What::Visibility { .. }
+            | What::Register(Some(_))
     )
 }
 
@@ -147,8 +162,11 @@ pub(super) fn plan(
 ) -> Result<Vec<Change>, Refusal> {
     let now = turn.now;
     match setting.what {
-        What::Join => return plan_join(core, now, user, setting),
-        What::Leave => return plan_leave(core, user, setting),
+        What::Join | What::Register(None) => return join::plan(core, now, user, setting),
+        What::Register(Some(_)) if core.state.user(user).is_none() => {
+            return join::plan(core, now, user, setting);
+        }
+        What::Leave => return join::plan_leaving(core, user, setting),
         _ => {}
     }
     let known = match setting.what {
@@ -159,8 +177,12 @@ pub(super) fn plan(
     let profile = known.profile.clone().ok_or(Refusal::Forbidden)?;
     let owner = user.clone();
     let answer = &mut setting.answer;
-    let change = match &setting.what {
-        What::Join | What::Leave => return Ok(Vec::new()),
+    let what = match &setting.what {
+        What::Register(Some(wishes)) => wishes,
+        what => what,
+    };
+    let change = match what {
+        What::Join | What::Leave | What::Register(_) => return Ok(Vec::new()),
         What::Sleep => {
             let value = Profile {
                 dormant: true,
@@ -216,25 +238,13 @@ pub(super) fn plan(
                 value: None,
             }
         }
-        What::Visibility {
-            visibility,
-            show_when_offline,
-            public_rights,
-        } => {
-            let visibility = visibility.unwrap_or(profile.visibility);
+        What::Visibility { .. } => {
+            let value = chosen(profile, what);
             *answer = format!(
                 "Your visibility is now {}: {}.",
-                visibility.as_str(),
-                meaning(visibility)
+                value.visibility.as_str(),
+                meaning(value.visibility)
             );
-            let value = Profile {
-                visibility,
-                show_when_offline: show_when_offline.unwrap_or(profile.show_when_offline),
-                public_rights: public_rights
-                    .clone()
-                    .or_else(|| profile.public_rights.clone()),
-                ..profile
-            };
             Change::Profile {
                 user: owner,
                 value: Some(value),
@@ -306,94 +316,33 @@ pub(super) fn plan(
     Ok(changes)
 }
 
-/// The subscriptions that a revocation or a block ends.
-fn ended(user: &Bare, ends: &[(Bare, SubscriptionState)]) -> Vec<Change> {
+/// Her settings with what she has chosen anew.
+pub(super) fn chosen(profile: Profile, what: &What) -> Profile {
+    match what {
+        What::Visibility {
+            visibility,
+            show_when_offline,
+            public_rights,
+        } => Profile {
+            visibility: visibility.unwrap_or(profile.visibility),
+            show_when_offline: show_when_offline.unwrap_or(profile.show_when_offline),
+            public_rights: public_rights
+                .clone()
+                .or_else(|| profile.public_rights.clone()),
+            ..profile
+        },
+        _ => profile,
+    }
+}
+
+/// The subscriptions that a revocation or a block ends, or her leaving.
+pub(super) fn ended(user: &Bare, ends: &[(Bare, SubscriptionState)]) -> Vec<Change> {
     let end = |(watcher, _): &(Bare, _)| Change::Subscription {
         user: user.clone(),
         watcher: watcher.clone(),
         value: None,
     };
     ends.iter().map(end).collect()
-}
-
-/// Deletes all that is stored of a user; her profile last, which takes the rest along in memory.
-fn plan_leave(
-    core: &Component,
-    user: &Bare,
-    setting: &mut Setting,
-) -> Result<Vec<Change>, Refusal> {
-    let known = core.state.stored(user).ok_or(Refusal::Forbidden)?;
-    "You have left; everything that was stored is erased.".clone_into(&mut setting.answer);
-    let owner = || user.clone();
-    let mut changes = ended(user, &setting.ends);
-    changes.extend(known.grants.keys().map(|watcher| Change::Grant {
-        user: owner(),
-        watcher: watcher.clone(),
-        value: None,
-    }));
-    changes.extend(known.blocks.keys().map(|watcher| Change::Block {
-        user: owner(),
-        watcher: watcher.clone(),
-        value: None,
-    }));
-    changes.extend(known.history.keys().map(|(at, id)| Change::Audit {
-        user: owner(),
-        at: *at,
-        id: id.clone(),
-        value: None,
-    }));
-    changes.push(Change::Status {
-        user: owner(),
-        value: None,
-    });
-    changes.push(Change::Face {
-        user: owner(),
-        value: None,
-    });
-    changes.push(Change::Profile {
-        user: owner(),
-        value: None,
-    });
-    Ok(changes)
-}
-
-fn plan_join(
-    core: &Component,
-    now: Now,
-    user: &Bare,
-    setting: &mut Setting,
-) -> Result<Vec<Change>, Refusal> {
-    if !core.settings.may_join(user) {
-        return Err(Refusal::Forbidden);
-    }
-    if core.state.user(user).is_some() {
-        "You have joined already. Send “help” for what you can do.".clone_into(&mut setting.answer);
-        return Ok(Vec::new());
-    }
-    "You have joined.".clone_into(&mut setting.answer);
-    setting.joins = true;
-    let stored = core
-        .state
-        .stored(user)
-        .and_then(|known| known.profile.clone());
-    let value = match stored {
-        Some(profile) => Profile {
-            dormant: false,
-            ..profile
-        },
-        None => Profile {
-            joined: now.wall,
-            visibility: core.settings.default_visibility,
-            show_when_offline: true,
-            public_rights: None,
-            dormant: false,
-            subscribed: false,
-        },
-    };
-    Ok(vec![Change::Profile {
-        user: user.clone(),
-        value: Some(value),
-    }])
 }
 
 /// Acknowledges, and tells those whom it concerns.
@@ -433,16 +382,17 @@ pub(super) fn done(
         }
     }
     match what {
-        What::Join if joins => join::welcome(core, turn, user, &reply),
+        What::Join | What::Register(_) if joins => join::welcome(core, turn, user, &reply),
         What::Leave => join::part(core, user),
         What::Sleep => join::sleep(core, turn, user),
         What::Status(_) | What::ClearStatus => core.tell_watchers(user, turn),
-        What::Visibility { .. } => core.tell_each(user),
+        What::Visibility { .. } | What::Register(Some(_)) => core.tell_each(user),
         What::Grant { watcher, .. } if watcher.local().is_some() => {
             core.tell_watcher(turn, user, &watcher);
         }
         What::Grant { .. } => core.tell_each(user),
         What::Join
+        | What::Register(None)
         | What::Seen(_)
         | What::Expiry
         | What::Revoke(_)

@@ -11,6 +11,7 @@ mod opening_pages;
 mod presence;
 mod probing;
 mod real_agent;
+mod registering;
 mod rights;
 mod service;
 mod stage;
@@ -37,6 +38,7 @@ macro_rules! on_both_servers {
 
 on_both_servers! {
     joining::by_contact_and_by_chat as users_join_by_contact_and_by_chat;
+    registering::by_the_register_button as users_join_by_the_register_button;
     service::says_what_it_is as the_service_says_what_it_is;
     presence::is_tracked_and_overlaid_by_her_status as presence_is_tracked_and_overlaid;
     probing::tells_each_watcher_what_it_may_know as probes_tell_each_watcher_what_it_may_know;

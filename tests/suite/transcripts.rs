@@ -45,6 +45,7 @@ topics![
     presence,
     probe,
     query,
+    register,
     restart,
     status,
     subscription,

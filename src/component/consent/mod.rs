@@ -18,6 +18,7 @@ use super::setting::{Reply, Setting, What};
 use super::{Component, Turn, lane};
 use crate::address::Bare;
 pub(super) use overview::text as overview;
+pub(super) use visibility::{fields as visibility_fields, read as read_visibility};
 
 /// One of her own commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

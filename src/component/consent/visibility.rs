@@ -12,7 +12,7 @@ use super::super::setting::{What, meaning};
 use super::{bad, read_rights, rights_options};
 
 /// The form with what is set.
-pub(super) fn fields(profile: &Profile) -> Vec<Field> {
+pub(in super::super) fn fields(profile: &Profile) -> Vec<Field> {
     let visibilities = [
         Visibility::Private,
         Visibility::Subscribers,
@@ -48,7 +48,7 @@ pub(super) fn fields(profile: &Profile) -> Vec<Field> {
 }
 
 /// What was submitted. Absent fields stay as they are (XEP-0004 §3.3).
-pub(super) fn read(fields: &Fields) -> Result<What, Refusal> {
+pub(in super::super) fn read(fields: &Fields) -> Result<What, Refusal> {
     let visibility = match fields.text("visibility") {
         None => None,
         Some(word) => Some(

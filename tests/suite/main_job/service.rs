@@ -36,7 +36,7 @@ pub(super) async fn says_what_it_is(kind: Kind) -> Result<(), Failure> {
 
     let info = discover(&mut bot, HOME, None).await;
     assert_eq!(identity(&info), "component/presence");
-    for feature in [NS_VERSION, NS_LAST, NS_GATEWAY] {
+    for feature in [NS_VERSION, NS_LAST, NS_GATEWAY, "jabber:iq:register"] {
         assert!(features(&info).contains(&feature), "no {feature}: {info:?}");
     }
     let form = info.get_child("x", NS_FORM).unwrap();

@@ -123,6 +123,8 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
             "opt" => Token::Optional,
             "line" => Token::Line,
             name if is_name(name) => Token::Name(name.to_owned()),
+            // A namespace: the name behind it is in Clark notation, and means itself.
+            namespace if namespace.contains(':') => Token::Literal(format!("{{{namespace}}}")),
             other => return Err(format!("unknown placeholder {{{other}}}")),
         });
         rest = &inner[end + 1..];
@@ -215,6 +217,8 @@ mod tests {
             ("{none}", "", false),
             ("{not a}", "a", false),
             ("{not a}", "b", true),
+            ("{urn:a}b", "{urn:a}b", true),
+            ("{urn:a}b", "b", false),
         ] {
             assert_eq!(matches(pattern, text).is_some(), fits, "{pattern} {text:?}");
         }
