@@ -13,6 +13,7 @@ use xmpp_parsers::disco::DiscoInfoResult;
 use xmpp_parsers::hashes::Algo;
 use xmpp_parsers::ns;
 
+use super::bulk::NS_BULK;
 use super::face::NS_RIGHTS;
 use super::{about, gateway};
 use crate::stanza::command::NS as NS_COMMANDS;
@@ -25,7 +26,7 @@ const JID_ESCAPING: &str = "jid\\20escaping";
 const COMPONENT_NODE: &str = "urn:x-presence-service:component";
 const PRESENTITY_NODE: &str = "urn:x-presence-service:presentity";
 
-const COMPONENT_FEATURES: [&str; 11] = [
+const COMPONENT_FEATURES: [&str; 12] = [
     ns::DISCO_INFO,
     ns::DISCO_ITEMS,
     NS_COMMANDS,
@@ -37,6 +38,7 @@ const COMPONENT_FEATURES: [&str; 11] = [
     gateway::NS,
     JID_ESCAPING,
     NS_RIGHTS,
+    NS_BULK,
 ];
 
 /// The same for every presentity and every watcher, so that it tells nobody anything, and one look-up

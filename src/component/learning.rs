@@ -14,7 +14,7 @@ use super::live::Knowledge;
 use super::probe::Held;
 use super::route::About;
 use super::timer::{Timer, TimerKey};
-use super::{Component, Effect, Report, Turn, face, presence, probe};
+use super::{Component, Effect, Report, Turn, bulk, face, presence, probe};
 use crate::address::{Address, Bare};
 use crate::stanza::compose::element;
 
@@ -45,6 +45,8 @@ pub(super) struct Learning {
     /// Probes that wait for the first news of a user.
     pub(super) held: HashMap<Bare, Vec<Held>>,
     pub(super) n_held: usize,
+    /// Bulk queries that do.
+    pub(super) snapshots: Vec<bulk::Waiting>,
 }
 
 /// Begins after an attach.

@@ -54,6 +54,16 @@ pub(super) const HELD_MAX: usize = 4096;
 pub(super) const ID_BYTES_MAX: usize = 128;
 /// How long such a probe waits.
 pub(super) const HOLD: Duration = Duration::from_secs(2);
+/// Users in one bulk query (protocol.md §9.6).
+pub const SNAPSHOT_MAX: usize = 100;
+/// Bytes of a page of its answer, the whole stanza (protocol.md §9.6).
+pub(super) const SNAPSHOT_BYTES: usize = 9000;
+/// Bytes of an address in it as it is written in the answer: as long as a full JID may be (RFC 7622 §3.1).
+pub(super) const SNAPSHOT_JID_BYTES_MAX: usize = 3071;
+/// Bulk queries that wait for the first news of users; each may hold all of a stanza.
+pub(super) const SNAPSHOTS_HELD_MAX: usize = 64;
+/// A stanza of ours is smaller than this: what every server takes (RFC 6120 §13.12).
+pub(super) const STANZA_BYTES_MAX: usize = 10_000;
 /// Users asked at once after an attach: what the server has answered makes room for the next.
 pub(super) const LEARNING_WINDOW: usize = 256;
 /// Silence after our probe, with `disco#info` answered, that means offline (design.md §3).
@@ -141,7 +151,12 @@ impl Buckets {
 
     /// Takes one token; `false` where there is none.
     pub(super) fn take(&mut self, who: &Bare, at: Duration) -> bool {
-        let rate = self.rate;
+        self.take_many(who, 1, at)
+    }
+
+    /// Takes all of `n` tokens, or none; `false` where there are fewer.
+    pub(super) fn take_many(&mut self, who: &Bare, n: usize, at: Duration) -> bool {
+        let (rate, n) = (self.rate, n as f64);
         if rate.per_s <= 0.0 {
             return true;
         }
@@ -154,10 +169,28 @@ impl Buckets {
         }
         let (level, since) = self.levels.entry(who.clone()).or_insert((rate.burst, at));
         let filled = refilled(rate, *level, *since, at);
-        let taken = filled >= 1.0;
-        *level = if taken { filled - 1.0 } else { filled };
+        let taken = filled >= n;
+        *level = if taken { filled - n } else { filled };
         *since = at;
         taken
+    }
+
+    /// How many of `n` tokens are there: all of them, or as many as a bucket ever holds. Where there
+    /// are fewer: whole seconds until then, at least one.
+    pub(super) fn room(&self, who: &Bare, n: usize, at: Duration) -> Result<usize, u64> {
+        let rate = self.rate;
+        if rate.per_s <= 0.0 {
+            return Ok(n);
+        }
+        let level = match self.levels.get(who) {
+            Some((level, since)) => refilled(rate, *level, *since, at),
+            None => rate.burst,
+        };
+        let wanted = (n as f64).min(rate.burst.floor());
+        if level >= wanted && wanted >= 1.0 {
+            return Ok(wanted as usize);
+        }
+        Err(((wanted.max(1.0) - level) / rate.per_s).ceil().max(1.0) as u64)
     }
 
     /// Whole seconds until the next token, at least one.
@@ -188,6 +221,24 @@ mod tests {
     }
 
     #[test]
+    fn many_tokens_are_taken_together_or_not_at_all() {
+        let mut buckets = Buckets::new(Rate {
+            per_s: 2.0,
+            burst: 10.0,
+        });
+        let who = Bare::parse("bot@localhost").unwrap();
+        let at = Duration::from_secs;
+        assert_eq!(buckets.room(&who, 7, at(0)), Ok(7));
+        assert!(buckets.take_many(&who, 7, at(0)));
+        assert!(!buckets.take_many(&who, 4, at(0)));
+        assert_eq!(buckets.room(&who, 8, at(0)), Err(3));
+        assert_eq!(buckets.room(&who, 8, at(3)), Ok(8));
+        // More than a bucket ever holds is never there: a full bucket is enough.
+        assert_eq!(buckets.room(&who, 50, at(0)), Err(4));
+        assert_eq!(buckets.room(&who, 50, at(4)), Ok(10));
+    }
+
+    #[test]
     fn a_rate_of_zero_is_no_limit() {
         let mut buckets = Buckets::new(Rate {
             per_s: 0.0,
@@ -195,5 +246,6 @@ mod tests {
         });
         let who = Bare::parse("bot@localhost").unwrap();
         assert!((0..10_000).all(|_| buckets.take(&who, Duration::ZERO)));
+        assert_eq!(buckets.room(&who, 100, Duration::ZERO), Ok(100));
     }
 }

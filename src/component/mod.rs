@@ -11,6 +11,7 @@ mod about;
 pub mod authorization;
 mod behind;
 mod broadcast;
+mod bulk;
 mod caps;
 mod chat;
 pub mod clock;
@@ -342,6 +343,7 @@ impl Component {
         while let Some(timer) = self.timers.due(turn.now.mono) {
             match timer {
                 Timer::Held(user) => probe::waited(self, turn, &user),
+                Timer::Snapshots => bulk::waited(self, turn),
                 Timer::Grace(user) => presence::silent(self, turn, &user),
                 Timer::Tell(user) => self.tell_now(&user, turn),
                 Timer::Lost(id) => route::lost(self, turn, &id),

@@ -4,12 +4,12 @@ use minidom::Element;
 use xmpp_parsers::ns;
 
 use super::authorization::{Interface, Right};
-use super::face::{self, Face, NS_RIGHTS, Occasion, VIRTUAL_RESOURCE};
+use super::face::{self, Face, NS_RIGHTS, Occasion, ServiceRight, VIRTUAL_RESOURCE};
 use super::limits::{HELD_MAX, HOLD, ID_BYTES_MAX};
 use super::record::SubscriptionState;
 use super::reply::{Asked, Refusal};
 use super::timer::Timer;
-use super::{Component, Turn, about, command, learning};
+use super::{Component, Turn, about, bulk, command, learning};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
 use crate::stanza::compose::{Compose, element};
@@ -130,12 +130,17 @@ fn ask(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
     }
 }
 
-/// No news of a user has come in time. One who has not let us see her yet cannot be learned.
+/// No news of a user has come in time.
 pub(super) fn waited(core: &mut Component, turn: &mut Turn, user: &Bare) {
+    give_up(core, turn, user);
+    release(core, turn, user);
+}
+
+/// One who has not let us see her yet cannot be learned.
+pub(super) fn give_up(core: &mut Component, turn: &mut Turn, user: &Bare) {
     if core.state.live(user).is_some_and(|live| live.subscribing) {
         super::presence::unseen(core, turn, user);
     }
-    release(core, turn, user);
 }
 
 /// Answers what was held for a user.
@@ -144,6 +149,7 @@ pub(super) fn release(core: &mut Component, turn: &mut Turn, user: &Bare) {
         core.learning.n_held -= 1;
         answer(core, turn, user, question);
     }
+    bulk::learned(core, turn, user);
 }
 
 /// Answers from the state as it is now; consent may have changed while the question was held.
@@ -177,15 +183,19 @@ fn answer(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
             if rev.as_deref() == Some(&rights.rev) {
                 return core.answer(&asked, Ok(Some(query))); // Unchanged.
             }
-            let level = Some(rights.level.as_str());
-            let query = query.attribute("level", level).with(state(&face));
-            let query = rights.rights.iter().fold(query, |query, (right, _)| {
-                let head = [("name", right.as_str()), ("label", command::title(*right))];
-                query.with(element("right", NS_RIGHTS, &head))
-            });
-            core.answer(&asked, Ok(Some(query)));
+            core.answer(&asked, Ok(Some(told(query, &face, &rights))));
         }
     }
+}
+
+/// Puts what a watcher is told as data into an element: the level, the state, the rights.
+pub(super) fn told(into: Element, face: &Face, rights: &ServiceRight) -> Element {
+    let level = Some(rights.level.as_str());
+    let into = into.attribute("level", level).with(state(face));
+    rights.rights.iter().fold(into, |into, (right, _)| {
+        let head = [("name", right.as_str()), ("label", command::title(*right))];
+        into.with(element("right", NS_RIGHTS, &head))
+    })
 }
 
 /// The face as data.
@@ -255,10 +265,39 @@ fn unsubscribed(core: &mut Component, user: &Bare, watcher: &Bare, id: Option<&s
 
 /// One answer's worth of the watcher's and, unless it is a local one, its domain's rate.
 pub(super) fn has_token(core: &mut Component, turn: &Turn, watcher: &Bare) -> bool {
-    let domain = watcher.to_domain();
-    let local = core.settings.users.contains(&domain);
-    core.probes.take(watcher, turn.now.mono)
-        && (local || core.probes_of_domain.take(&domain, turn.now.mono))
+    take(core, turn, watcher, 1)
+}
+
+/// How many of `n` answers at once the rates allow: all, or as many as they ever allow at once. Nothing
+/// is taken yet.
+pub(super) fn room(
+    core: &Component,
+    turn: &Turn,
+    watcher: &Bare,
+    n: usize,
+) -> Result<usize, Refusal> {
+    let (domain, at) = (watcher.to_domain(), turn.now.mono);
+    let own = core.probes.room(watcher, n, at);
+    let of_domain = if core.settings.users.contains(&domain) {
+        Ok(n)
+    } else {
+        core.probes_of_domain.room(&domain, n, at)
+    };
+    match (own, of_domain) {
+        (Ok(own), Ok(of_domain)) => Ok(own.min(of_domain)),
+        (own, of_domain) => {
+            let wait_s = own.err().max(of_domain.err());
+            Err(Refusal::PolicyViolation(wait_s.unwrap_or(1)))
+        }
+    }
+}
+
+/// Takes the tokens of `n` answers for which there was [`room`].
+pub(super) fn take(core: &mut Component, turn: &Turn, watcher: &Bare, n: usize) -> bool {
+    let (domain, at) = (watcher.to_domain(), turn.now.mono);
+    core.probes.take_many(watcher, n, at)
+        && (core.settings.users.contains(&domain)
+            || core.probes_of_domain.take_many(&domain, n, at))
 }
 
 impl Component {
@@ -268,7 +307,7 @@ impl Component {
         user: &Bare,
         watcher: &Bare,
         turn: &Turn,
-    ) -> Option<(Face, face::ServiceRight)> {
+    ) -> Option<(Face, ServiceRight)> {
         let known = self.state.user(user)?;
         let key = self.key.as_ref()?;
         let face = Face::of(known, turn.now);

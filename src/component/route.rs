@@ -10,8 +10,8 @@ use super::limits::{AWAITED_MAX, LEARNING_LOST};
 use super::reply::{Asked, Refusal};
 use super::timer::{Timer, TimerKey};
 use super::{
-    Component, Turn, about, caps, chat, command, delivery, disco, face, gateway, join, learning,
-    presence, probe, register, relay, subscription,
+    Component, Turn, about, bulk, caps, chat, command, delivery, disco, face, gateway, join,
+    learning, presence, probe, register, relay, subscription,
 };
 use crate::address::{Address, Bare};
 use crate::stanza::command::NS as NS_COMMANDS;
@@ -182,6 +182,7 @@ fn component_iq(
             Err(refusal) => return core.send(register::refused(&asked, refusal)),
         },
         ("set", "query", ns::REGISTER) => return register::set(core, turn, asked, payload),
+        ("get", "snapshot", bulk::NS_BULK) => return bulk::received(core, turn, asked, payload),
         ("set", "command", NS_COMMANDS) => return command::user(core, turn, asked, payload),
         // Of the wrong type (XEP-0050 §2.4 wants a set).
         ("get", "command", NS_COMMANDS)

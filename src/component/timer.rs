@@ -10,6 +10,8 @@ use crate::address::Bare;
 pub(super) enum Timer {
     /// Probes have waited long enough for the first news of a user.
     Held(Bare),
+    /// Bulk queries have waited long enough for the first news of users.
+    Snapshots,
     /// A user's silence after our probe means offline.
     Grace(Bare),
     /// A user's watchers are to be told of her face.

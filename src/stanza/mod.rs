@@ -7,6 +7,7 @@ pub mod command;
 pub mod compose;
 pub mod inbound;
 pub mod outcome;
+pub mod size;
 
 pub use arrival::{Arrival, Fault, Refused};
 pub use compose::Compose;

@@ -34,6 +34,7 @@ macro_rules! topics {
 
 topics![
     attach,
+    bulk,
     chat,
     commands,
     disco,

@@ -113,6 +113,7 @@ fn namespace(name: &str) -> Result<&'static str, String> {
         "oob" => "jabber:x:oob",
         "ping" => "urn:xmpp:ping",
         "rights" => "urn:x-presence-service:rights:0",
+        "bulk" => "urn:x-presence-service:bulk:0",
         "outcome" => "urn:x-presence-service:outcome:0",
         "status" => "urn:x-presence-service:status:0",
         _ => return Err(format!("no namespace is called {name:?}")),
