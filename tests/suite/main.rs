@@ -7,6 +7,7 @@
 
 mod agent;
 mod architecture;
+mod bulk;
 mod command_line;
 mod decide;
 mod dependencies;
@@ -17,3 +18,4 @@ mod store;
 mod support;
 mod support_smoke;
 mod transcripts;
+mod world;

@@ -3,6 +3,7 @@
 
 mod adhoc;
 mod attaching;
+mod bulk;
 mod durability;
 mod hostile;
 mod joining;
@@ -42,6 +43,7 @@ on_both_servers! {
     service::says_what_it_is as the_service_says_what_it_is;
     presence::is_tracked_and_overlaid_by_her_status as presence_is_tracked_and_overlaid;
     probing::tells_each_watcher_what_it_may_know as probes_tell_each_watcher_what_it_may_know;
+    bulk::tells_of_a_hundred_users as a_bot_asks_a_hundred_users_at_once;
     durability::of_the_status as the_status_outlives_logout_and_sigkill;
     durability::over_restarts_of_the_server as the_component_comes_back_after_the_server;
     leaving_messages::by_form_at_once_and_plainly as messages_are_left;
