@@ -84,9 +84,9 @@ pub(super) const FAREWELL: Duration = Duration::from_secs(3);
 pub(super) const RECORDS_PER_USER_MAX: usize = 1000;
 /// Subscription requests of one user that wait for her (protocol.md §10).
 pub(super) const PENDING_PER_USER_MAX: usize = 50;
-/// `subscribe`s to presentities that do not exist which are remembered, so that a probe after one
-/// is as silent as with a real one (protocol.md §4.2).
-pub(super) const PHANTOMS_MAX: usize = 10_000;
+/// `subscribe`s without an answer, to users and to nobody, that are remembered: a probe after one is
+/// silent (protocol.md §4.2).
+pub(super) const ASKERS_MAX: usize = 10_000;
 /// Lines of a user's history that are kept.
 pub(super) const HISTORY_MAX: usize = 50;
 /// Ad-hoc sessions of one watcher (protocol.md §10).

@@ -8,6 +8,7 @@
 //! ```
 
 mod about;
+mod askers;
 pub mod authorization;
 mod behind;
 mod broadcast;
@@ -49,7 +50,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-use indexmap::IndexSet;
 use minidom::Element;
 
 use crate::address::{Bare, ComponentDomain};
@@ -202,8 +202,7 @@ pub struct Component {
     caps: caps::Caps,
     /// Users whose last face has changed since it was written.
     unwritten: BTreeSet<Bare>,
-    /// `subscribe`s to presentities that do not exist: (presentity, watcher).
-    phantoms: IndexSet<(Bare, Bare)>,
+    askers: askers::Askers,
     probes: Buckets,
     probes_of_domain: Buckets,
     chats: Buckets,
@@ -250,7 +249,7 @@ impl Component {
             running: HashMap::new(),
             caps: caps::Caps::default(),
             unwritten: BTreeSet::new(),
-            phantoms: IndexSet::new(),
+            askers: askers::Askers::default(),
             probes: rate(
                 limits.probe_rate_per_watcher,
                 limits.probe_burst_per_watcher,

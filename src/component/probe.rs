@@ -225,15 +225,10 @@ fn state(face: &Face) -> Element {
 
 /// The refusal of a probe: `unsubscribed` from bare to bare with the probe's `id`, the same for
 /// blocked, private, unregistered and unknown. While the watcher's own `subscribe` is open it is
-/// silence: `unsubscribed` would cancel that request at its server (RFC 6121 A.3.4).
+/// silence (see `askers`).
 fn refuse(core: &mut Component, turn: &Turn, stanza: &Inbound, user: Option<&Bare>) {
     let watcher = &stanza.from.bare;
-    let pending = user
-        .and_then(|user| core.state.user(user))
-        .is_some_and(|known| known.subscription(watcher) == Some(SubscriptionState::Pending));
-    let phantom = (stanza.to.bare.clone(), watcher.clone());
-    let silent = pending || core.phantoms.contains(&phantom);
-    if !has_token(core, turn, watcher) || silent {
+    if !has_token(core, turn, watcher) {
         return;
     }
     let approved = user
@@ -249,6 +244,9 @@ fn refuse(core: &mut Component, turn: &Turn, stanza: &Inbound, user: Option<&Bar
         ];
         let gone = element("presence", ns::JABBER_CLIENT, &head);
         return core.send(gone.attribute("id", mirrored(stanza)));
+    }
+    if core.askers.has(&stanza.to.bare, watcher) {
+        return;
     }
     let stanza = Component::presence(&stanza.to.bare, watcher, "unsubscribed")
         .attribute("id", mirrored(stanza));

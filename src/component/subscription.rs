@@ -2,12 +2,12 @@
 //!
 //! A presentity never asks back, so *None*, *None + Pending In* and *From* are all the states there are.
 
-use super::limits::{PENDING_PER_USER_MAX, PHANTOMS_MAX, RECORDS_PER_USER_MAX};
+use super::limits::{PENDING_PER_USER_MAX, RECORDS_PER_USER_MAX};
 use super::record::{Change, Subscription, SubscriptionState};
 use super::reply::Refusal;
 use super::setting::Reply;
 use super::state::{Narrowing, User};
-use super::{Component, Turn, broadcast, command, lane};
+use super::{Component, Turn, broadcast, command, lane, probe};
 use crate::address::Bare;
 use crate::stanza::Inbound;
 use crate::stanza::compose::Compose;
@@ -41,20 +41,15 @@ pub(super) fn subscribe(
     stanza: &Inbound,
     user: Option<&Bare>,
 ) {
-    let watcher = stanza.from.bare.clone();
-    let known = user.and_then(|user| Some((user, core.state.user(user)?)));
-    let open = known.and_then(|(user, known)| Some((user, known.policy(user, &watcher)?)));
-    match open {
-        Some((user, policy)) if !policy.blocked => {
-            let user = user.clone();
-            submit(core, turn, &user, watcher, Input::Subscribe);
-        }
-        _ => {
-            while core.phantoms.len() >= PHANTOMS_MAX {
-                core.phantoms.shift_remove_index(0);
-            }
-            core.phantoms.insert((stanza.to.bare.clone(), watcher));
-        }
+    let watcher = &stanza.from.bare;
+    // Each may cost a write to the disk, so it comes out of the same bucket as an answer.
+    if !probe::has_token(core, turn, watcher) {
+        return;
+    }
+    core.askers.note(&stanza.to.bare, watcher);
+    let policy = user.and_then(|user| core.state.user(user)?.policy(user, watcher));
+    if let (Some(user), Some(false)) = (user, policy.map(|policy| policy.blocked)) {
+        submit(core, turn, user, watcher.clone(), Input::Subscribe);
     }
 }
 
@@ -65,19 +60,20 @@ pub(super) fn unsubscribe(
     stanza: &Inbound,
     user: Option<&Bare>,
 ) {
-    let watcher = stanza.from.bare.clone();
-    if core
-        .phantoms
-        .shift_remove(&(stanza.to.bare.clone(), watcher.clone()))
-    {
-        return core.send(Component::presence(
+    let watcher = &stanza.from.bare;
+    let asked = core.askers.forget(&stanza.to.bare, watcher);
+    let user = user.filter(|user| core.state.user(user).is_some());
+    let state = user.and_then(|user| core.state.user(user)?.subscription(watcher));
+    if asked && state != Some(SubscriptionState::Approved) {
+        // At once and not after the disk: the time it takes would tell that there is somebody.
+        core.send(Component::presence(
             &stanza.to.bare,
-            &watcher,
+            watcher,
             "unsubscribed",
         ));
     }
-    if let Some(user) = user.filter(|user| core.state.user(user).is_some()) {
-        submit(core, turn, user, watcher, Input::Unsubscribe);
+    if let Some(user) = user {
+        submit(core, turn, user, watcher.clone(), Input::Unsubscribe);
     }
 }
 
@@ -218,7 +214,11 @@ pub(super) fn done(
             (None, Some(SubscriptionState::Pending)) => prompt(core, turn, user, &watcher),
             _ => {}
         },
-        (Input::Unsubscribe, Ok(())) => end(core, &presentity, &watcher, before),
+        (Input::Unsubscribe, Ok(())) => {
+            if before == Some(SubscriptionState::Approved) {
+                end(core, &presentity, &watcher, before);
+            }
+        }
         (Input::Approve(reply), Ok(())) => {
             let text = if before == Some(SubscriptionState::Pending) {
                 welcome(core, turn, user, &presentity, &watcher);
@@ -238,6 +238,7 @@ pub(super) fn done(
 
 /// `subscribed`, then the current presence (RFC 6121 §3.1.5).
 fn welcome(core: &mut Component, turn: &mut Turn, user: &Bare, presentity: &Bare, watcher: &Bare) {
+    core.askers.forget(presentity, watcher);
     let id = turn.chance.id();
     core.send(Component::presence(presentity, watcher, "subscribed").attribute("id", Some(&id)));
     core.tell_watcher(turn, user, watcher);
@@ -250,6 +251,7 @@ pub(super) fn end(
     watcher: &Bare,
     before: Option<SubscriptionState>,
 ) {
+    core.askers.forget(presentity, watcher);
     if before == Some(SubscriptionState::Approved) {
         core.send(broadcast::gone(presentity, watcher));
     }
