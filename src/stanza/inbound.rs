@@ -29,7 +29,8 @@ pub struct Inbound {
     pub from: Address,
     /// To whom, in normal form.
     pub to: Address,
-    /// To whom, as typed: an answer must come from just that address to be recognised.
+    /// To whom, as typed: an answer must come from just that address to be recognised. The domain alone
+    /// is in normal form: a server closes the stream of a component that speaks for another.
     pub to_as_typed: String,
     /// The whole stanza.
     pub element: Element,
@@ -57,8 +58,9 @@ impl Inbound {
         };
         let attribute = |name| element.attr(name);
         let from = attribute(xml_ncname!("from")).and_then(|text| Address::parse(text).ok());
-        let to_as_typed = attribute(xml_ncname!("to")).unwrap_or_default().to_owned();
-        let to = Address::parse(&to_as_typed).map_err(|_| Unaddressed::To)?;
+        let typed = attribute(xml_ncname!("to")).unwrap_or_default();
+        let to = Address::parse(typed).map_err(|_| Unaddressed::To)?;
+        let to_as_typed = with_domain(typed, to.bare.domain());
         Ok(Self {
             kind,
             type_: attribute(xml_ncname!("type"))
@@ -76,5 +78,31 @@ impl Inbound {
     #[must_use]
     pub fn is_request(&self) -> bool {
         self.kind == Kind::Iq && !matches!(self.type_.as_str(), "result" | "error")
+    }
+}
+
+/// An address as typed, with another spelling of its domain. The parts are those of RFC 7622 §3.2.
+fn with_domain(typed: &str, domain: &str) -> String {
+    let bare = typed.split('/').next().unwrap_or_default();
+    let start = bare.find('@').map_or(0, |at| at + 1);
+    format!("{}{domain}{}", &typed[..start], &typed[bare.len()..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_comes_from_what_was_typed_at_our_domain() {
+        for (typed, answered) in [
+            ("x.example", "x.example"),
+            ("X.Example./R@s/T", "x.example/R@s/T"),
+            ("A@X.EXAMPLE", "A@x.example"),
+            ("A@x\u{3002}example/a@b", "A@x.example/a@b"),
+        ] {
+            let stanza = format!("<iq xmlns='jabber:client' from='v@w' to='{typed}'/>");
+            let inbound = Inbound::read(stanza.parse().unwrap()).unwrap();
+            assert_eq!(inbound.to_as_typed, answered);
+        }
     }
 }

@@ -15,6 +15,7 @@ mod real_agent;
 mod registering;
 mod rights;
 mod service;
+mod spelling;
 mod stage;
 
 /// Each story once on each server.
@@ -52,5 +53,6 @@ on_both_servers! {
     real_agent::opens_what_her_file_allows as the_real_agent_opens_pages;
     rights::are_granted_and_revoked as rights_are_granted_and_revoked;
     attaching::goes_on_until_it_succeeds as attaching_goes_on_until_it_succeeds;
+    spelling::costs_nobody_an_answer as no_spelling_of_an_address_costs_an_answer;
     hostile::stanzas_cost_only_themselves as hostile_stanzas_cost_only_themselves;
 }

@@ -111,6 +111,35 @@ fn the_sender_is_ours_as_written() {
 }
 
 #[test]
+fn an_answer_comes_from_the_resource_that_was_asked() {
+    let answer = |type_: &str, from: &str| {
+        let mut stanza = Element::bare("iq", CLIENT);
+        for (name, value) in [("from", from), ("to", THEIRS), ("type", type_)] {
+            let name = name.to_owned().try_into().unwrap();
+            stanza.set_attr(Namespace::NONE, name, value);
+        }
+        sealed(&stanza)
+    };
+    for from in [
+        "presence.example.org/\u{1F600}",
+        "a@presence.example.org/\u{ad}",
+    ] {
+        assert!(answer("result", from).is_ok(), "{from}");
+        assert!(answer("error", from).is_ok(), "{from}");
+        assert_eq!(answer("get", from), Err(Unsealed::From), "{from}");
+    }
+    for from in [
+        "presence.example.org/",
+        "presence.example.org/\u{1}",
+        "PRESENCE.example.org",
+        "@presence.example.org/x",
+        "example.org/\u{1F600}",
+    ] {
+        assert_eq!(answer("result", from), Err(Unsealed::From), "{from}");
+    }
+}
+
+#[test]
 fn the_addressee_is_somebody() {
     for to in ["remote.example", THEIRS, "bob@remote.example/\u{1F600}"] {
         assert!(sealed_with(OURS, to).is_ok(), "{to}");
