@@ -13,6 +13,7 @@ mod decide;
 mod dependencies;
 mod main_job;
 mod pipeline;
+mod privacy;
 mod real_servers_smoke;
 mod store;
 mod support;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use vestibule::component::Settings;
+use vestibule::stanza::Fault;
 
 use crate::support::transcript::core::Core;
 use crate::support::transcript::script::Loss;
@@ -30,6 +31,12 @@ impl World {
     /// Delivers a stanza and returns what is sent then.
     pub(crate) fn deliver(&mut self, xml: &str) -> Vec<Tree> {
         self.core.deliver(xml);
+        self.sent()
+    }
+
+    /// Delivers an element of which the link took only this start tag.
+    pub(crate) fn refuse(&mut self, fault: Fault, head: &str) -> Vec<Tree> {
+        self.core.refuse(fault, head);
         self.sent()
     }
 
@@ -87,8 +94,8 @@ impl World {
         self.sent();
     }
 
-    /// From here on durable commits wait, or no longer do.
-    pub(crate) fn hold(&mut self, held: bool) {
-        self.core.hold(held);
+    /// From here on durable commits wait.
+    pub(crate) fn hold(&mut self) {
+        self.core.hold(true);
     }
 }

@@ -1,0 +1,271 @@
+//! Why a stranger may not see somebody: one world for each reason.
+
+use std::time::Duration;
+
+use vestibule::address::Bare;
+use vestibule::component::Settings;
+use vestibule::component::authorization::{Party, Right};
+
+use crate::support::transcript::settings;
+use crate::world::{HOME, World};
+
+/// Who is asked for where the reason does not say otherwise.
+const ALICE: &str = r"alice\40localhost@presence.localhost";
+
+/// A world in which the stranger may not see who is behind `target`.
+pub(super) struct Reason {
+    pub(super) name: &'static str,
+    pub(super) target: &'static str,
+    /// Makes it so; the stranger's bare JID is given.
+    make: fn(&mut World, &str),
+}
+
+/// The one that all others must look like.
+pub(super) const UNKNOWN: Reason = Reason {
+    name: "never joined",
+    target: r"nobody\40localhost@presence.localhost",
+    make: |_, _| {},
+};
+
+/// The proof that the comparison sees something: she may be seen.
+pub(super) const VISIBLE: Reason = Reason {
+    name: "public",
+    target: ALICE,
+    make: |world, _| {
+        alice(world);
+        world.says("alice@localhost", "visibility public");
+    },
+};
+
+pub(super) const REASONS: &[Reason] = &[
+    Reason {
+        name: "private, online, with a status and an agent",
+        target: ALICE,
+        make: |world, _| {
+            alice(world);
+            world.says("alice@localhost", "visibility private");
+        },
+    },
+    Reason {
+        name: "not subscribed",
+        target: ALICE,
+        make: |world, _| alice(world),
+    },
+    Reason {
+        name: "private and offline",
+        target: ALICE,
+        make: |world, _| {
+            world.joins("alice@localhost");
+            world.says("alice@localhost", "visibility private");
+            world.says("alice@localhost", "status Back on Monday");
+        },
+    },
+    Reason {
+        name: "blocked",
+        target: ALICE,
+        make: |world, stranger| {
+            alice(world);
+            world.says("alice@localhost", "visibility public");
+            world.says("alice@localhost", &format!("block {stranger}"));
+        },
+    },
+    Reason {
+        name: "blocked with his domain",
+        target: ALICE,
+        make: |world, stranger| {
+            alice(world);
+            world.says("alice@localhost", "visibility public");
+            let (_, domain) = stranger.split_once('@').unwrap();
+            world.says("alice@localhost", &format!("block {domain}"));
+        },
+    },
+    Reason {
+        name: "blocked although granted",
+        target: ALICE,
+        make: |world, stranger| {
+            alice(world);
+            world.says("alice@localhost", &format!("grant {stranger} see open-url"));
+            world.says("alice@localhost", &format!("block {stranger}"));
+        },
+    },
+    Reason {
+        name: "revoked",
+        target: ALICE,
+        make: |world, stranger| {
+            alice(world);
+            world.says("alice@localhost", &format!("grant {stranger} see open-url"));
+            world.says("alice@localhost", &format!("revoke {stranger}"));
+        },
+    },
+    Reason {
+        name: "asked and denied",
+        target: ALICE,
+        make: |world, stranger| {
+            alice(world);
+            let subscribe = format!("<presence type='subscribe' from='{stranger}' to='{ALICE}'/>");
+            world.deliver(&subscribe);
+            world.says("alice@localhost", &format!("deny {stranger}"));
+        },
+    },
+    Reason {
+        name: "public once, and he opened a session then",
+        target: ALICE,
+        make: |world, stranger| {
+            alice(world);
+            world.says("alice@localhost", "visibility public");
+            let opened = world.deliver(&format!(
+                "<iq type='set' id='s' from='{stranger}/x' to='{ALICE}'>\
+                 <command xmlns='http://jabber.org/protocol/commands' \
+                 node='urn:x-presence-service:cmd:0#leave-message'/></iq>"
+            ));
+            assert_eq!(opened[0].attr("type"), Some("result"), "{opened:?}");
+            world.says("alice@localhost", "visibility private");
+        },
+    },
+    Reason {
+        name: "not yet learned after a restart",
+        target: ALICE,
+        make: |world, _| {
+            alice(world);
+            world.pass(Duration::from_secs(60));
+            world.restart();
+        },
+    },
+    Reason {
+        name: "fifty wait for her word already",
+        target: ALICE,
+        make: |world, _| {
+            alice(world);
+            for n in 0..50 {
+                let asks =
+                    format!("<presence type='subscribe' from='w{n}@d{n}.example' to='{ALICE}'/>");
+                world.deliver(&asks);
+            }
+        },
+    },
+    Reason {
+        name: "as many records as a user may have",
+        target: ALICE,
+        make: |world, _| {
+            alice(world);
+            for n in 0..1000 {
+                world.says("alice@localhost", &format!("approve w{n}@far.example"));
+            }
+        },
+    },
+    Reason {
+        name: "the disk is slow and she has just changed something",
+        target: ALICE,
+        make: |world, _| {
+            alice(world);
+            world.pass(Duration::from_secs(600));
+            world.hold();
+            world.deliver(&format!(
+                "<message type='chat' from='alice@localhost/chat' to='{HOME}'>\
+                 <body>status Wait</body></message>"
+            ));
+        },
+    },
+    Reason {
+        name: "dormant",
+        target: ALICE,
+        make: |world, _| {
+            alice(world);
+            world.says("alice@localhost", "visibility public");
+            for kind in ["unsubscribe", "unsubscribed"] {
+                world.deliver(&format!(
+                    "<presence type='{kind}' from='alice@localhost' to='{HOME}'/>"
+                ));
+            }
+        },
+    },
+    Reason {
+        name: "left",
+        target: ALICE,
+        make: |world, _| {
+            alice(world);
+            world.says("alice@localhost", "visibility public");
+            world.says("alice@localhost", "leave");
+        },
+    },
+    Reason {
+        name: "a party that she has blocked",
+        target: ALICE,
+        make: |world, _| {
+            alice(world);
+            world.says("alice@localhost", "block acme");
+        },
+    },
+    Reason {
+        name: "a party without see",
+        target: ALICE,
+        make: |world, _| alice(world),
+    },
+    Reason {
+        name: "of a domain whose users cannot join",
+        target: r"x\40far.example@presence.localhost",
+        make: |world, _| alice(world),
+    },
+    Reason {
+        name: "an alias of hers",
+        target: r"alice\5c40localhost@presence.localhost",
+        make: |world, _| alice(world),
+    },
+    Reason {
+        name: "no user",
+        target: "alice@presence.localhost",
+        make: |world, _| alice(world),
+    },
+    Reason {
+        name: "two at signs",
+        target: r"a\40b\40localhost@presence.localhost",
+        make: |world, _| alice(world),
+    },
+    Reason {
+        name: "a user with a resource in her name",
+        target: r"alice\40localhost\2fdesk@presence.localhost",
+        make: |world, _| alice(world),
+    },
+];
+
+/// She has joined, is online twice, has a status, an agent, and one whom she has granted something.
+fn alice(world: &mut World) {
+    world.joins("alice@localhost");
+    world.online(
+        "alice@localhost/desk",
+        "<show>away</show><status>lunch</status>",
+    );
+    world.online("alice@localhost/phone", "<priority>5</priority>");
+    world.online(
+        "alice@localhost/agent",
+        "<priority>-1</priority><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' \
+         node='https://agent.example' ver='abc='/>",
+    );
+    world.says("alice@localhost", "status In a meeting");
+    world.says(
+        "alice@localhost",
+        "grant friend@remote.example see open-url",
+    );
+}
+
+impl Reason {
+    /// The world, a while later: what making it has cost the stranger is forgotten.
+    pub(super) fn world(&self, stranger: &str, limit: impl Fn(&mut Settings)) -> World {
+        let mut settings = settings::default();
+        limit(&mut settings);
+        if self.name.starts_with("a party") {
+            let see = self.name.contains("blocked").then_some(Right::See);
+            settings.parties.push(Party {
+                name: "acme".to_owned(),
+                jids: vec![Bare::parse(stranger).unwrap()],
+                rights: see.into_iter().chain([Right::OpenUrl]).collect(),
+            });
+        }
+        let mut world = World::new(settings);
+        (self.make)(&mut world, stranger);
+        if !self.name.starts_with("the disk") && !self.name.starts_with("not yet learned") {
+            world.pass(Duration::from_secs(600));
+        }
+        world
+    }
+}
