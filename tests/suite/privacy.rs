@@ -213,7 +213,8 @@ fn said(world: &mut World, reason: &Reason, stranger: &str, step: &str) -> Vec<S
         .replace("{v}", stranger)
         .replace("{T}", reason.target)
         .replace("{U}", &capitals)
-        .replace("{P}", HOME);
+        .replace("{P}", HOME)
+        .replace("{N}", reason.user.unwrap_or("somebody@localhost"));
     let sent = if let Some(seconds) = step.strip_prefix("+ ") {
         world.pass(Duration::from_secs(seconds.parse().unwrap()))
     } else if step == "restart" {
@@ -231,6 +232,10 @@ fn said(world: &mut World, reason: &Reason, stranger: &str, step: &str) -> Vec<S
                 .to_string()
                 .replace(reason.target, "TARGET")
                 .replace(&capitals[..capitals.len() - HOME.len()], "CAPITALS@");
+            let text = match reason.user {
+                Some(user) => text.replace(user, "NAME"),
+                None => text,
+            };
             without_random(&text)
         })
         .collect()
@@ -270,6 +275,9 @@ fn difference(
     wanted: &[Vec<String>],
     found: &[Vec<String>],
 ) -> Option<String> {
+    if reason.user.is_none() && kind.steps.iter().any(|step| step.contains("{N}")) {
+        return None; // It would be another one.
+    }
     let at = wanted
         .iter()
         .zip(found)

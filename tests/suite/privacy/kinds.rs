@@ -1,7 +1,7 @@
 //! What a stranger can send: one line for each kind of request.
 //!
 //! `{V}` is he, `{v}` his bare address, `{T}` whom he asks for and `{U}` the same in capitals, `{P}` the
-//! component.
+//! component. `{N}` is the address of her account: such a kind is for reasons where there could be one.
 
 /// A kind of request.
 pub(super) struct Kind {
@@ -44,7 +44,7 @@ const PAYLOADS: &[(&str, &str)] = &[
         "<query xmlns='http://jabber.org/protocol/disco#info' node='nothing'/>",
     ),
     (
-        "-disco#items",
+        "disco#items",
         "<query xmlns='http://jabber.org/protocol/disco#items'/>",
     ),
     (
@@ -52,7 +52,7 @@ const PAYLOADS: &[(&str, &str)] = &[
         "<query xmlns='http://jabber.org/protocol/disco#items' node='http://jabber.org/protocol/commands'/>",
     ),
     (
-        "-items of a command",
+        "items of a command",
         "<query xmlns='http://jabber.org/protocol/disco#items' node='urn:x-presence-service:cmd:0#open-url'/>",
     ),
     (
@@ -61,7 +61,7 @@ const PAYLOADS: &[(&str, &str)] = &[
     ),
     ("ping", "<ping xmlns='urn:xmpp:ping'/>"),
     ("-version", "<query xmlns='jabber:iq:version'/>"),
-    ("-last activity", "<query xmlns='jabber:iq:last'/>"),
+    ("last activity", "<query xmlns='jabber:iq:last'/>"),
     ("-time", "<time xmlns='urn:xmpp:time'/>"),
     ("-vCard", "<vCard xmlns='vcard-temp'/>"),
     ("-register", "<query xmlns='jabber:iq:register'/>"),
@@ -287,12 +287,16 @@ const STANZAS: &[(&str, &str)] = &[
         "<iq type='get' id='i' from='{V}' to='{P}'><snapshot xmlns='urn:x-presence-service:bulk:0'><of jid='{T}'/><of jid='{U}' rev='abc'/><of jid='{T}/vestibule'/></snapshot></iq>",
     ),
     (
+        "bulk by her own address",
+        "<iq type='get' id='i' from='{V}' to='{P}'><snapshot xmlns='urn:x-presence-service:bulk:0'><of jid='{N}'/><of jid='{N}/desk'/></snapshot></iq>",
+    ),
+    (
         "-bulk of too many",
         "<iq type='get' id='i' from='{V}' to='{P}'><snapshot xmlns='urn:x-presence-service:bulk:0' after='1'><of jid='{T}'/></snapshot></iq>",
     ),
     (
         "-gateway at the component",
-        "<iq type='set' id='i' from='{V}' to='{P}'><query xmlns='jabber:iq:gateway'><prompt>{T}</prompt></query></iq>",
+        "<iq type='set' id='i' from='{V}' to='{P}'><query xmlns='jabber:iq:gateway'><prompt>{N}</prompt></query></iq>",
     ),
     (
         "-a report to the component",

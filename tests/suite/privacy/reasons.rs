@@ -12,10 +12,15 @@ use crate::world::{HOME, World};
 /// Who is asked for where the reason does not say otherwise.
 const ALICE: &str = r"alice\40localhost@presence.localhost";
 
+/// Her own address.
+const USER: Option<&str> = Some("alice@localhost");
+
 /// A world in which the stranger may not see who is behind `target`.
 pub(super) struct Reason {
     pub(super) name: &'static str,
     pub(super) target: &'static str,
+    /// The address of her account, where the target is the presentity of one.
+    pub(super) user: Option<&'static str>,
     /// Makes it so; the stranger's bare JID is given.
     make: fn(&mut World, &str),
 }
@@ -23,7 +28,8 @@ pub(super) struct Reason {
 /// The one that all others must look like.
 pub(super) const UNKNOWN: Reason = Reason {
     name: "never joined",
-    target: r"nobody\40localhost@presence.localhost",
+    target: ALICE,
+    user: USER,
     make: |_, _| {},
 };
 
@@ -31,6 +37,7 @@ pub(super) const UNKNOWN: Reason = Reason {
 pub(super) const VISIBLE: Reason = Reason {
     name: "public",
     target: ALICE,
+    user: USER,
     make: |world, _| {
         alice(world);
         world.says("alice@localhost", "visibility public");
@@ -41,6 +48,7 @@ pub(super) const REASONS: &[Reason] = &[
     Reason {
         name: "private, online, with a status and an agent",
         target: ALICE,
+        user: USER,
         make: |world, _| {
             alice(world);
             world.says("alice@localhost", "visibility private");
@@ -49,11 +57,13 @@ pub(super) const REASONS: &[Reason] = &[
     Reason {
         name: "not subscribed",
         target: ALICE,
+        user: USER,
         make: |world, _| alice(world),
     },
     Reason {
         name: "private and offline",
         target: ALICE,
+        user: USER,
         make: |world, _| {
             world.joins("alice@localhost");
             world.says("alice@localhost", "visibility private");
@@ -63,6 +73,7 @@ pub(super) const REASONS: &[Reason] = &[
     Reason {
         name: "blocked",
         target: ALICE,
+        user: USER,
         make: |world, stranger| {
             alice(world);
             world.says("alice@localhost", "visibility public");
@@ -72,6 +83,7 @@ pub(super) const REASONS: &[Reason] = &[
     Reason {
         name: "blocked with his domain",
         target: ALICE,
+        user: USER,
         make: |world, stranger| {
             alice(world);
             world.says("alice@localhost", "visibility public");
@@ -82,6 +94,7 @@ pub(super) const REASONS: &[Reason] = &[
     Reason {
         name: "blocked although granted",
         target: ALICE,
+        user: USER,
         make: |world, stranger| {
             alice(world);
             world.says("alice@localhost", &format!("grant {stranger} see open-url"));
@@ -91,6 +104,7 @@ pub(super) const REASONS: &[Reason] = &[
     Reason {
         name: "revoked",
         target: ALICE,
+        user: USER,
         make: |world, stranger| {
             alice(world);
             world.says("alice@localhost", &format!("grant {stranger} see open-url"));
@@ -100,6 +114,7 @@ pub(super) const REASONS: &[Reason] = &[
     Reason {
         name: "asked and denied",
         target: ALICE,
+        user: USER,
         make: |world, stranger| {
             alice(world);
             let subscribe = format!("<presence type='subscribe' from='{stranger}' to='{ALICE}'/>");
@@ -110,6 +125,7 @@ pub(super) const REASONS: &[Reason] = &[
     Reason {
         name: "public once, and he opened a session then",
         target: ALICE,
+        user: USER,
         make: |world, stranger| {
             alice(world);
             world.says("alice@localhost", "visibility public");
@@ -125,6 +141,7 @@ pub(super) const REASONS: &[Reason] = &[
     Reason {
         name: "not yet learned after a restart",
         target: ALICE,
+        user: USER,
         make: |world, _| {
             alice(world);
             world.pass(Duration::from_secs(60));
@@ -134,6 +151,7 @@ pub(super) const REASONS: &[Reason] = &[
     Reason {
         name: "fifty wait for her word already",
         target: ALICE,
+        user: USER,
         make: |world, _| {
             alice(world);
             for n in 0..50 {
@@ -146,6 +164,7 @@ pub(super) const REASONS: &[Reason] = &[
     Reason {
         name: "as many records as a user may have",
         target: ALICE,
+        user: USER,
         make: |world, _| {
             alice(world);
             for n in 0..1000 {
@@ -156,6 +175,7 @@ pub(super) const REASONS: &[Reason] = &[
     Reason {
         name: "the disk is slow and she has just changed something",
         target: ALICE,
+        user: USER,
         make: |world, _| {
             alice(world);
             world.pass(Duration::from_secs(600));
@@ -169,6 +189,7 @@ pub(super) const REASONS: &[Reason] = &[
     Reason {
         name: "dormant",
         target: ALICE,
+        user: USER,
         make: |world, _| {
             alice(world);
             world.says("alice@localhost", "visibility public");
@@ -182,6 +203,7 @@ pub(super) const REASONS: &[Reason] = &[
     Reason {
         name: "left",
         target: ALICE,
+        user: USER,
         make: |world, _| {
             alice(world);
             world.says("alice@localhost", "visibility public");
@@ -191,6 +213,7 @@ pub(super) const REASONS: &[Reason] = &[
     Reason {
         name: "a party that she has blocked",
         target: ALICE,
+        user: USER,
         make: |world, _| {
             alice(world);
             world.says("alice@localhost", "block acme");
@@ -199,31 +222,43 @@ pub(super) const REASONS: &[Reason] = &[
     Reason {
         name: "a party without see",
         target: ALICE,
+        user: USER,
+        make: |world, _| alice(world),
+    },
+    Reason {
+        name: "never joined, where others have",
+        target: r"nobody\40localhost@presence.localhost",
+        user: Some("nobody@localhost"),
         make: |world, _| alice(world),
     },
     Reason {
         name: "of a domain whose users cannot join",
         target: r"x\40far.example@presence.localhost",
+        user: Some("x@far.example"),
         make: |world, _| alice(world),
     },
     Reason {
         name: "an alias of hers",
         target: r"alice\5c40localhost@presence.localhost",
+        user: None,
         make: |world, _| alice(world),
     },
     Reason {
         name: "no user",
         target: "alice@presence.localhost",
+        user: None,
         make: |world, _| alice(world),
     },
     Reason {
         name: "two at signs",
         target: r"a\40b\40localhost@presence.localhost",
+        user: None,
         make: |world, _| alice(world),
     },
     Reason {
         name: "a user with a resource in her name",
         target: r"alice\40localhost\2fdesk@presence.localhost",
+        user: None,
         make: |world, _| alice(world),
     },
 ];
