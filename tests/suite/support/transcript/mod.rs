@@ -16,6 +16,7 @@ mod gate;
 mod pattern;
 mod phrase;
 mod records;
+mod resources;
 mod seal;
 mod shorthand;
 mod surroundings;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::compare;
 use super::pattern::{self, Captures};
+use super::resources::Resources;
 use super::script::{Action, Expected, Script, Step};
 use super::surroundings::{self, Server};
 use super::tree::Tree;
@@ -46,6 +47,7 @@ pub(crate) fn play(script: &Script, wire: &mut dyn Wire) -> Result<(), Failure> 
         script,
         wire,
         server: Server::new(),
+        resources: Resources::default(),
         captures: Captures::new(),
         waiting: VecDeque::new(),
         matched: Vec::new(),
@@ -63,6 +65,7 @@ struct Player<'a> {
     script: &'a Script,
     wire: &'a mut dyn Wire,
     server: Server,
+    resources: Resources,
     captures: Captures,
     /// Sent, and not yet expected.
     waiting: VecDeque<Tree>,
@@ -101,6 +104,9 @@ impl Player<'_> {
         for _ in 0..STALLED_MAX {
             let mut answers = Vec::new();
             for stanza in self.wire.sent() {
+                self.resources
+                    .check(&stanza)
+                    .map_err(|why| self.fail(format!("{why}: {stanza}")))?;
                 match self.server.answer(&stanza) {
                     Some(answer) => answers.extend(answer),
                     None => self.waiting.push_back(stanza),
@@ -122,6 +128,7 @@ impl Player<'_> {
     fn deliver(&mut self, xml: &str) -> Result<(), Failure> {
         let stanza = Tree::parse(xml).map_err(|why| self.fail(why))?;
         self.server.note(&stanza, self.wire.now());
+        self.resources.note(&stanza);
         self.wire.deliver(xml);
         Ok(())
     }
