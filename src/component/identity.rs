@@ -53,8 +53,10 @@ const PRESENTITY_FEATURES: [&str; 7] = [
     NS_RIGHTS,
 ];
 
-/// A hash costs more than the answer to a probe, which carries it.
+/// A hash costs as much as the answer to a probe, which carries it.
 static PRESENTITY_VER: LazyLock<String> = LazyLock::new(|| ver(&presentity(None)));
+static PRESENTITY_CAPS: LazyLock<Element> =
+    LazyLock::new(|| caps(PRESENTITY_NODE, &PRESENTITY_VER));
 
 /// What the component says of itself; it depends on the configuration alone.
 #[derive(Debug)]
@@ -98,7 +100,7 @@ pub(super) fn is_presentity_caps(node: &str) -> bool {
 
 /// `<c/>` for the presence of a presentity.
 pub(super) fn presentity_caps() -> Element {
-    caps(PRESENTITY_NODE, &PRESENTITY_VER)
+    PRESENTITY_CAPS.clone()
 }
 
 /// A `disco#info` result: category, type and name of the identity; features.
