@@ -69,7 +69,7 @@ fn bytes(text: &str, white: impl Fn(char) -> Option<usize>) -> usize {
             '&' => "&amp;".len(),
             '\'' | '"' => "&quot;".len(),
             // What XML forbids is replaced by U+FFFD.
-            c => white(c).unwrap_or(if c < ' ' { 3 } else { c.len_utf8() }),
+            c => white(c).unwrap_or_else(|| if c < ' ' { 3 } else { c.len_utf8() }),
         })
         .sum()
 }
