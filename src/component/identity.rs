@@ -187,8 +187,8 @@ mod tests {
         ]);
         let component = format!(
             "component/presence//Vestibule<{features}jabber:iq:gateway<jabber:iq:last<\
-             jabber:iq:register<jabber:iq:version<jid\\20escaping<urn:x-presence-service:rights:0<\
-             urn:xmpp:ping<"
+             jabber:iq:register<jabber:iq:version<jid\\20escaping<urn:x-presence-service:bulk:0<\
+             urn:x-presence-service:rights:0<urn:xmpp:ping<"
         );
         assert_eq!(Identity::new(&BTreeMap::new()).ver, sha1(&component));
         assert_eq!(
