@@ -87,7 +87,9 @@ fn check_from(stanza: &Element, domain: &ComponentDomain) -> Result<(), Unsealed
     let from = stanza.attr(xml_ncname!("from")).ok_or(Unsealed::From)?;
     let bare = from.split_once('/').map_or(from, |(bare, _)| bare);
     let host = bare.split_once('@').map_or(bare, |(_, host)| host);
-    let is_address = || jid::Jid::new(from).is_ok() || (is_answer(stanza) && is_usable(from));
+    // `unavailable` answers a probe of a resource that does not exist (RFC 6121 §4.3.2).
+    let answers = || is_answer(stanza) || has_type(stanza, &["unavailable"]);
+    let is_address = || jid::Jid::new(from).is_ok() || (answers() && is_usable(from));
     if host == domain.bare().as_str() && is_address() {
         Ok(())
     } else {
@@ -111,8 +113,12 @@ fn is_usable(address: &str) -> bool {
 }
 
 fn is_answer(stanza: &Element) -> bool {
+    has_type(stanza, &["result", "error"])
+}
+
+fn has_type(stanza: &Element, types: &[&str]) -> bool {
     let type_ = stanza.attr(xml_ncname!("type"));
-    matches!(type_, Some("result" | "error"))
+    type_.is_some_and(|type_| types.contains(&type_))
 }
 
 /// Only ours: the answer to a request has the id that the requester chose (RFC 6120 §8.2.3).

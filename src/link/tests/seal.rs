@@ -126,6 +126,7 @@ fn an_answer_comes_from_the_resource_that_was_asked() {
     ] {
         assert!(answer("result", from).is_ok(), "{from}");
         assert!(answer("error", from).is_ok(), "{from}");
+        assert!(answer("unavailable", from).is_ok(), "{from}");
         assert_eq!(answer("get", from), Err(Unsealed::From), "{from}");
     }
     for from in [
