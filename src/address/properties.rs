@@ -9,7 +9,13 @@ use proptest::test_runner::TestRunner;
 use super::tests::{bare, full_width, ours};
 use super::*;
 
-const CASES: u32 = 20_000;
+/// Cases of each property: `make test-long` takes more.
+fn cases() -> u32 {
+    match std::env::var_os("VESTIBULE_TEST_LONG") {
+        Some(long) if long == "1" => 1_000_000,
+        _ => 100_000,
+    }
+}
 
 /// Any spelling of an address of small letters.
 fn spelling_of(address: &'static str) -> impl Strategy<Value = String> {
@@ -202,9 +208,9 @@ fn confusable_user() -> impl Strategy<Value = Bare> {
 
 fn config() -> ProptestConfig {
     ProptestConfig {
-        cases: CASES,
+        cases: cases(),
         failure_persistence: None,
-        max_global_rejects: 10 * CASES,
+        max_global_rejects: 10 * cases(),
         ..ProptestConfig::default()
     }
 }
@@ -261,5 +267,25 @@ proptest! {
     fn distinct_users_have_distinct_presentities(one in confusable_user(), other in confusable_user()) {
         let (first, second) = (ours().presentity(&one), ours().presentity(&other));
         prop_assert!(one == other || first.is_none() || first != second);
+    }
+}
+
+proptest! {
+    // Long texts take their time.
+    #![proptest_config(ProptestConfig { cases: cases() / 10, ..config() })]
+
+    #[test]
+    fn no_text_at_all_is_harmful(text in any::<String>(), place in 0..4_u8) {
+        let text = match place {
+            0 => text,
+            1 => format!("{text}@presence.example.org"),
+            2 => format!(r"{text}\40c.org@presence.example.org"),
+            _ => format!(r"a\40{text}@presence.example.org/{text}"),
+        };
+        if let Ok(address) = Address::parse(&text) {
+            let user = ours().user(&address.bare);
+            let presentity = user.as_ref().and_then(|user| ours().presentity(user));
+            prop_assert_eq!(presentity, user.is_some().then_some(address.bare));
+        }
     }
 }

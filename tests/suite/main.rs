@@ -5,6 +5,7 @@
     reason = "a test ends where something is not as it must be, and real peers live in real time"
 )]
 
+mod addresses;
 mod agent;
 mod architecture;
 mod bulk;
