@@ -2,6 +2,7 @@
 //!
 //! A presentity never asks back, so *None*, *None + Pending In* and *From* are all the states there are.
 
+use super::authorization::{self, Interface, Level};
 use super::limits::{PENDING_PER_USER_MAX, RECORDS_PER_USER_MAX};
 use super::record::{Change, Subscription, SubscriptionState};
 use super::reply::Refusal;
@@ -146,7 +147,7 @@ pub(super) fn plan(core: &Component, turn: &Turn, user: &Bare, step: &mut Step) 
     };
     match (&step.input, step.before) {
         (Input::Subscribe, None) if known.subscriptions.len() >= RECORDS_PER_USER_MAX => Vec::new(),
-        (Input::Subscribe, None) if is_approved_before(known, user, &watcher) => {
+        (Input::Subscribe, None) if is_approved_before(turn, (user, known), &watcher) => {
             put(Some(SubscriptionState::Approved))
         }
         (Input::Subscribe, None) => {
@@ -174,11 +175,11 @@ pub(super) fn plan(core: &Component, turn: &Turn, user: &Bare, step: &mut Step) 
     }
 }
 
-/// A grant is her recorded yes; she herself needs none.
-fn is_approved_before(known: &User, user: &Bare, watcher: &Bare) -> bool {
-    watcher == user
-        || known.grants.contains_key(watcher)
-        || (watcher.local().is_some() && known.grants.contains_key(&watcher.to_domain()))
+/// A grant in force is her recorded yes; she herself needs none.
+fn is_approved_before(turn: &Turn, (user, known): (&Bare, &User), watcher: &Bare) -> bool {
+    let evidence = known.evidence(watcher, None);
+    let level = authorization::level(turn.now, Interface::Public, watcher, evidence, user);
+    level >= Level::Authorized
 }
 
 /// Answers when it is durable.
