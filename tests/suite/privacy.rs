@@ -6,9 +6,13 @@ mod reasons;
 
 use std::time::Duration;
 
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use vestibule::component::Settings;
 use vestibule::stanza::Fault;
 
+use crate::support::long;
 use crate::support::transcript::settings;
 use crate::support::transcript::tree::Tree;
 use crate::world::{HOME, World};
@@ -62,6 +66,39 @@ fn floods_end_in_the_same_silence() {
                 let found = played(reason, &kind, stranger, five);
                 differences.extend(difference(reason, &kind, stranger, &wanted, &found));
             }
+        }
+    }
+    report(&differences);
+}
+
+/// Whatever he sends in whatever order: forty requests of chance, with pauses and restarts, past the rate.
+#[test]
+fn no_order_of_requests_tells_more() {
+    let all: Vec<String> = kinds::requests()
+        .into_iter()
+        .flat_map(|kind| kind.steps)
+        .chain(kinds::sequences().into_iter().flat_map(|kind| kind.steps))
+        .filter(|step| !step.contains("{N}"))
+        .collect();
+    // Half of them about subscriptions, where there is something to remember.
+    let few: Vec<String> = kinds::sequences()
+        .into_iter()
+        .flat_map(|kind| kind.steps)
+        .collect();
+    let step = prop_oneof![prop::sample::select(all), prop::sample::select(few)];
+    let strategy = prop::collection::vec(step, 40);
+    let mut runner = TestRunner::deterministic();
+    let mut differences = Vec::new();
+    for _ in 0..if long() { 200 } else { 10 } {
+        let kind = Kind {
+            name: "by chance".to_owned(),
+            steps: strategy.new_tree(&mut runner).unwrap().current(),
+            tells_nothing: true,
+        };
+        let wanted = played(&UNKNOWN, &kind, STRANGERS[0], ten);
+        for reason in REASONS {
+            let found = played(reason, &kind, STRANGERS[0], ten);
+            differences.extend(difference(reason, &kind, STRANGERS[0], &wanted, &found));
         }
     }
     report(&differences);
@@ -162,6 +199,12 @@ fn a_rev_means_something_to_one_watcher_only() {
 
 /// Rates that no kind here comes near to.
 fn plenty(_: &mut Settings) {}
+
+/// Rates that some come near to.
+fn ten(settings: &mut Settings) {
+    settings.limits.probe_burst_per_watcher = 10.0;
+    settings.limits.probe_rate_per_watcher = 0.5;
+}
 
 /// Rates that a flood goes past.
 fn five(settings: &mut Settings) {

@@ -6,7 +6,7 @@ use vestibule::component::Settings;
 use vestibule::stanza::Fault;
 
 use crate::support::transcript::core::Core;
-use crate::support::transcript::script::Loss;
+use crate::support::transcript::script::{Commit, Loss};
 use crate::support::transcript::tree::Tree;
 use crate::support::transcript::wire::Wire;
 
@@ -16,12 +16,15 @@ pub(crate) const HOME: &str = "presence.localhost";
 /// An attached component, and the people who write to it.
 pub(crate) struct World {
     core: Core,
+    /// Whether every durable commit fails.
+    broken: bool,
 }
 
 impl World {
     pub(crate) fn new(settings: Settings) -> Self {
         let mut world = Self {
             core: Core::new(settings),
+            broken: false,
         };
         world.core.attach();
         world.sent();
@@ -42,6 +45,7 @@ impl World {
 
     /// What has been sent since the last look.
     pub(crate) fn sent(&mut self) -> Vec<Tree> {
+        while self.broken && self.core.settle(Commit::Failed).is_ok() {}
         let sent = self.core.sent();
         let faults = self.core.faults();
         assert!(faults.is_empty(), "{faults:?}");
@@ -92,6 +96,12 @@ impl World {
         self.core.restart(Loss::None);
         self.core.attach();
         self.sent();
+    }
+
+    /// From here on durable commits fail.
+    pub(crate) fn break_disk(&mut self) {
+        self.core.hold(true);
+        self.broken = true;
     }
 
     /// From here on durable commits wait.

@@ -187,6 +187,38 @@ pub(super) const REASONS: &[Reason] = &[
         },
     },
     Reason {
+        name: "the disk is full",
+        target: ALICE,
+        user: USER,
+        make: |world, _| {
+            alice(world);
+            world.break_disk();
+        },
+    },
+    Reason {
+        name: "a grant that has ended",
+        target: ALICE,
+        user: USER,
+        make: |world, stranger| {
+            alice(world);
+            let granted = world.deliver(&format!(
+                "<iq type='set' id='g' from='alice@localhost/desk' to='{HOME}'>\
+                 <command xmlns='http://jabber.org/protocol/commands' \
+                 node='urn:x-presence-service:consent:0#grant'>\
+                 <x xmlns='jabber:x:data' type='submit'>\
+                 <field var='FORM_TYPE'><value>urn:x-presence-service:consent:0</value></field>\
+                 <field var='who'><value>{stranger}</value></field>\
+                 <field var='rights'><value>see</value></field>\
+                 <field var='until'><value>2026-11-23T13:05:00Z</value></field>\
+                 </x></command></iq>"
+            ));
+            let granted = granted
+                .iter()
+                .any(|stanza| stanza.attr("type") == Some("result"));
+            assert!(granted);
+        },
+    },
+    Reason {
         name: "dormant",
         target: ALICE,
         user: USER,
