@@ -1,5 +1,8 @@
-# Prints all that a screen reader would find on the desktop, one JSON object a line.
+# Prints all that a screen reader would find on the desktop, one JSON object a line; or, with the
+# arguments ROLE NAME, presses the last button or menu item of that name, which is that of the newest
+# window, and ends with 1 if there is none.
 import json
+import sys
 
 import gi
 
@@ -38,5 +41,18 @@ def show(thing, depth):
             show(child, depth + 1)
 
 
+def find(thing, role, name):
+    found = thing if thing.get_role_name() == role and thing.get_name() == name else None
+    for index in range(min(thing.get_child_count(), CHILDREN_MAX)):
+        child = thing.get_child_at_index(index)
+        found = (child and find(child, role, name)) or found
+    return found
+
+
 Atspi.init()
-show(Atspi.get_desktop(0), 0)
+if len(sys.argv) == 1:
+    show(Atspi.get_desktop(0), 0)
+else:
+    button = find(Atspi.get_desktop(0), *sys.argv[1:])
+    if not button or not Atspi.Action.do_action(button.get_action_iface(), 0):
+        sys.exit(1)

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::confined::{self, PYTHON, output};
 use crate::picture::{Picture, Place};
 use crate::scene::Scene;
+use crate::story::{LOOK, PATIENCE};
 use crate::support::Failure;
 use crate::support::process::{Process, find_program};
 
@@ -138,16 +139,50 @@ impl Desktop {
         {
             return Err(client.failure("has ended"));
         }
+        let lines = self.accessible(&[]).await?;
+        let lines = String::from_utf8_lossy(&lines).into_owned();
+        lines.lines().map(Thing::read).collect()
+    }
+
+    /// Presses the button or menu item of this name, once it is there.
+    pub(crate) async fn press(&mut self, role: &str, name: &str) -> Result<(), Failure> {
+        self.until(&format!("no {role} {name:?}"), |thing| {
+            thing.role == role && thing.words == name
+        })
+        .await?;
+        self.accessible(&[role, name]).await.map(drop)
+    }
+
+    /// Waits until there is such a thing, and returns it.
+    pub(crate) async fn until(
+        &mut self,
+        otherwise: &str,
+        fits: impl Fn(&Thing) -> bool,
+    ) -> Result<Thing, Failure> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(thing) = self.things().await?.into_iter().find(&fits) {
+                return Ok(thing);
+            }
+            if Instant::now() > end {
+                let screen = self.leave_picture("failed").await?;
+                return Err(Failure::new(format!("{otherwise} on\n{screen}")));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn accessible(&self, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
         let mut command = confined::command_beside(PYTHON, &self.home)?;
-        command.args(["-W", "ignore", "-c", include_str!("accessible.py")]);
+        command
+            .args(["-W", "ignore", "-c", include_str!("accessible.py")])
+            .args(arguments);
         let bus = std::fs::read_to_string(self.home.join("bus")).map_err(|error| {
             Failure::new(format!("cannot read the address of the bus: {error}"))
         })?;
         self.surround(&mut command);
         command.env("DBUS_SESSION_BUS_ADDRESS", bus.trim());
-        let lines = output("accessible.py", command).await?;
-        let lines = String::from_utf8_lossy(&lines).into_owned();
-        lines.lines().map(Thing::read).collect()
+        output("accessible.py", command).await
     }
 
     /// Takes a picture of the screen.

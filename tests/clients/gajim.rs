@@ -8,10 +8,11 @@ use std::time::Duration;
 use crate::confined::{PYTHON, command_beside, output};
 use crate::desktop::{Desktop, Thing};
 use crate::picture::{Colour, Place};
-use crate::scene::{Contact, Scene};
+use crate::scene::{COMPONENT, Contact, Scene};
 use crate::stage::PASSWORD;
-use crate::story::{ChatClient, Shown, State, Texts};
+use crate::story::{ChatClient, Shown, State, Texts, until};
 use crate::support::Failure;
+use crate::support::server::Kind;
 
 /// The colours of `.gajim-status-…` in its style sheet.
 const COLOURS: [(Colour, State); 4] = [
@@ -52,7 +53,9 @@ impl ChatClient for Gajim {
             .args([&scene.port().to_string(), PASSWORD]);
         output("seed_gajim.py", seed).await?;
         desktop.run(Self::NAME, &[]).await?;
-        Ok(Self(desktop))
+        let mut gajim = Self(desktop);
+        gajim.open_account().await?;
+        Ok(gajim)
     }
 
     async fn contact(&mut self, contact: &Contact) -> Result<Option<Shown>, Failure> {
@@ -83,6 +86,46 @@ impl ChatClient for Gajim {
     }
 }
 
+/// Bob joins by the Register button of the service discovery (XEP-0077).
+pub(crate) async fn joins_by_registering(kind: Kind) -> Result<(), Failure> {
+    let mut scene = Scene::without_contacts(kind).await?;
+    let mut gajim = Gajim::start(&scene).await?;
+    let desktop = &mut gajim.0;
+    desktop.press("menu item", "Discover Services…").await?;
+    let service = desktop
+        .until("no component", |thing| {
+            thing.role == "table cell" && thing.words.ends_with(COMPONENT.address)
+        })
+        .await?;
+    let (x, y) = service.place.middle();
+    desktop.click(x, y).await?;
+    desktop.press("push button", "Register").await?;
+    desktop
+        .until("no form", |thing| thing.words == "Who sees my status")
+        .await?;
+    desktop
+        .leave_picture(&format!("gajim-{kind}-register"))
+        .await?;
+    desktop.press("push button", "Register").await?;
+    scene.joined("bob@localhost").await?;
+    desktop
+        .until("no success", |thing| {
+            thing.words == "Registration successful"
+        })
+        .await?;
+    // It asks to see his presence. He accepts, and Gajim offers to add the contact, too.
+    desktop.press("push button", "Accept").await?;
+    desktop.press("push button", "Next").await?;
+    desktop.press("push button", "Add Contact").await?;
+    let online = Shown {
+        state: State::Online,
+        text: None,
+    };
+    until(&mut gajim, &COMPONENT, &online).await?;
+    let picture = format!("gajim-{kind}-registered");
+    gajim.0.leave_picture(&picture).await.map(drop)
+}
+
 /// Where the picture of the contact is whose name is there.
 fn avatar(name: Place) -> Place {
     Place {
@@ -93,32 +136,37 @@ fn avatar(name: Place) -> Place {
 }
 
 impl Gajim {
-    /// The contact's name, with the mouse out of its way. Opens the contact list where it is not open.
+    /// Opens the page of the account, which has the contact list, once it is online.
+    async fn open_account(&mut self) -> Result<(), Failure> {
+        let account = self
+            .0
+            .until("no account", |thing| {
+                thing.description == "Account: bob" && thing.place.width > 0
+            })
+            .await?;
+        let (x, y) = account.place.middle();
+        self.0.click(x, y).await?;
+        let online = |thing: &Thing| thing.role == "toggle button" && thing.words == "Available";
+        self.0.until("not online", online).await.map(drop)
+    }
+
+    /// The contact's name, with the mouse out of its way.
     async fn row(&mut self, contact: &Contact) -> Result<Option<Place>, Failure> {
         let things = self.0.things().await?;
-        if let Some(list) = find(&things, "tree table", |thing| thing.place.width > 0) {
+        let find = |role: &str, fits: &dyn Fn(&Thing) -> bool| {
+            let thing = things
+                .iter()
+                .find(|thing| thing.role == role && fits(thing));
+            thing.map(|thing| thing.place)
+        };
+        if let Some(list) = find("tree table", &|_| true) {
             // A tooltip ends where there is no line.
-            let bottom = list.place.y + list.place.height - 10;
-            self.0.point(list.place.middle().0, bottom).await?;
+            let bottom = list.y + list.height - 10;
+            self.0.point(list.middle().0, bottom).await?;
             tokio::time::sleep(Duration::from_millis(300)).await;
-            let cell = find(&things, "table cell", |thing| thing.words == contact.name);
-            return Ok(cell.map(|cell| cell.place));
         }
-        let account = things
-            .iter()
-            .find(|thing| thing.description == "Account: bob");
-        if let Some(account) = account.filter(|account| account.place.width > 0) {
-            let (x, y) = account.place.middle();
-            self.0.click(x, y).await?;
-        }
-        Ok(None)
+        Ok(find("table cell", &|thing| thing.words == contact.name))
     }
-}
-
-fn find<'a>(things: &'a [Thing], role: &str, fits: impl Fn(&Thing) -> bool) -> Option<&'a Thing> {
-    things
-        .iter()
-        .find(|thing| thing.role == role && fits(thing))
 }
 
 /// What the words of the tooltip say, if they agree with the dot: `Away (vestibule)`, then the text.

@@ -53,5 +53,6 @@ on_both_servers! {
     story::told_by::<poezio::Poezio> as poezio_shows_alice;
     story::told_by::<gajim::Gajim> as gajim_shows_alice;
     story::told_by::<dino::Dino> as dino_shows_alice;
+    gajim::joins_by_registering as gajim_joins_by_registering;
     profanity::sets_a_status_by_form as profanity_sets_a_status_by_form;
 }

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use crate::certificate::Authority;
 use crate::stage::{self, HOME, PASSWORD, SOON, Stage, is_presence, join_by_contact, say};
+use crate::story::PATIENCE;
 use crate::support::client::Client;
 use crate::support::component_process::{ComponentProcess, Config};
 use crate::support::server::{Kind, Options, Server};
@@ -46,6 +47,17 @@ pub(crate) struct Scene {
 impl Scene {
     /// Sets the scene on this server.
     pub(crate) async fn set(kind: Kind) -> Result<Self, Failure> {
+        let mut scene = Self::without_contacts(kind).await?;
+        befriend(&scene.stage, &mut scene.alice).await?;
+        say(&mut scene.alice, &format!("status {TEXT}"), TEXT).await;
+        scene
+            .alice_sends("<presence><show>away</show></presence>")
+            .await;
+        Ok(scene)
+    }
+
+    /// The same before bob has joined or knows alice, and before she has said anything.
+    pub(crate) async fn without_contacts(kind: Kind) -> Result<Self, Failure> {
         let folder = tempfile::Builder::new()
             .prefix("vestibule-test-")
             .tempdir()
@@ -62,24 +74,24 @@ impl Scene {
         let config = Config::for_server(&server);
         let component = ComponentProcess::start(&built_binary("vestibule")?, &config).await?;
         let stage = Stage { server, component };
-        let mut alice = stage.alice_joined("desk").await?;
-        befriend(&stage, &mut alice).await?;
-        say(&mut alice, &format!("status {TEXT}"), TEXT).await;
-        let mut scene = Self {
+        let alice = stage.alice_joined("desk").await?;
+        Ok(Self {
             stage,
             alice,
             authority,
             folder,
-        };
-        scene
-            .alice_sends("<presence><show>away</show></presence>")
-            .await;
-        Ok(scene)
+        })
     }
 
     /// Alice's client sends this presence.
     pub(crate) async fn alice_sends(&mut self, presence: &str) {
         self.alice.send(stanza(presence)).await;
+    }
+
+    /// Waits until the component says in its log that this user has joined.
+    pub(crate) async fn joined(&mut self, user: &str) -> Result<(), Failure> {
+        let line = format!("{user} has joined");
+        self.stage.component.logged(&line, PATIENCE).await.map(drop)
     }
 
     /// The port for clients, on 127.0.0.1.

@@ -96,7 +96,7 @@ fn of_alice<C: ChatClient>(state: State) -> Shown {
 }
 
 /// Waits until the client shows this of the contact.
-async fn until<C: ChatClient>(
+pub(crate) async fn until<C: ChatClient>(
     client: &mut C,
     contact: &Contact,
     expected: &Shown,
