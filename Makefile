@@ -8,7 +8,7 @@ CARGO ?= cargo
 help:
 	@echo 'make demo       shows the whole loop on a real server; KEEP=1 leaves it running'
 	@echo 'make test       runs every test, also against real Prosody and ejabberd'
-	@echo 'make test-long  the same with larger numbers'
+	@echo 'make test-long  the same with larger numbers, and what ordinary chat clients show'
 	@echo 'make bench      measures the CPU for each probe, on a release build'
 	@echo 'make lint       checks format, lints, documentation, dependencies and architecture'
 
@@ -22,8 +22,9 @@ test: toolchain
 	$(CARGO) test --locked
 
 test-long: toolchain
-	@tests/install.sh prosody ejabberd
+	@tests/install.sh prosody ejabberd clients
 	VESTIBULE_TEST_LONG=1 $(CARGO) test --locked
+	$(CARGO) test --locked --test clients
 
 bench: toolchain
 	@$(CARGO) build --locked --release --example pipeline
@@ -37,6 +38,7 @@ lint: toolchain
 	@tests/install.sh
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --test clients -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
 	$(CARGO) test --locked --test suite -- dependencies:: architecture::
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what the demo or the tests need and this machine lacks:
 #
-#   tests/install.sh prosody             for `make demo`
-#   tests/install.sh prosody ejabberd    for `make test`
+#   tests/install.sh prosody                     for `make demo`
+#   tests/install.sh prosody ejabberd            for `make test`
+#   tests/install.sh prosody ejabberd clients    for `make test-long`
 #
 # It does nothing, and needs no rights, when everything is there. The servers are only installed: none
 # is started, and none will be at the next boot. The tests run them in folders of their own.
@@ -14,6 +15,14 @@ PATH=$PATH:/usr/sbin:/sbin
 readonly policy=/usr/sbin/policy-rc.d
 readonly policy_before=$policy.before-vestibule
 readonly policy_mark='# Temporary: written by tests/install.sh of vestibule.'
+
+# Ordinary chat clients, and what a script needs to run them and to read what they show.
+readonly clients=(
+  gajim profanity poezio dino-im
+  tmux xvfb xdotool imagemagick tesseract-ocr tesseract-ocr-eng
+  dbus-daemon at-spi2-core gir1.2-atspi-2.0 python3-gi
+  fonts-dejavu-core adwaita-icon-theme ca-certificates openssl libresolv-wrapper
+)
 
 say() {
   printf 'install: %s\n' "$*"
@@ -31,7 +40,21 @@ is_present() {
     ejabberd) command -v erl >/dev/null && compgen -G '/usr/lib/*/ejabberd-*/ebin' >/dev/null ;;
     gcc) command -v cc >/dev/null ;;
     libc6-dev) compgen -G '/usr/include/*/sys/types.h' >/dev/null || [ -e /usr/include/sys/types.h ] ;;
-    *) fail "unknown: $1; usage: $0 [prosody] [ejabberd]" ;;
+    gajim | profanity | poezio | dino-im | tmux | xdotool | openssl) command -v "$1" >/dev/null ;;
+    xvfb) command -v Xvfb >/dev/null ;;
+    imagemagick) command -v import >/dev/null && command -v convert >/dev/null ;;
+    tesseract-ocr) command -v tesseract >/dev/null ;;
+    tesseract-ocr-eng) tesseract --list-langs 2>/dev/null | grep -qx eng ;;
+    dbus-daemon) command -v dbus-run-session >/dev/null && command -v dbus-daemon >/dev/null ;;
+    at-spi2-core) [ -e /usr/share/dbus-1/services/org.a11y.Bus.service ] ;;
+    # Debian's own Python: another one in the PATH has not Debian's modules.
+    gir1.2-atspi-2.0) compgen -G '/usr/lib/*/girepository-1.0/Atspi-2.0.typelib' >/dev/null ;;
+    python3-gi) /usr/bin/python3 -c 'import gi' 2>/dev/null ;;
+    fonts-dejavu-core) [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] ;;
+    adwaita-icon-theme) [ -e /usr/share/icons/Adwaita/index.theme ] ;;
+    ca-certificates) [ -e /etc/ssl/certs/ca-certificates.crt ] ;;
+    libresolv-wrapper) compgen -G '/usr/lib/*/libresolv_wrapper.so' >/dev/null ;;
+    *) fail "unknown: $1; usage: $0 [prosody] [ejabberd] [clients]" ;;
   esac
 }
 
@@ -40,13 +63,25 @@ reason() {
     prosody) echo 'an XMPP server: the demo and the tests run the component with it' ;;
     ejabberd) echo 'an XMPP server: the tests run the component with it' ;;
     gcc | libc6-dev) echo 'cargo links with it, and one dependency is partly written in C' ;;
+    gajim | profanity | poezio | dino-im) echo 'a chat client: it must show a contact as it is' ;;
+    tmux) echo 'a terminal for the clients that want one' ;;
+    xvfb) echo 'a screen for the clients that want one' ;;
+    xdotool) echo 'the mouse on that screen' ;;
+    imagemagick) echo 'takes pictures of that screen' ;;
+    tesseract-ocr | tesseract-ocr-eng) echo 'reads words in those pictures' ;;
+    dbus-daemon) echo 'a session for the clients on that screen' ;;
+    at-spi2-core | gir1.2-atspi-2.0 | python3-gi) echo 'reads what a client tells screen readers' ;;
+    fonts-dejavu-core | adwaita-icon-theme) echo 'what the clients on that screen write and paint with' ;;
+    openssl) echo 'makes certificates: the chat clients want TLS' ;;
+    ca-certificates) echo 'the place of the authorities that the clients trust, where a test puts its own' ;;
+    libresolv-wrapper) echo 'tells dino-im the port of its server, for which it asks the DNS alone' ;;
   esac
 }
 
 find_missing() {
   local name
   missing=()
-  for name in gcc libc6-dev "$@"; do
+  for name in gcc libc6-dev "${wanted[@]}"; do
     is_present "$name" || missing+=("$name")
   done
 }
@@ -121,7 +156,14 @@ keep_from_boot() {
   done
 }
 
-find_missing "$@"
+wanted=()
+for name in "$@"; do
+  case $name in
+    clients) wanted+=("${clients[@]}") ;;
+    *) wanted+=("$name") ;;
+  esac
+done
+find_missing
 if [ ${#missing[@]} -eq 0 ] && ! is_policy_ours; then
   exit 0
 fi
@@ -149,7 +191,7 @@ fi
 # One at a time: two would put back each other's policy.
 exec 9<"$0"
 flock 9
-find_missing "$@"
+find_missing
 if [ ${#missing[@]} -eq 0 ]; then
   put_policy_back
   exit 0
@@ -181,7 +223,7 @@ apt-get "${options[@]}" --yes install --no-install-recommends "${missing[@]}" </
 keep_from_boot "${units[@]}"
 
 installed=("${missing[@]}")
-find_missing "$@"
+find_missing
 if [ ${#missing[@]} -ne 0 ]; then
   fail "apt-get has ended, but this is still missing: ${missing[*]}"
 fi

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::process::{Process, find_program};
-use super::server::{DOMAIN, Server};
+use super::server::{Certificate, DOMAIN, Server};
 
 /// Writes the configuration.
 pub(super) fn prepare(server: &Server) -> io::Result<()> {
@@ -60,6 +60,13 @@ fn configuration(server: &Server) -> String {
     let component = server.component_address().port();
     let component_domain = server.component_domain();
     let secret = server.secret();
+    let (certificate, tls) = match server.certificate() {
+        Some(Certificate { public, private }) => (
+            format!("certfiles:\n  - {public:?}\n  - {private:?}\n"),
+            "    starttls: true\n",
+        ),
+        None => (String::new(), ""),
+    };
     // `mod_muc`: without it `mod_caps` crashes a hook at every presence from a component.
     // No `mod_pres_counter`: it drops all but 5 subscription stanzas a minute, without a word.
     // `registration_timeout`: else one registration per address in ten minutes.
@@ -70,12 +77,12 @@ log_rotate_count: 0
 auth_method: internal
 auth_password_format: plain
 registration_timeout: infinity
-listen:
+{certificate}listen:
   - port: {c2s}
     ip: "127.0.0.1"
     module: ejabberd_c2s
     shaper: none
-  - port: {component}
+{tls}  - port: {component}
     ip: "127.0.0.1"
     module: ejabberd_service
     hosts:

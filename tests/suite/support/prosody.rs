@@ -4,7 +4,7 @@ use std::io;
 use std::process::Command;
 
 use super::process::{Process, find_program};
-use super::server::{DOMAIN, Server};
+use super::server::{Certificate, DOMAIN, Server};
 
 /// Writes the configuration.
 pub(super) fn prepare(server: &Server) -> io::Result<()> {
@@ -33,6 +33,14 @@ fn configuration(server: &Server) -> String {
     let component = server.component_address().port();
     let component_domain = server.component_domain();
     let secret = server.secret();
+    let (tls, no_tls, certificate) = match server.certificate() {
+        Some(certificate) => {
+            let Certificate { public, private } = certificate;
+            let line = format!("ssl = {{ certificate = {public:?}, key = {private:?} }}");
+            (r#", "tls""#, "", line)
+        }
+        None => ("", r#""tls", "#, String::new()),
+    };
     // `nagle = false`: with Nagle on and 32 probes in flight it stalls at 1,000 a second instead of 11,000.
     // `run_as_root`: else it refuses to start as root, as in most containers.
     format!(
@@ -57,9 +65,10 @@ storage = "internal"
 allow_registration = true
 modules_enabled = {{
     "roster", "saslauth", "disco", "presence", "message", "iq", "ping", "pep", "register", "carbons",
-    "mam", "offline", "smacks", "blocklist", "private", "lastactivity", "version", "time"
+    "mam", "offline", "smacks", "blocklist", "private", "lastactivity", "version", "time"{tls}
 }}
-modules_disabled = {{ "tls", "s2s" }}
+modules_disabled = {{ {no_tls}"s2s" }}
+{certificate}
 log = {{ {{ levels = {{ min = "info" }}, to = "console" }} }}
 VirtualHost "{DOMAIN}"
 Component "{component_domain}"

@@ -1,11 +1,11 @@
 //! A real XMPP server, Prosody or ejabberd, in a temporary folder on free loopback ports.
 //!
-//! It serves the domain `localhost` without TLS, lets anyone register, and takes one external
-//! component. What the two servers need for that is in [`super::prosody`] and [`super::ejabberd`].
+//! It serves the domain `localhost`, without TLS unless it is given a certificate, lets anyone register,
+//! and takes one external component. What the two servers need for that is in [`super::prosody`] and [`super::ejabberd`].
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -69,6 +69,17 @@ pub(crate) struct Options {
     pub(crate) component: String,
     /// The secret of the external component; letters and digits.
     pub(crate) secret: String,
+    /// With it the server offers TLS to clients; it never asks for it.
+    pub(crate) certificate: Option<Certificate>,
+}
+
+/// Who the server says it is, as two files in PEM.
+#[derive(Clone, Debug)]
+pub(crate) struct Certificate {
+    /// The certificate of the server.
+    pub(crate) public: PathBuf,
+    /// Its private key.
+    pub(crate) private: PathBuf,
 }
 
 impl Default for Options {
@@ -76,6 +87,7 @@ impl Default for Options {
         Self {
             component: "presence.localhost".to_owned(),
             secret: "sekrit".to_owned(),
+            certificate: None,
         }
     }
 }
@@ -168,6 +180,11 @@ impl Server {
     /// The secret of the external component.
     pub(crate) fn secret(&self) -> &str {
         &self.options.secret
+    }
+
+    /// What it proves itself with to clients that ask for TLS.
+    pub(crate) fn certificate(&self) -> Option<&Certificate> {
+        self.options.certificate.as_ref()
     }
 
     /// The folder that holds its configuration, data and logs.
