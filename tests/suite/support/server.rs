@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::client::Client;
 use super::ports::Port;
 use super::process::{self, Process};
 use super::{Failure, ejabberd, prosody};
@@ -69,6 +70,12 @@ pub(crate) struct Options {
     pub(crate) component: String,
     /// The secret of the external component; letters and digits.
     pub(crate) secret: String,
+    /// For how long a session with XEP-0198 outlives its connection, in seconds; the server's default
+    /// is minutes.
+    pub(crate) hibernation_s: Option<u32>,
+    /// Accounts, `name` with the password `name`, made before the server runs with Debian's own
+    /// configuration, which registers nobody; empty: the tests' configuration. ejabberd only.
+    pub(crate) debian: Vec<String>,
 }
 
 impl Default for Options {
@@ -76,6 +83,8 @@ impl Default for Options {
         Self {
             component: "presence.localhost".to_owned(),
             secret: "sekrit".to_owned(),
+            hibernation_s: None,
+            debian: Vec::new(),
         }
     }
 }
@@ -90,6 +99,8 @@ pub(crate) struct Server {
     folder: TempDir,
     c2s: Port,
     component: Port,
+    /// Of what else Debian's configuration listens for.
+    spare: Vec<Port>,
     _turn: SemaphorePermit<'static>,
 }
 
@@ -115,6 +126,7 @@ impl Server {
             folder,
             c2s: Port::reserve()?,
             component: Port::reserve()?,
+            spare: Vec::new(),
             _turn: turn,
         };
         let prepared = match kind {
@@ -123,6 +135,17 @@ impl Server {
         };
         prepared.map_err(|error| Failure::new(format!("cannot configure {kind}: {error}")))?;
         server.run().await?;
+        if !server.options.debian.is_empty() {
+            for user in server.options.debian.clone() {
+                Client::register(&server, &user, &user).await?;
+            }
+            server.stop().await?;
+            server.spare = (0..ejabberd::DEBIAN_PORTS.len())
+                .map(|_| Port::reserve())
+                .collect::<Result<_, _>>()?;
+            ejabberd::prepare_as_debian(&server)?;
+            server.run().await?;
+        }
         Ok(server)
     }
 
@@ -143,6 +166,16 @@ impl Server {
     pub(crate) async fn restart(&mut self) -> Result<(), Failure> {
         self.stop().await?;
         self.run().await
+    }
+
+    /// Ports for what else Debian's configuration listens for.
+    pub(super) fn spare_ports(&self) -> impl Iterator<Item = u16> {
+        self.spare.iter().map(|port| port.address().port())
+    }
+
+    /// What the test wants otherwise.
+    pub(super) fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Which server it is.
