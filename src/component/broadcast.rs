@@ -188,6 +188,9 @@ pub(super) fn poll(core: &mut Component, turn: &Turn) -> Option<Element> {
 /// see her any more.
 fn rendered(core: &Component, turn: &Turn, user: &Bare, watcher: &Bare) -> Option<Element> {
     let presentity = core.settings.domain.presentity(user)?;
+    if core.pace.holds_approval(&presentity, watcher) {
+        return None; // It follows when that has gone out.
+    }
     if !core.may(user, watcher, turn, Right::See) {
         return Some(gone(&presentity, watcher));
     }

@@ -2,13 +2,14 @@
 
 use super::authorization::Visibility;
 use super::clock::Now;
-use super::record::{Change, Profile};
+use super::pace::{self, Urgency, Word};
+use super::record::{Change, Profile, SubscriptionState};
 use super::reply::Refusal;
+use super::route::About;
 use super::setting::{self, Reply, Setting, What};
 use super::{Component, Effect, Report, Turn, broadcast, lane, learning, presence};
 use crate::address::Bare;
 use crate::stanza::Inbound;
-use crate::stanza::compose::Compose;
 
 /// A `subscribe` to the component domain: a user who may join joins by it.
 pub(super) fn subscribe(core: &mut Component, turn: &mut Turn, stanza: &Inbound) {
@@ -31,23 +32,27 @@ pub(super) fn subscribe(core: &mut Component, turn: &mut Turn, stanza: &Inbound)
 /// Approves her subscription to us, shows that we are there, and asks for hers where that is open.
 fn approve(core: &mut Component, turn: &mut Turn, user: &Bare) {
     let domain = core.settings.domain.bare().clone();
-    let id = turn.chance.id();
-    core.send(Component::presence(&domain, user, "subscribed").attribute("id", Some(&id)));
-    learning::greet(core, &user.clone().into());
-    let Some(known) = core.state.user(user) else {
-        return;
-    };
-    if known
-        .profile
-        .as_ref()
-        .is_some_and(|profile| profile.subscribed)
-    {
-        return;
+    let pair = (&domain, user);
+    pace::say(core, turn, pair, Word::Subscribed, Urgency::Awaited);
+    request(core, turn, user);
+}
+
+/// Asks to see her presence, unless she lets us already.
+pub(super) fn request(core: &mut Component, turn: &mut Turn, user: &Bare) {
+    let domain = core.settings.domain.bare().clone();
+    let profile = core
+        .state
+        .user(user)
+        .and_then(|known| known.profile.as_ref());
+    if profile.is_some_and(|profile| !profile.subscribed) {
+        pace::say(
+            core,
+            turn,
+            (&domain, user),
+            Word::Subscribe,
+            Urgency::Awaited,
+        );
     }
-    if let Some(live) = core.state.live(user) {
-        live.subscribing = true;
-    }
-    core.send(Component::presence(&domain, user, "subscribe"));
 }
 
 /// She has joined. Where she asked for our presence by contact, that is approved; in chat the welcome
@@ -58,11 +63,7 @@ pub(super) fn welcome(core: &mut Component, turn: &mut Turn, user: &Bare, reply:
     if matches!(reply, Reply::Nobody) {
         approve(core, turn, user);
     } else {
-        let domain = core.settings.domain.bare().clone();
-        if let Some(live) = core.state.live(user) {
-            live.subscribing = true;
-        }
-        core.send(Component::presence(&domain, user, "subscribe"));
+        request(core, turn, user);
     }
     if matches!(reply, Reply::Chat(..)) {
         return;
@@ -74,18 +75,23 @@ pub(super) fn welcome(core: &mut Component, turn: &mut Turn, user: &Bare, reply:
 }
 
 /// She has left: neither sees the other any more.
-pub(super) fn part(core: &mut Component, user: &Bare) {
+pub(super) fn part(core: &mut Component, turn: &mut Turn, user: &Bare) {
     let domain = core.settings.domain.bare().clone();
-    core.send(Component::presence(&domain, user, "unsubscribe"));
+    let pair = (&domain, user);
+    pace::answered(core, user);
+    pace::say(core, turn, pair, Word::Unsubscribe, Urgency::Awaited);
     core.send(broadcast::gone(&domain, user));
-    core.send(Component::presence(&domain, user, "unsubscribed"));
+    pace::say(core, turn, pair, Word::Unsubscribed, Urgency::Awaited);
 }
 
 /// She has removed us from her contacts (RFC 6121 §2.5.2): what is stored waits for her.
 pub(super) fn sleep(core: &mut Component, turn: &mut Turn, user: &Bare) {
     let domain = core.settings.domain.bare().clone();
+    pace::answered(core, user);
+    hide(core, user);
     core.send(broadcast::gone(&domain, user));
-    core.send(Component::presence(&domain, user, "unsubscribed"));
+    let pair = (&domain, user);
+    pace::say(core, turn, pair, Word::Unsubscribed, Urgency::Awaited);
     let id = turn.chance.id();
     let text = "You have removed me from your contacts, so nobody is told anything about you any more. \
                 What you have set is kept: send “join” or add me again to go on, or “leave” to erase it.";
@@ -157,6 +163,8 @@ pub(super) fn plan(
     let value = match stored {
         Some(profile) => Profile {
             dormant: false,
+            declined: false,
+            lost: false,
             ..profile
         },
         None => profile(core, now),
@@ -180,6 +188,8 @@ pub(super) fn profile(core: &Component, now: Now) -> Profile {
         public_rights: None,
         dormant: false,
         subscribed: false,
+        declined: false,
+        lost: false,
     }
 }
 
@@ -187,6 +197,59 @@ pub(super) fn profile(core: &Component, now: Now) -> Profile {
 pub(super) fn for_whom(core: &Component) -> String {
     let domains: Vec<_> = core.settings.users.iter().map(Bare::as_str).collect();
     format!("Only users of {} may join.", domains.join(", "))
+}
+
+/// Her watchers see her go, and keep their subscriptions for when she is back.
+fn hide(core: &mut Component, user: &Bare) {
+    let Some(presentity) = core.settings.domain.presentity(user) else {
+        return;
+    };
+    let known = core.state.stored(user);
+    let approved: Vec<_> = known
+        .into_iter()
+        .flat_map(|known| &known.subscriptions)
+        .filter(|(_, one)| one.state == SubscriptionState::Approved)
+        .map(|(watcher, _)| watcher.clone())
+        .collect();
+    for watcher in approved {
+        core.send(broadcast::gone(&presentity, &watcher));
+    }
+}
+
+/// She no longer lets us see her presence. A server that does not know the account returns what she is
+/// told: then it has been deleted.
+pub(super) fn unseen(core: &mut Component, turn: &mut Turn, user: &Bare, text: &str) {
+    if core.state.user(user).is_none() {
+        return; // She has removed us from her contacts, and is told that.
+    }
+    let id = turn.chance.id();
+    let message = core.message(&user.clone().into(), "chat", &id, text);
+    core.send(message);
+    core.watch(turn, id, user.clone().into(), About::Notice(user.clone()));
+}
+
+/// What we told a user has come back.
+pub(super) fn bounced(core: &mut Component, turn: &mut Turn, user: &Bare, error: &Inbound) {
+    if learning::is_denial(error) && core.state.user(user).is_some() {
+        lane::submit(
+            core,
+            turn,
+            user,
+            lane::Task::Setting(Setting::silent(What::Lost)),
+        );
+    }
+}
+
+/// Her account may be somebody else's by now (accounts are deleted and registered again).
+pub(super) fn estranged(core: &mut Component, turn: &mut Turn, user: &Bare) {
+    pace::answered(core, user);
+    hide(core, user);
+    let id = turn.chance.id();
+    let text = "Your server says that you do not let me see your presence any more, so nobody is told \
+                anything about this address. What was set is kept: send “join” or add me again to go on, or \
+                “leave” to erase it.";
+    let message = core.message(&user.clone().into(), "chat", &id, text);
+    core.send(message);
 }
 
 pub(super) fn welcome_text(core: &Component, user: &Bare) -> String {
@@ -233,35 +296,26 @@ pub(super) fn subscribed(core: &mut Component, turn: &mut Turn, user: &Bare) {
     let Some(live) = core.state.live(user) else {
         return;
     };
-    live.subscribing = false;
-    lane::submit(
-        core,
-        turn,
-        user,
-        lane::Task::Setting(Setting::silent(What::Seen(true))),
-    );
+    if !std::mem::take(&mut live.subscribing) {
+        // COMPAT(ejabberd 23.01): it does not know pre-approval and passes on a `subscribed` that nobody
+        // has asked for (servers.md §3.1). A server that holds to it answers our request at once.
+        return request(core, turn, user);
+    }
+    pace::answered(core, user);
+    let seen = lane::Task::Setting(Setting::silent(What::Seen(true)));
+    lane::submit(core, turn, user, seen);
 }
 
-/// COMPAT(ejabberd 23.01): where she had approved before, no presence follows her `subscribed`, so it
-/// is asked for.
-pub(super) fn ask_for_presence(core: &mut Component, user: &Bare) {
-    let domain = core.settings.domain.bare().clone();
-    core.send(Component::presence(&domain, user, "probe"));
-}
-
-/// She no longer lets us see her presence; her custom status is still served.
+/// She no longer lets us see her presence, or never will; her custom status is still served.
 pub(super) fn unsubscribed(core: &mut Component, turn: &mut Turn, user: &Bare) {
     let Some(live) = core.state.live(user) else {
         return;
     };
     live.subscribing = false;
+    pace::answered(core, user);
     presence::unseen(core, turn, user);
-    lane::submit(
-        core,
-        turn,
-        user,
-        lane::Task::Setting(Setting::silent(What::Seen(false))),
-    );
+    let unseen = lane::Task::Setting(Setting::silent(What::Seen(false)));
+    lane::submit(core, turn, user, unseen);
 }
 
 /// She no longer wants to see ours: she has removed us from her contacts (RFC 6121 §3.3.3).

@@ -16,6 +16,19 @@ pub struct Limits {
     pub probe_rate_per_domain: f64,
     /// Answers to one foreign domain at once.
     pub probe_burst_per_domain: f64,
+    /// Subscription stanzas to the users' own server.
+    pub subscriptions_per_minute: SubscriptionRate,
+    /// How often what a server never tells is asked again (design.md §7 C5).
+    pub relearn_every: Duration,
+}
+
+/// How many subscription stanzas the users' server takes in a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubscriptionRate {
+    /// As ejabberd's default has it where the server is one, or does not say what it is; else no limit.
+    Auto,
+    /// So many; 0 is no limit.
+    PerMinute(u32),
 }
 
 impl Default for Limits {
@@ -25,6 +38,8 @@ impl Default for Limits {
             probe_burst_per_watcher: 2000.0,
             probe_rate_per_domain: 500.0,
             probe_burst_per_domain: 20_000.0,
+            subscriptions_per_minute: SubscriptionRate::Auto,
+            relearn_every: Duration::from_secs(15 * 60),
         }
     }
 }
@@ -66,12 +81,26 @@ pub(super) const SNAPSHOTS_HELD_MAX: usize = 64;
 pub(super) const STANZA_BYTES_MAX: usize = 10_000;
 /// Users asked at once after an attach: what the server has answered makes room for the next.
 pub(super) const LEARNING_WINDOW: usize = 256;
+/// Users learned after an attach that are worth a line in the log, at least.
+pub(super) const LEARNING_STEP: usize = 1000;
 /// Silence after our probe, with `disco#info` answered, that means offline (design.md §3).
 pub(super) const LEARNING_GRACE: Duration = Duration::from_secs(5);
 /// After this an unanswered question to a server counts as lost.
 pub(super) const LEARNING_LOST: Duration = Duration::from_secs(60);
-/// How often what a server never tells is asked again (design.md §7 C5).
-pub(super) const RELEARN_EVERY: Duration = Duration::from_secs(15 * 60);
+/// Subscription stanzas that ejabberd takes in a period, by Debian's configuration (servers.md §3.6).
+pub(super) const SERVER_TAKES: u32 = 5;
+/// The period begins anew with each stanza that the server takes: 60 s, and some for what is under way.
+pub(super) const PACED_PERIOD: Duration = Duration::from_secs(63);
+/// Subscription stanzas that wait for their turn: more than a day of them.
+pub(super) const PACED_MAX: usize = 10_000;
+/// How long an unanswered request of ours waits until it is made again: a server may have dropped it,
+/// or she may not want it.
+pub(super) const ASK_AGAIN: [Duration; 4] = [
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(60 * 60),
+    Duration::from_secs(6 * 60 * 60),
+    Duration::from_secs(24 * 60 * 60),
+];
 /// The last face of a user is written at most this often (design.md §3).
 pub(super) const REMEMBER_EVERY: Duration = Duration::from_secs(30);
 /// Faces in one write-behind batch.

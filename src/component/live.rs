@@ -44,6 +44,8 @@ pub(super) struct Resource {
     /// Entity capabilities as advertised: node and ver (XEP-0115).
     pub(super) caps: Option<(String, String)>,
     pub(super) agency: Agency,
+    /// The question that it was heard after, see [`Live::asked`].
+    pub(super) heard_after: u32,
 }
 
 /// What is known only while attached.
@@ -56,6 +58,10 @@ pub(super) struct Live {
     pub(super) subscribing: bool,
     /// Whether she has been heard of since we last asked.
     pub(super) heard: bool,
+    /// How often we have asked for all her resources. Never goes back: it names the last question.
+    pub(super) asked: u32,
+    /// Whether she has been asked since the attach.
+    pub(super) was_asked: bool,
     /// When the last resource went, as far as we saw it.
     pub(super) offline_since: Option<Wall>,
     /// Her own words when she went offline.
@@ -70,9 +76,12 @@ pub(super) struct Live {
 pub(super) type Told = (Option<ShownState>, Option<String>);
 
 impl Live {
-    /// Forgets everything: the link is gone.
+    /// Forgets everything: the link is gone, or she is not served.
     pub(super) fn forget(&mut self) {
-        *self = Self::default();
+        *self = Self {
+            asked: self.asked.wrapping_add(1),
+            ..Self::default()
+        };
     }
 
     /// Takes an available presence; past the bound the oldest resource makes room.
@@ -87,6 +96,7 @@ impl Live {
                 self.resources.remove(&oldest);
             }
         }
+        resource.heard_after = self.asked;
         self.resources.insert(Arc::clone(name), resource);
         self.knowledge = Knowledge::Known;
         self.heard = true;
@@ -107,6 +117,22 @@ impl Live {
             self.offline_since = Some(at);
             self.farewell = farewell;
         }
+    }
+
+    /// Takes away the resources that have not answered the last question, for the server did; whether
+    /// there were any. A server does not tell of every end (servers.md §3.4).
+    pub(super) fn sweep(&mut self, at: Wall) -> bool {
+        let asked = self.asked;
+        let ghosts: Vec<_> = self
+            .resources
+            .iter()
+            .filter(|(_, resource)| resource.heard_after != asked)
+            .map(|(name, _)| Arc::clone(name))
+            .collect();
+        for name in &ghosts {
+            self.end(Some(name), None, at);
+        }
+        !ghosts.is_empty()
     }
 
     /// The resource that speaks for her: highest priority, then the latest change; a negative priority

@@ -30,6 +30,7 @@ mod lane;
 mod learning;
 pub mod limits;
 mod live;
+mod pace;
 mod presence;
 mod probe;
 pub mod record;
@@ -40,7 +41,7 @@ mod request;
 mod route;
 mod session;
 mod setting;
-
+mod standing;
 mod state;
 mod subscription;
 mod timer;
@@ -161,17 +162,49 @@ pub enum Effect {
 pub enum Report {
     /// A user has joined.
     Joined(Bare),
-    /// All users have been asked for their presence after an attach.
-    Learned(usize),
+    /// So many of so many users have been asked for their presence after an attach, and their server
+    /// has answered.
+    Learning(usize, usize),
+    /// That is done: for so many, without an answer for so many, in so much time.
+    Learned(usize, usize, Duration),
     /// A user does not let the component see her presence.
     Unseen(Bare),
+    /// Subscription stanzas to the users of a domain are paced; whether its server said that it is ejabberd.
+    Paced(Bare, bool),
+    /// More subscription stanzas wait for their turn than are kept.
+    Crowded,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Joined(user) => write!(f, "{user} has joined"),
-            Self::Learned(n) => write!(f, "asked {n} users for their presence"),
+            Self::Learning(n, of) => write!(f, "learned {n} of {of} users"),
+            Self::Learned(n, 0, time) => {
+                write!(f, "learned {n} users in {:.1} s", time.as_secs_f64())
+            }
+            Self::Learned(n, lost, time) => write!(
+                f,
+                "learned {n} users in {:.1} s; for {lost} more their server did not answer",
+                time.as_secs_f64()
+            ),
+            Self::Paced(domain, known) => {
+                let why = if *known {
+                    "runs ejabberd"
+                } else {
+                    "does not say what server it runs"
+                };
+                write!(
+                    f,
+                    "{domain} {why}: {} subscription stanzas a minute go to its users, see \
+                     limits.subscriptions-per-minute",
+                    limits::SERVER_TAKES
+                )
+            }
+            Self::Crowded => f.write_str(
+                "too many subscription stanzas wait for their turn, one was not sent; see \
+                 limits.subscriptions-per-minute",
+            ),
             Self::Unseen(user) => {
                 write!(
                     f,
@@ -195,6 +228,7 @@ pub struct Component {
     attached: bool,
     timers: Timers,
     learning: learning::Learning,
+    pace: pace::Pace,
     broadcasts: broadcast::Broadcasts,
     awaited: HashMap<String, route::Awaited>,
     sessions: session::Sessions,
@@ -243,6 +277,7 @@ impl Component {
             attached: false,
             timers: Timers::default(),
             learning: learning::Learning::default(),
+            pace: pace::Pace::default(),
             broadcasts: broadcast::Broadcasts::default(),
             awaited: HashMap::new(),
             sessions: session::Sessions::default(),
@@ -327,6 +362,7 @@ impl Component {
         while let Some(message) = self.deferred.pop_front() {
             self.send(message);
         }
+        pace::attached(self, turn);
         learning::begin(self, turn);
     }
 
@@ -335,6 +371,7 @@ impl Component {
         self.awaited.clear();
         self.broadcasts.clear();
         learning::end(self, turn);
+        pace::detached(self);
         self.state.forget_live();
     }
 
@@ -343,9 +380,11 @@ impl Component {
             match timer {
                 Timer::Held(user) => probe::waited(self, turn, &user),
                 Timer::Snapshots => bulk::waited(self, turn),
-                Timer::Grace(user) => presence::silent(self, turn, &user),
+                Timer::Grace(user, question) => presence::silent(self, turn, &user, question),
                 Timer::Tell(user) => self.tell_now(&user, turn),
                 Timer::Lost(id) => route::lost(self, turn, &id),
+                Timer::Paced => pace::due(self, turn),
+                Timer::AskAgain(user) => pace::ask_again(self, turn, &user),
                 Timer::Relearn => learning::again(self, turn),
                 Timer::Remember => behind::remember(self),
                 Timer::Session(id) => session::expire(self, turn, &id),

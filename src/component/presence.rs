@@ -11,7 +11,7 @@ use super::face::cut;
 use super::limits::STATUS_CHARS_MAX;
 use super::live::{Agency, Knowledge, Resource};
 use super::record::ShownState;
-use super::{Component, Turn, behind, caps, probe};
+use super::{Component, Turn, behind, caps, learning, pace, probe};
 use crate::address::Bare;
 use crate::stanza::Inbound;
 
@@ -32,8 +32,17 @@ pub(super) fn available(core: &mut Component, turn: &mut Turn, stanza: &Inbound)
         order: core.order,
         caps: caps::advertised(&stanza.element),
         agency: Agency::Unknown,
+        heard_after: 0,
     };
     let Some(live) = core.state.live(user) else {
+        // Presence comes to who is subscribed: the account may be hers after all.
+        let profile = core
+            .state
+            .stored(user)
+            .and_then(|known| known.profile.as_ref());
+        if profile.is_some_and(|profile| profile.lost) {
+            learning::ask_lost(core, turn, user);
+        }
         return;
     };
     live.put(&name, resource);
@@ -50,7 +59,8 @@ pub(super) fn unavailable(core: &mut Component, turn: &mut Turn, stanza: &Inboun
     };
     let name = stanza.from.resource.as_ref();
     if name.is_none() && live.subscribing {
-        return; // COMPAT(prosody 0.12): the acknowledgement of our `subscribe`, not her state.
+        // COMPAT(prosody 0.12): the acknowledgement of our `subscribe`, not her state.
+        return pace::acknowledged(core, turn, user);
     }
     // COMPAT(prosody 0.12): these words are the server's, not hers.
     let farewell = child(&stanza.element, "status")
@@ -73,10 +83,16 @@ pub(super) fn unseen(core: &mut Component, turn: &mut Turn, user: &Bare) {
     changed(core, turn, user);
 }
 
-/// Nothing came after our probe although we may see her: offline (design.md §3).
-pub(super) fn silent(core: &mut Component, turn: &mut Turn, user: &Bare) {
-    if core.state.live(user).is_some_and(|live| !live.heard) {
+/// The time to answer our question is over, and we may see her: what has not answered is not there
+/// (design.md §3).
+pub(super) fn silent(core: &mut Component, turn: &mut Turn, user: &Bare, question: u32) {
+    let Some(live) = core.state.live(user).filter(|live| live.asked == question) else {
+        return; // She has been asked again.
+    };
+    if !live.heard {
         unseen(core, turn, user);
+    } else if live.sweep(turn.now.wall) {
+        changed(core, turn, user);
     }
 }
 

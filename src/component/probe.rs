@@ -9,7 +9,7 @@ use super::limits::{HELD_MAX, HOLD, ID_BYTES_MAX};
 use super::record::SubscriptionState;
 use super::reply::{Asked, Refusal};
 use super::timer::Timer;
-use super::{Component, Turn, about, bulk, command, learning};
+use super::{Component, Turn, about, bulk, command, learning, pace};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
 use crate::stanza::compose::{Compose, element};
@@ -157,7 +157,7 @@ fn answer(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
     let watcher = question.watcher();
     if !core.may(user, watcher, turn, Right::See) {
         return match question {
-            Held::Probe(from, id) => unsubscribed(core, user, &from.bare, id.as_deref()),
+            Held::Probe(from, id) => unsubscribed(core, turn, user, &from.bare, id.as_deref()),
             Held::Query(asked, _) | Held::Last(asked) => {
                 core.answer(&asked, Err(Refusal::ServiceUnavailable));
             }
@@ -226,7 +226,7 @@ fn state(face: &Face) -> Element {
 /// The refusal of a probe: `unsubscribed` from bare to bare with the probe's `id`, the same for
 /// blocked, private, unregistered and unknown. While the watcher's own `subscribe` is open it is
 /// silence (see `askers`).
-fn refuse(core: &mut Component, turn: &Turn, stanza: &Inbound, user: Option<&Bare>) {
+fn refuse(core: &mut Component, turn: &mut Turn, stanza: &Inbound, user: Option<&Bare>) {
     let watcher = &stanza.from.bare;
     if !has_token(core, turn, watcher) {
         return;
@@ -248,17 +248,20 @@ fn refuse(core: &mut Component, turn: &Turn, stanza: &Inbound, user: Option<&Bar
     if core.askers.has(&stanza.to.bare, watcher) {
         return;
     }
-    let stanza = Component::presence(&stanza.to.bare, watcher, "unsubscribed")
-        .attribute("id", mirrored(stanza));
-    core.send(stanza);
+    pace::refuse(core, turn, &stanza.to.bare, watcher, mirrored(stanza));
 }
 
-fn unsubscribed(core: &mut Component, user: &Bare, watcher: &Bare, id: Option<&str>) {
+fn unsubscribed(
+    core: &mut Component,
+    turn: &mut Turn,
+    user: &Bare,
+    watcher: &Bare,
+    id: Option<&str>,
+) {
     let Some(presentity) = core.settings.domain.presentity(user) else {
         return;
     };
-    let stanza = Component::presence(&presentity, watcher, "unsubscribed").attribute("id", id);
-    core.send(stanza);
+    pace::refuse(core, turn, &presentity, watcher, id);
 }
 
 /// One answer's worth of the watcher's and, unless it is a local one, its domain's rate.

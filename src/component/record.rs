@@ -76,6 +76,14 @@ pub struct Profile {
     /// Whether our own subscription to her presence has been approved by her.
     #[serde(default)]
     pub subscribed: bool,
+    /// Whether she has said no to it, or taken it back: she is asked again only when she asks for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub declined: bool,
+    /// Whether she is dormant because her account may have gone, perhaps to somebody else: the server
+    /// denied our subscription after a time without a link, or did not know her. It ends by her own act,
+    /// or when the subscription turns out to stand.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
 }
 
 fn yes() -> bool {

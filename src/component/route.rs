@@ -11,7 +11,7 @@ use super::reply::{Asked, Refusal};
 use super::timer::{Timer, TimerKey};
 use super::{
     Component, Turn, about, bulk, caps, chat, command, delivery, disco, face, gateway, join,
-    learning, presence, probe, register, relay, subscription,
+    learning, pace, presence, probe, register, relay, subscription,
 };
 use crate::address::{Address, Bare};
 use crate::stanza::command::NS as NS_COMMANDS;
@@ -23,9 +23,13 @@ use crate::stanza::{Arrival, Fault, Inbound, Kind};
 #[derive(Clone, Debug)]
 pub(super) enum About {
     /// `disco#info` to a user's bare address: are we allowed to see her?
-    Sight(Bare),
+    Sight(learning::Question),
     /// `disco#info` to a resource.
     Features(caps::Question),
+    /// `jabber:iq:version` to the server of a domain of users.
+    Server(Bare),
+    /// A message to a user that may come back.
+    Notice(Bare),
     /// A command at a resource, by its execution.
     Command(String),
 }
@@ -81,6 +85,9 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, arrival: Arrival) 
         (Kind::Presence, Addressee::Component) => component_presence(core, turn, &stanza),
         (Kind::Presence, Addressee::Presentity(user)) => {
             presentity_presence(core, turn, &stanza, user.as_ref());
+        }
+        (Kind::Message, Addressee::Component) if stanza.type_ == "error" => {
+            answered(core, turn, &stanza);
         }
         (Kind::Message, Addressee::Component) => chat::received(core, turn, &stanza),
         (Kind::Message, Addressee::Presentity(user)) => {
@@ -254,11 +261,11 @@ fn presentity_iq(
 /// dropped in silence (RFC 6120 §8.2.3 rule 4, security: forged results).
 fn answered(core: &mut Component, turn: &mut Turn, stanza: &Inbound) {
     let Some(id) = &stanza.id else { return };
-    if core
-        .awaited
-        .get(id)
-        .is_none_or(|awaited| awaited.from != stanza.from)
-    {
+    let fits = |awaited: &Awaited| {
+        let told = matches!(awaited.about, About::Notice(_));
+        awaited.from == stanza.from && told == (stanza.kind == Kind::Message)
+    };
+    if !core.awaited.get(id).is_some_and(fits) {
         return;
     }
     let Some(awaited) = core.awaited.remove(id) else {
@@ -266,7 +273,9 @@ fn answered(core: &mut Component, turn: &mut Turn, stanza: &Inbound) {
     };
     core.timers.cancel(awaited.lost);
     match awaited.about {
-        About::Sight(user) => learning::answered(core, turn, &user, stanza.type_ == "result"),
+        About::Sight(question) => learning::answered(core, turn, question, stanza),
+        About::Notice(user) => join::bounced(core, turn, &user, stanza),
+        About::Server(domain) => pace::identified(core, turn, domain, stanza),
         About::Features(question) => caps::answered(core, turn, question, stanza),
         About::Command(execution) => delivery::answered(core, turn, &execution, stanza),
     }
@@ -275,11 +284,11 @@ fn answered(core: &mut Component, turn: &mut Turn, stanza: &Inbound) {
 /// An IQ of ours has stayed unanswered.
 pub(super) fn lost(core: &mut Component, turn: &mut Turn, id: &str) {
     if let Some(Awaited {
-        about: About::Sight(user),
+        about: About::Sight(question),
         ..
     }) = core.awaited.remove(id)
     {
-        learning::lost(core, turn, &user);
+        learning::lost(core, turn, &question);
     }
 }
 
@@ -313,18 +322,19 @@ impl Component {
         ];
         let mut iq = element("iq", ns::JABBER_CLIENT, &head);
         iq.append_child(payload);
+        self.watch(turn, id, to, about);
+        Some(iq)
+    }
+
+    /// Remembers whose answer to a stanza of ours is waited for, and for how long.
+    pub(super) fn watch(&mut self, turn: &Turn, id: String, from: Address, about: About) {
+        if self.awaited.len() >= AWAITED_MAX || !self.attached {
+            return;
+        }
         let lost = self
             .timers
             .set(turn.now.mono + LEARNING_LOST, Timer::Lost(id.clone()));
-        self.awaited.insert(
-            id,
-            Awaited {
-                from: to,
-                about,
-                lost,
-            },
-        );
-        Some(iq)
+        self.awaited.insert(id, Awaited { from, about, lost });
     }
 
     /// Whether a watcher may run a right on the public interface now.

@@ -9,7 +9,7 @@ use super::limits::{RECORDS_PER_USER_MAX, STATUS_CHARS_MAX};
 use super::record::{Block, Change, Grant, Profile, Scope, ShownState, Status, SubscriptionState};
 use super::reply::{Asked, Refusal};
 use super::state::Narrowing;
-use super::{Component, Turn, command, face, join, subscription};
+use super::{Component, Turn, command, face, join, learning, standing, subscription};
 use crate::address::{Address, Bare};
 
 /// One decision and where its acknowledgement goes.
@@ -37,6 +37,10 @@ pub(super) enum What {
     Leave,
     /// Not to be served for now: she has removed us from her contacts.
     Sleep,
+    /// Not to be served for now: her account may be somebody else's.
+    Lost,
+    /// To be served on: it is hers.
+    Found,
     /// Whether we see her presence (her server's word).
     Seen(bool),
     /// Her custom status.
@@ -113,7 +117,7 @@ pub(super) fn narrowing(setting: &Setting, now: Now) -> Option<Narrowing> {
 fn narrowing_by(what: &What, now: Now) -> Option<Narrowing> {
     match what {
         What::Register(Some(wishes)) => narrowing_by(wishes, now),
-        What::Leave | What::Sleep => Some(Narrowing::Absence),
+        What::Leave | What::Sleep | What::Lost => Some(Narrowing::Absence),
         What::Revoke(watcher) => Some(Narrowing::Revoke(watcher.clone())),
         What::Block(watcher) => Some(Narrowing::Block(watcher.clone(), now.wall)),
         What::Visibility {
@@ -130,6 +134,7 @@ fn narrowing_of(what: &What) -> bool {
         what,
         What::Leave
             | What::Sleep
+            | What::Lost
             | What::Revoke(_)
             | What::Block(_)
             | What::Visibility { .. }
@@ -170,12 +175,17 @@ pub(super) fn plan(
         _ => {}
     }
     let known = match setting.what {
-        What::Sleep => core.state.stored(user), // She is dormant in memory already.
+        // She is dormant in memory already.
+        What::Sleep | What::Lost | What::Found => core.state.stored(user),
         _ => core.state.user(user),
     };
     let known = known.ok_or(Refusal::Forbidden)?;
     let profile = known.profile.clone().ok_or(Refusal::Forbidden)?;
     let owner = user.clone();
+    let put = |value| Change::Profile {
+        user: user.clone(),
+        value: Some(value),
+    };
     let answer = &mut setting.answer;
     let what = match &setting.what {
         What::Register(Some(wishes)) => wishes,
@@ -183,27 +193,10 @@ pub(super) fn plan(
     };
     let change = match what {
         What::Join | What::Leave | What::Register(_) => return Ok(Vec::new()),
-        What::Sleep => {
-            let value = Profile {
-                dormant: true,
-                subscribed: false,
-                ..profile
-            };
-            Change::Profile {
-                user: owner,
-                value: Some(value),
-            }
-        }
-        What::Seen(seen) => {
-            if profile.subscribed == *seen {
-                return Ok(Vec::new());
-            }
-            Change::Profile {
-                user: owner,
-                value: Some(Profile {
-                    subscribed: *seen,
-                    ..profile
-                }),
+        What::Sleep | What::Lost | What::Found | What::Seen(_) => {
+            match standing::plan(what, profile, answer) {
+                Some(value) => put(value),
+                None => return Ok(Vec::new()),
             }
         }
         What::Status(status) => {
@@ -245,10 +238,7 @@ pub(super) fn plan(
                 value.visibility.as_str(),
                 meaning(value.visibility)
             );
-            Change::Profile {
-                user: owner,
-                value: Some(value),
-            }
+            put(value)
         }
         What::Grant {
             watcher,
@@ -369,35 +359,37 @@ pub(super) fn done(
     if changed && joins && matches!(reply, Reply::Chat(..)) {
         answer = join::welcome_text(core, user); // One message, not two.
     }
+    let said = answer == standing::UNSEEN;
     command::acknowledge(core, turn, reply.clone(), result.map(|()| answer));
-    if let What::Seen(true) = what {
-        join::ask_for_presence(core, user);
+    if let What::Seen(true) | What::Found = what {
+        learning::ask_one(core, turn, user);
     }
     if !changed {
         return;
     }
     if let Some(presentity) = core.settings.domain.presentity(user) {
         for (watcher, state) in ends {
-            subscription::end(core, &presentity, &watcher, Some(state));
+            subscription::end(core, turn, &presentity, &watcher, Some(state));
         }
     }
     match what {
-        What::Join | What::Register(_) if joins => join::welcome(core, turn, user, &reply),
-        What::Leave => join::part(core, user),
+        What::Join | What::Register(_) if joins => {
+            join::welcome(core, turn, user, &reply);
+            core.tell_each(user);
+        }
+        What::Join | What::Register(None) => join::request(core, turn, user),
+        What::Leave => join::part(core, turn, user),
         What::Sleep => join::sleep(core, turn, user),
+        What::Lost => join::estranged(core, turn, user),
+        What::Found => core.tell_each(user),
+        What::Seen(false) if said => join::unseen(core, turn, user, standing::UNSEEN),
         What::Status(_) | What::ClearStatus => core.tell_watchers(user, turn),
         What::Visibility { .. } | What::Register(Some(_)) => core.tell_each(user),
         What::Grant { watcher, .. } if watcher.local().is_some() => {
             core.tell_watcher(turn, user, &watcher);
         }
         What::Grant { .. } => core.tell_each(user),
-        What::Join
-        | What::Register(None)
-        | What::Seen(_)
-        | What::Expiry
-        | What::Revoke(_)
-        | What::Block(_)
-        | What::Unblock(_) => {}
+        What::Seen(_) | What::Expiry | What::Revoke(_) | What::Block(_) | What::Unblock(_) => {}
     }
 }
 

@@ -100,6 +100,8 @@ pub(super) enum Narrowing {
 pub(super) struct State {
     users: IndexMap<Bare, User>,
     executions: BTreeMap<String, Execution>,
+    /// How many users have gone for good; with each, the last user takes a place before.
+    n_gone: usize,
     /// When custom statuses end, exactly those that end.
     expiries: BTreeSet<(Wall, Bare)>,
 }
@@ -126,6 +128,19 @@ impl State {
     /// The user at a place in the order of joining; `None` past the end.
     pub(super) fn at(&self, index: usize) -> Option<(&Bare, &User)> {
         self.users.get_index(index)
+    }
+
+    /// How many users have gone for good; with each, the last user takes a place before.
+    pub(super) fn n_gone(&self) -> usize {
+        self.n_gone
+    }
+
+    /// How many users are served.
+    pub(super) fn n_served(&self) -> usize {
+        self.users
+            .values()
+            .filter(|known| known.is_served())
+            .count()
     }
 
     pub(super) fn execution(&self, id: &str) -> Option<&Execution> {
@@ -168,6 +183,7 @@ impl State {
             }
             Change::Profile { user, value: None } => {
                 if let Some(gone) = self.users.swap_remove(user) {
+                    self.n_gone += 1;
                     self.expire(user, gone.status.as_ref(), None);
                 }
             }
@@ -241,6 +257,8 @@ impl State {
                 if let Some(profile) = known.profile.as_mut() {
                     profile.dormant = true;
                 }
+                // What her resources do from now on is nobody's business, and not followed.
+                known.live.forget();
             }
             Narrowing::Visibility(visibility) => {
                 if let Some(profile) = known.profile.as_mut()

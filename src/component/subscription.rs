@@ -4,6 +4,7 @@
 
 use super::authorization::{self, Interface, Level};
 use super::limits::{PENDING_PER_USER_MAX, RECORDS_PER_USER_MAX};
+use super::pace::{self, Urgency, Word};
 use super::record::{Change, Subscription, SubscriptionState};
 use super::reply::Refusal;
 use super::setting::Reply;
@@ -11,7 +12,6 @@ use super::state::{Narrowing, User};
 use super::{Component, Turn, broadcast, command, lane, probe};
 use crate::address::Bare;
 use crate::stanza::Inbound;
-use crate::stanza::compose::Compose;
 
 /// One input of the machine.
 #[derive(Clone, Debug)]
@@ -67,11 +67,7 @@ pub(super) fn unsubscribe(
     let state = user.and_then(|user| core.state.user(user)?.subscription(watcher));
     if asked && state != Some(SubscriptionState::Approved) {
         // At once and not after the disk: the time it takes would tell that there is somebody.
-        core.send(Component::presence(
-            &stanza.to.bare,
-            watcher,
-            "unsubscribed",
-        ));
+        pace::refuse(core, turn, &stanza.to.bare, watcher, None);
     }
     if let Some(user) = user {
         submit(core, turn, user, watcher.clone(), Input::Unsubscribe);
@@ -209,20 +205,18 @@ pub(super) fn done(
             command::acknowledge(core, turn, reply, Err(refusal));
         }
         (Input::Subscribe, Ok(())) => match (before, now) {
-            (_, Some(SubscriptionState::Approved)) => {
-                welcome(core, turn, user, &presentity, &watcher)
-            }
+            (_, Some(SubscriptionState::Approved)) => welcome(core, turn, &presentity, &watcher),
             (None, Some(SubscriptionState::Pending)) => prompt(core, turn, user, &watcher),
             _ => {}
         },
         (Input::Unsubscribe, Ok(())) => {
             if before == Some(SubscriptionState::Approved) {
-                end(core, &presentity, &watcher, before);
+                end(core, turn, &presentity, &watcher, before);
             }
         }
         (Input::Approve(reply), Ok(())) => {
             let text = if before == Some(SubscriptionState::Pending) {
-                welcome(core, turn, user, &presentity, &watcher);
+                welcome(core, turn, &presentity, &watcher);
                 format!("{watcher} now gets your presence.")
             } else {
                 format!("{watcher} gets your presence as soon as it asks.")
@@ -230,7 +224,7 @@ pub(super) fn done(
             command::acknowledge(core, turn, reply, Ok(text));
         }
         (Input::Deny(reply), Ok(())) => {
-            end(core, &presentity, &watcher, before);
+            end(core, turn, &presentity, &watcher, before);
             let text = format!("{watcher} does not get your presence.");
             command::acknowledge(core, turn, reply, Ok(text));
         }
@@ -238,16 +232,16 @@ pub(super) fn done(
 }
 
 /// `subscribed`, then the current presence (RFC 6121 §3.1.5).
-fn welcome(core: &mut Component, turn: &mut Turn, user: &Bare, presentity: &Bare, watcher: &Bare) {
+fn welcome(core: &mut Component, turn: &mut Turn, presentity: &Bare, watcher: &Bare) {
     core.askers.forget(presentity, watcher);
-    let id = turn.chance.id();
-    core.send(Component::presence(presentity, watcher, "subscribed").attribute("id", Some(&id)));
-    core.tell_watcher(turn, user, watcher);
+    let pair = (presentity, watcher);
+    pace::say(core, turn, pair, Word::Subscribed, Urgency::Awaited);
 }
 
 /// First `unavailable`, then `unsubscribed` (RFC 6121 §3.2.2, §3.3.3).
 pub(super) fn end(
     core: &mut Component,
+    turn: &mut Turn,
     presentity: &Bare,
     watcher: &Bare,
     before: Option<SubscriptionState>,
@@ -260,7 +254,8 @@ pub(super) fn end(
         before,
         Some(SubscriptionState::Approved | SubscriptionState::Pending)
     ) {
-        core.send(Component::presence(presentity, watcher, "unsubscribed"));
+        let pair = (presentity, watcher);
+        pace::say(core, turn, pair, Word::Unsubscribed, Urgency::Awaited);
     }
 }
 

@@ -12,12 +12,16 @@ pub(super) enum Timer {
     Held(Bare),
     /// Bulk queries have waited long enough for the first news of users.
     Snapshots,
-    /// A user's silence after our probe means offline.
-    Grace(Bare),
+    /// A user's silence after our question, the how manyth, means offline.
+    Grace(Bare, u32),
     /// A user's watchers are to be told of her face.
     Tell(Bare),
     /// An IQ of ours stays unanswered.
     Lost(String),
+    /// Subscription stanzas may go on.
+    Paced,
+    /// A request of ours for a user's presence is still open.
+    AskAgain(Bare),
     /// Time to ask all users again.
     Relearn,
     /// Time to write last faces.

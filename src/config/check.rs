@@ -1,6 +1,7 @@
 //! From what was typed to what is meant: types, ranges, defaults, and what must agree between keys.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::problem::{Place, Problem};
 use super::raw::{Found, Raw, RawParty};
@@ -8,7 +9,7 @@ use super::value::{Value, is_party_name, is_server, shown};
 use super::{Config, LogFormat, Problems, Source, key};
 use crate::address::{Bare, ComponentDomain};
 use crate::component::authorization::{Party, Right, Visibility};
-use crate::component::limits::Limits;
+use crate::component::limits::{Limits, SubscriptionRate};
 
 /// Where servers listen for components, as a rule.
 const SERVER: &str = "127.0.0.1:5347";
@@ -238,6 +239,28 @@ impl Check<'_> {
         let probe_rate_per_watcher = rate("probe-rate-per-watcher", default.probe_rate_per_watcher);
         let probe_rate_per_domain = rate("probe-rate-per-domain", default.probe_rate_per_domain);
         // A bucket that never holds a whole token would give no answer at all.
+        let subscriptions_per_minute = self.read(
+            "limits.subscriptions-per-minute",
+            "\"auto\", or a whole number of stanzas, 0 for no limit",
+            |value| match (value.text(), value.number()) {
+                (Some("auto"), _) => Some(SubscriptionRate::Auto),
+                (_, Some(n)) if n.fract() == 0.0 && n <= f64::from(u32::MAX) => {
+                    Some(SubscriptionRate::PerMinute(n as u32))
+                }
+                _ => None,
+            },
+        );
+        let relearn_every =
+            self.read(
+                "limits.relearn-minutes",
+                "0.1 to 1440 minutes",
+                |value| match value.number()? {
+                    minutes if (0.1..=1440.0).contains(&minutes) => {
+                        Some(Duration::from_secs_f64(minutes * 60.0))
+                    }
+                    _ => None,
+                },
+            );
         let mut burst = |name: &str, default: f64| {
             let expected = "at least 1 answer, or 0 for no limit";
             self.read(&format!("limits.{name}"), expected, |value| {
@@ -256,6 +279,9 @@ impl Check<'_> {
             ),
             probe_rate_per_domain,
             probe_burst_per_domain: burst("probe-burst-per-domain", default.probe_burst_per_domain),
+            subscriptions_per_minute: subscriptions_per_minute
+                .unwrap_or(default.subscriptions_per_minute),
+            relearn_every: relearn_every.unwrap_or(default.relearn_every),
         }
     }
 

@@ -38,6 +38,8 @@ pub(super) const SECTIONS: [Section; 6] = [
             "probe-burst-per-watcher",
             "probe-rate-per-domain",
             "probe-burst-per-domain",
+            "subscriptions-per-minute",
+            "relearn-minutes",
         ],
     },
 ];

@@ -48,6 +48,8 @@ pub(super) fn all() -> Vec<Change> {
                 show_when_offline: false,
                 public_rights: Some(BTreeSet::from([Right::See, Right::OpenUrl])),
                 dormant: false,
+                declined: false,
+                lost: false,
                 subscribed: true,
             }),
         },

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use vestibule::address::{Bare, ComponentDomain};
 use vestibule::component::authorization::{Ceiling, Visibility};
-use vestibule::component::limits::{IN_FLIGHT_MAX, Limits};
+use vestibule::component::limits::{IN_FLIGHT_MAX, Limits, SubscriptionRate};
 use vestibule::component::record::Change;
 use vestibule::component::{Component, Settings};
 use vestibule::driver::{self, SystemClock};
@@ -86,6 +86,8 @@ fn main() -> ExitCode {
             probe_burst_per_watcher: 0.0,
             probe_rate_per_domain: 0.0,
             probe_burst_per_domain: 0.0,
+            subscriptions_per_minute: SubscriptionRate::PerMinute(0),
+            ..Limits::default()
         },
         contacts: BTreeMap::new(),
     };

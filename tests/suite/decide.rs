@@ -32,6 +32,8 @@ fn profile(visibility: Visibility) -> Profile {
         show_when_offline: true,
         public_rights: None,
         dormant: false,
+        declined: false,
+        lost: false,
         subscribed: true,
     }
 }

@@ -5,6 +5,7 @@ mod adhoc;
 mod attaching;
 mod bulk;
 mod durability;
+mod ghosts;
 mod hostile;
 mod joining;
 mod leaving_messages;
@@ -15,6 +16,7 @@ mod real_agent;
 mod registering;
 mod rights;
 mod service;
+mod sight;
 mod spelling;
 mod stage;
 
@@ -52,7 +54,27 @@ on_both_servers! {
     opening_pages::with_an_agent as a_page_is_opened_by_the_agent;
     real_agent::opens_what_her_file_allows as the_real_agent_opens_pages;
     rights::are_granted_and_revoked as rights_are_granted_and_revoked;
+    ghosts::hibernate_and_end_with_their_server as hibernated_sessions_end_with_their_server;
+    ghosts::of_reconnects_do_not_stay as ghosts_of_reconnects_do_not_stay;
+    ghosts::of_a_killed_server_are_gone as ghosts_of_a_killed_server_are_gone;
+    ghosts::are_not_made_by_a_restart_of_the_component as a_restart_of_the_component_makes_no_ghosts;
+    sight::is_taken_back_and_given_again as sight_is_taken_back_and_given_again;
+    sight::ends_with_the_contact as sight_ends_with_the_contact;
+    sight::does_not_go_to_the_next_owner as sight_does_not_go_to_the_next_owner;
+    sight::is_doubted_after_an_absence as sight_is_doubted_after_an_absence;
+    sight::is_not_believed_before_it_is_given as sight_is_not_believed_before_it_is_given;
+    sight::follows_blocking as sight_follows_blocking;
     attaching::goes_on_until_it_succeeds as attaching_goes_on_until_it_succeeds;
     spelling::costs_nobody_an_answer as no_spelling_of_an_address_costs_an_answer;
     hostile::stanzas_cost_only_themselves as hostile_stanzas_cost_only_themselves;
+}
+
+#[tokio::test]
+async fn ejabberd_sight_follows_privacy_lists() -> Result<(), crate::support::Failure> {
+    sight::follows_privacy_lists().await
+}
+
+#[tokio::test]
+async fn ejabberd_of_debian_loses_none_of_ten_who_join() -> Result<(), crate::support::Failure> {
+    joining::ten_at_once_on_debian().await
 }

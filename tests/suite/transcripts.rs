@@ -43,6 +43,7 @@ topics![
     leave_message,
     malformed,
     open_url,
+    pace,
     presence,
     probe,
     query,

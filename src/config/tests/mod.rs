@@ -9,7 +9,10 @@ use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
 
 use super::*;
+use std::time::Duration;
+
 use crate::component::authorization::Right;
+use crate::component::limits::SubscriptionRate;
 
 /// The least that is a configuration.
 const LEAST: &str = "\
@@ -100,6 +103,8 @@ fn every_key_is_read() {
         probe-burst-per-watcher = 0
         probe-rate-per-domain = 0.5
         probe-burst-per-domain = 1
+        subscriptions-per-minute = 30
+        relearn-minutes = 0.5
         [[party]]
         name = 'acme'
         jids = ['bot@acme.example', 'acme.example']
@@ -133,6 +138,8 @@ fn every_key_is_read() {
         probe_burst_per_watcher: f64::INFINITY,
         probe_rate_per_domain: 0.5,
         probe_burst_per_domain: 1.0,
+        subscriptions_per_minute: SubscriptionRate::PerMinute(30),
+        relearn_every: Duration::from_secs(30),
     };
     assert_eq!(config.limits, limits);
     assert_eq!(config.parties[0].name, "acme");
@@ -261,6 +268,8 @@ fn the_environment_overrides_every_key() {
             ("VESTIBULE_LIMITS_PROBE_BURST_PER_WATCHER", "2"),
             ("VESTIBULE_LIMITS_PROBE_RATE_PER_DOMAIN", "3"),
             ("VESTIBULE_LIMITS_PROBE_BURST_PER_DOMAIN", "4"),
+            ("VESTIBULE_LIMITS_SUBSCRIPTIONS_PER_MINUTE", "5"),
+            ("VESTIBULE_LIMITS_RELEARN_MINUTES", "6"),
             ("VESTIBULE_PARTY_A_B_JIDS", "bot@x"),
             ("VESTIBULE_PARTY_A_B_RIGHTS", "notify see"),
         ])
@@ -287,6 +296,8 @@ fn the_environment_overrides_every_key() {
         probe-burst-per-watcher = 2
         probe-rate-per-domain = 3
         probe-burst-per-domain = 4
+        subscriptions-per-minute = 5
+        relearn-minutes = 6
         [[party]]
         name = 'a-b'
         jids = ['bot@x']

@@ -53,6 +53,15 @@ fn wrong_values_are_named_with_line_and_expectation() {
             "7: limits.probe-burst-per-domain: found 0.5, expected at least 1 answer, or 0 for no limit",
         ),
         (
+            "[limits]\nsubscriptions-per-minute = 2.5",
+            "7: limits.subscriptions-per-minute: found 2.5, expected \"auto\", or a whole number of stanzas, \
+             0 for no limit",
+        ),
+        (
+            "[limits]\nrelearn-minutes = 0",
+            "7: limits.relearn-minutes: found 0, expected 0.1 to 1440 minutes",
+        ),
+        (
             "[limits]\nprobe-burst-per-watcher = \"2000\"",
             "7: limits.probe-burst-per-watcher: found \"2000\", expected at least 1 answer, or 0 for no \
              limit",

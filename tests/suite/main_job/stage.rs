@@ -43,11 +43,20 @@ pub(super) struct Stage {
 impl Stage {
     /// The accounts alice, bot and stranger exist; bot@localhost is the operator's party acme.
     pub(super) async fn set(kind: Kind) -> Result<Self, Failure> {
-        let server = Server::start(kind, Options::default()).await?;
+        Self::set_with(kind, Options::default(), "").await
+    }
+
+    /// The same on a server with these options and a component with this configuration besides.
+    pub(super) async fn set_with(
+        kind: Kind,
+        options: Options,
+        config: &str,
+    ) -> Result<Self, Failure> {
+        let server = Server::start(kind, options).await?;
         for user in ["alice", "bot", "stranger"] {
             Client::register(&server, user, PASSWORD).await?;
         }
-        let config = configuration(&server);
+        let config = configuration(&server).with(config);
         let component = ComponentProcess::start(&built_binary("vestibule")?, &config).await?;
         Ok(Self { server, component })
     }

@@ -17,6 +17,9 @@ use super::server::Server;
 use super::stream;
 use super::{Failure, stanza};
 
+/// The namespace of XEP-0198.
+const NS_SM: &str = "urn:xmpp:sm:3";
+
 /// Stanzas that may wait for the connection; then `send` waits.
 const OUTGOING_MAX: usize = 64;
 
@@ -60,6 +63,21 @@ impl Client {
         resource: &str,
     ) -> Result<Self, Failure> {
         let (stream, jid) = stream::log_in(server, user, password, resource).await?;
+        Ok(Self::over(stream, jid))
+    }
+
+    /// Takes up a session that has lost its connection (XEP-0198 §5), by the `id` of `<enabled/>`.
+    pub(crate) async fn resume(
+        server: &Server,
+        jid: &FullJid,
+        password: &str,
+        id: &str,
+    ) -> Result<Self, Failure> {
+        let stream = stream::resume(server, jid, password, id).await?;
+        Ok(Self::over(stream, jid.clone()))
+    }
+
+    fn over(stream: stream::Elements, jid: FullJid) -> Self {
         let features: Arc<Features> = Arc::default();
         let (orders, queue) = mpsc::channel(OUTGOING_MAX);
         let (arrivals, incoming) = mpsc::channel(INCOMING_MAX);
@@ -75,7 +93,17 @@ impl Client {
         };
         client.advertise(NS_INFO);
         client.advertise(NS_PING);
-        Ok(client)
+        client
+    }
+
+    /// Turns on XEP-0198, so that the session outlives its connection, and returns its `id`.
+    pub(crate) async fn enable_resumption(&mut self) -> String {
+        self.send(stanza(&format!("<enable xmlns='{NS_SM}' resume='true'/>")))
+            .await;
+        let enabled = self
+            .expect("stream management", LOGOUT, |e| e.is("enabled", NS_SM))
+            .await;
+        enabled.attr("id").unwrap_or_default().to_owned()
     }
 
     /// Its full JID, as the server bound it.

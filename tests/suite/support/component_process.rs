@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use toml::{Table, Value};
 
 use super::process::Process;
-use super::server::{DOMAIN, Server};
+use super::server::{DOMAIN, Kind, Server};
 use super::{Failure, process};
 
 /// How long it may take to attach to a server that runs.
@@ -37,6 +37,11 @@ impl Config {
             [log]
             level = "info"
             format = "text"
+        })
+        .with(match server.kind() {
+            // The tests' ejabberd has no `mod_pres_counter`.
+            Kind::Ejabberd => "[limits]\nsubscriptions-per-minute = 0\n",
+            Kind::Prosody => "",
         })
         .with(&format!(
             "[component]\ndomain = {:?}\nserver = {:?}\nsecret = {:?}\n",

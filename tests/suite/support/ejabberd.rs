@@ -4,11 +4,22 @@
 //! that would stay behind. Without a node name there is no Erlang distribution and no `epmd`.
 
 use std::io;
+use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::Command;
 
+use super::Failure;
 use super::process::{Process, find_program};
 use super::server::{Certificate, DOMAIN, Server};
+
+/// Debian's configuration, and the certificate that comes with it.
+const DEBIAN: &str = "/etc/ejabberd/ejabberd.yml";
+const DEBIAN_CERTIFICATE: &str = "/etc/ejabberd/ejabberd.pem";
+
+/// The TCP ports in it: clients, clients over TLS, servers, two for HTTP, MQTT.
+pub(super) const DEBIAN_PORTS: [u16; 6] = [5222, 5223, 5269, 5443, 5280, 1883];
+/// The UDP port in it: STUN. Our reservations are UDP ports themselves.
+const DEBIAN_STUN: u16 = 3478;
 
 /// Writes the configuration.
 pub(super) fn prepare(server: &Server) -> io::Result<()> {
@@ -55,6 +66,76 @@ fn libraries() -> Option<PathBuf> {
         })
 }
 
+/// Writes Debian's own configuration, as it is installed, over the tests' one. Changed are the ports, the
+/// addresses (loopback) and the path of the certificate; added are the component, as its operator adds
+/// it, and a port for clients without TLS, with the shaper and the access of the one beside it.
+pub(super) fn prepare_as_debian(server: &Server) -> Result<(), Failure> {
+    let certificate = server.folder().join("ejabberd.pem");
+    let failure = |error: io::Error| Failure::new(format!("cannot configure ejabberd: {error}"));
+    std::fs::write(&certificate, installed(DEBIAN_CERTIFICATE)?).map_err(failure)?;
+    let mut text = installed(DEBIAN)?;
+    for needed in [
+        "  mod_pres_counter:\n    count: 5\n    interval: 60\n",
+        "hosts:\n  - localhost\n",
+    ] {
+        if !text.contains(needed) {
+            return Err(Failure::new(format!(
+                "{DEBIAN} is not as Debian has it: no {needed:?}"
+            )));
+        }
+    }
+    let stun = UdpSocket::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let stun = (&DEBIAN_STUN, stun.map_err(failure)?.port());
+    for (theirs, ours) in DEBIAN_PORTS.iter().zip(server.spare_ports()).chain([stun]) {
+        text = text.replace(
+            &format!("    port: {theirs}\n"),
+            &format!("    port: {ours}\n"),
+        );
+    }
+    text = text
+        .replace("    ip: \"::\"\n", "    ip: \"127.0.0.1\"\n")
+        .replace(DEBIAN_CERTIFICATE, &certificate.display().to_string());
+    let added = format!(
+        r#"listen:
+  -
+    port: {c2s}
+    ip: "127.0.0.1"
+    module: ejabberd_c2s
+    max_stanza_size: 262144
+    shaper: c2s_shaper
+    access: c2s
+  -
+    port: {component}
+    ip: "127.0.0.1"
+    module: ejabberd_service
+    hosts:
+      "{domain}":
+        password: "{secret}"
+"#,
+        c2s = server.c2s_address().port(),
+        component = server.component_address().port(),
+        domain = server.component_domain(),
+        secret = server.secret(),
+    );
+    text = text.replacen("listen:\n", &added, 1);
+    std::fs::write(server.folder().join("ejabberd.yml"), text).map_err(failure)
+}
+
+/// A file that the package has installed, which only root and the server's user may read.
+fn installed(path: &str) -> Result<String, Failure> {
+    if let Ok(text) = std::fs::read_to_string(path) {
+        return Ok(text);
+    }
+    let read = Command::new("sudo").args(["-n", "cat", path]).output();
+    let text = read.ok().filter(|read| read.status.success());
+    text.and_then(|read| String::from_utf8(read.stdout).ok())
+        .ok_or_else(|| {
+            Failure::new(format!(
+                "cannot read {path}: run the tests as root or with sudo"
+            ))
+        })
+}
+
 fn configuration(server: &Server) -> String {
     let c2s = server.c2s_address().port();
     let component = server.component_address().port();
@@ -66,6 +147,10 @@ fn configuration(server: &Server) -> String {
             "    starttls: true\n",
         ),
         None => (String::new(), ""),
+    };
+    let hibernation = match server.options().hibernation_s {
+        Some(seconds) => format!("\n    resume_timeout: {seconds}"),
+        None => " {}".to_owned(),
     };
     // `mod_muc`: without it `mod_caps` crashes a hook at every presence from a component.
     // No `mod_pres_counter`: it drops all but 5 subscription stanzas a minute, without a word.
@@ -109,7 +194,7 @@ modules:
     ip_access: all
     access: register_ok
   mod_roster: {{}}
-  mod_stream_mgmt: {{}}
+  mod_stream_mgmt:{hibernation}
   mod_version: {{}}
 "#
     )

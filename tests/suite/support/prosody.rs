@@ -41,6 +41,12 @@ fn configuration(server: &Server) -> String {
         }
         None => ("", r#""tls", "#, String::new()),
     };
+    let hibernation = server
+        .options()
+        .hibernation_s
+        .map_or_else(String::new, |seconds| {
+            format!("smacks_hibernation_time = {seconds}")
+        });
     // `nagle = false`: with Nagle on and 32 probes in flight it stalls at 1,000 a second instead of 11,000.
     // `run_as_root`: else it refuses to start as root, as in most containers.
     format!(
@@ -69,6 +75,7 @@ modules_enabled = {{
 }}
 modules_disabled = {{ {no_tls}"s2s" }}
 {certificate}
+{hibernation}
 log = {{ {{ levels = {{ min = "info" }}, to = "console" }} }}
 VirtualHost "{DOMAIN}"
 Component "{component_domain}"

@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::client::Client;
 use super::ports::Port;
 use super::process::{self, Process};
 use super::{Failure, ejabberd, prosody};
@@ -71,6 +72,12 @@ pub(crate) struct Options {
     pub(crate) secret: String,
     /// With it the server offers TLS to clients; it never asks for it.
     pub(crate) certificate: Option<Certificate>,
+    /// For how long a session with XEP-0198 outlives its connection, in seconds; the server's default
+    /// is minutes.
+    pub(crate) hibernation_s: Option<u32>,
+    /// Accounts, `name` with the password `name`, made before the server runs with Debian's own
+    /// configuration, which registers nobody; empty: the tests' configuration. ejabberd only.
+    pub(crate) debian: Vec<String>,
 }
 
 /// Who the server says it is, as two files in PEM.
@@ -88,6 +95,8 @@ impl Default for Options {
             component: "presence.localhost".to_owned(),
             secret: "sekrit".to_owned(),
             certificate: None,
+            hibernation_s: None,
+            debian: Vec::new(),
         }
     }
 }
@@ -102,6 +111,8 @@ pub(crate) struct Server {
     folder: TempDir,
     c2s: Port,
     component: Port,
+    /// Of what else Debian's configuration listens for.
+    spare: Vec<Port>,
     _turn: SemaphorePermit<'static>,
 }
 
@@ -127,6 +138,7 @@ impl Server {
             folder,
             c2s: Port::reserve()?,
             component: Port::reserve()?,
+            spare: Vec::new(),
             _turn: turn,
         };
         let prepared = match kind {
@@ -135,6 +147,17 @@ impl Server {
         };
         prepared.map_err(|error| Failure::new(format!("cannot configure {kind}: {error}")))?;
         server.run().await?;
+        if !server.options.debian.is_empty() {
+            for user in server.options.debian.clone() {
+                Client::register(&server, &user, &user).await?;
+            }
+            server.stop().await?;
+            server.spare = (0..ejabberd::DEBIAN_PORTS.len())
+                .map(|_| Port::reserve())
+                .collect::<Result<_, _>>()?;
+            ejabberd::prepare_as_debian(&server)?;
+            server.run().await?;
+        }
         Ok(server)
     }
 
@@ -155,6 +178,16 @@ impl Server {
     pub(crate) async fn restart(&mut self) -> Result<(), Failure> {
         self.stop().await?;
         self.run().await
+    }
+
+    /// Ports for what else Debian's configuration listens for.
+    pub(super) fn spare_ports(&self) -> impl Iterator<Item = u16> {
+        self.spare.iter().map(|port| port.address().port())
+    }
+
+    /// What the test wants otherwise.
+    pub(super) fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Which server it is.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use minidom::Element;
+use minidom::rxml::{Namespace, xml_ncname};
 use tokio::io::BufStream;
 use tokio::net::TcpStream;
 use tokio_xmpp::connect::{DnsConfig, ServerConnector, TcpServerConnector};
@@ -68,30 +69,7 @@ pub(super) async fn log_in(
     resource: &str,
 ) -> Result<(Elements, FullJid), Failure> {
     let logging_in = async {
-        let jid = bare(user)?;
-        let mut stream = connect(server.c2s_address(), &jid).await?;
-        let auth = Auth {
-            mechanism: Mechanism::Plain,
-            data: format!("\0{user}\0{password}").into_bytes(),
-        };
-        SinkExt::<&Auth>::send(&mut stream, &auth)
-            .await
-            .map_err(failure)?;
-        let answer = next(&mut stream).await?;
-        if answer.name() != "success" {
-            return Err(Failure::new(format!("refused: {}", String::from(&answer))));
-        }
-        let header = StreamHeader {
-            to: Some(DOMAIN.into()),
-            from: None,
-            id: None,
-        };
-        let pending = stream.initiate_reset().send_header(header).await;
-        let (_, mut stream) = pending
-            .map_err(failure)?
-            .recv_features::<Element>()
-            .await
-            .map_err(failure)?;
+        let mut stream = authenticate(server, user, password).await?;
         let mut request = stanza(
             "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
              <resource/></bind></iq>",
@@ -117,6 +95,58 @@ pub(super) async fn log_in(
         Ok((stream, bound))
     };
     within(&format!("log {user} in"), logging_in).await
+}
+
+/// Logs in and takes up the session `id` in place of binding a resource (XEP-0198 §5). What the server
+/// has sent since it was enabled is sent again.
+pub(super) async fn resume(
+    server: &Server,
+    jid: &FullJid,
+    password: &str,
+    id: &str,
+) -> Result<Elements, Failure> {
+    let user = jid.node().map_or("", |node| node.as_str());
+    let resuming = async {
+        let mut stream = authenticate(server, user, password).await?;
+        let mut resume = stanza("<resume xmlns='urn:xmpp:sm:3' h='0'/>");
+        resume.set_attr(Namespace::NONE, xml_ncname!("previd").into(), id);
+        stream.send(&resume).await.map_err(failure)?;
+        let answer = next(&mut stream).await?;
+        if answer.name() == "resumed" {
+            Ok(stream)
+        } else {
+            Err(Failure::new(format!("refused: {}", String::from(&answer))))
+        }
+    };
+    within(&format!("resume a session of {user}"), resuming).await
+}
+
+/// Connects and logs in with SASL PLAIN (RFC 4616).
+async fn authenticate(server: &Server, user: &str, password: &str) -> Result<Elements, Failure> {
+    let mut stream = connect(server.c2s_address(), &bare(user)?).await?;
+    let auth = Auth {
+        mechanism: Mechanism::Plain,
+        data: format!("\0{user}\0{password}").into_bytes(),
+    };
+    SinkExt::<&Auth>::send(&mut stream, &auth)
+        .await
+        .map_err(failure)?;
+    let answer = next(&mut stream).await?;
+    if answer.name() != "success" {
+        return Err(Failure::new(format!("refused: {}", String::from(&answer))));
+    }
+    let header = StreamHeader {
+        to: Some(DOMAIN.into()),
+        from: None,
+        id: None,
+    };
+    let pending = stream.initiate_reset().send_header(header).await;
+    let (_, stream) = pending
+        .map_err(failure)?
+        .recv_features::<Element>()
+        .await
+        .map_err(failure)?;
+    Ok(stream)
 }
 
 /// The next element; the end of the stream is a failure.

@@ -54,6 +54,7 @@ pub(crate) fn play(script: &Script, wire: &mut dyn Wire) -> Result<(), Failure> 
         line: 1,
     };
     player.wire.attach();
+    player.pump()?;
     for step in &script.steps {
         player.line = step.line;
         player.step(step)?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use vestibule::address::{Bare, ComponentDomain};
 use vestibule::component::Settings;
 use vestibule::component::authorization::{Ceiling, Party, Right, Visibility};
-use vestibule::component::limits::Limits;
+use vestibule::component::limits::{Limits, SubscriptionRate};
 
 use super::script::Script;
 use super::shorthand::DOMAIN;
@@ -19,7 +19,11 @@ pub(crate) fn default() -> Settings {
         default_visibility: Visibility::Subscribers,
         parties: Vec::new(),
         ceiling: Ceiling::default(),
-        limits: Limits::default(),
+        limits: Limits {
+            // A file that is about the pace says so.
+            subscriptions_per_minute: SubscriptionRate::PerMinute(0),
+            ..Limits::default()
+        },
         contacts: BTreeMap::new(),
     }
 }
@@ -49,6 +53,15 @@ pub(crate) fn apply(script: &mut Script, line: &str) -> Result<(), String> {
         "probe-burst-per-watcher" => settings.limits.probe_burst_per_watcher = number(value)?,
         "probe-rate-per-domain" => settings.limits.probe_rate_per_domain = number(value)?,
         "probe-burst-per-domain" => settings.limits.probe_burst_per_domain = number(value)?,
+        "subscriptions-per-minute" if value == "auto" => {
+            settings.limits.subscriptions_per_minute = SubscriptionRate::Auto;
+        }
+        "subscriptions-per-minute" => {
+            let n = value
+                .parse()
+                .map_err(|_| format!("not a number: {value:?}"))?;
+            settings.limits.subscriptions_per_minute = SubscriptionRate::PerMinute(n);
+        }
         _ => return Err(format!("no such setting: {line:?}")),
     }
     Ok(())

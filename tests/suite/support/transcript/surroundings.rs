@@ -165,6 +165,14 @@ impl Server {
             Some(String::new())
         } else if asks("http://jabber.org/protocol/disco#info") {
             Some(self.info(to, node))
+        } else if asks("jabber:iq:version") {
+            Some(format!(
+                "<query xmlns='jabber:iq:version'><name>{}</name></query>",
+                match self.kind {
+                    Surroundings::Ejabberd => "ejabberd",
+                    _ => "Prosody",
+                }
+            ))
         } else if asks("http://jabber.org/protocol/disco#items") {
             Some(self.items(to, node))
         } else {
