@@ -2,7 +2,7 @@
 
 use super::authorization::Visibility;
 use super::clock::Now;
-use super::record::{Change, Profile};
+use super::record::{Change, LastSeen, Profile};
 use super::reply::Refusal;
 use super::setting::{self, Reply, Setting, What};
 use super::{Component, Effect, Report, Turn, broadcast, lane, learning, presence};
@@ -162,7 +162,7 @@ pub(super) fn plan(
         None => profile(core, now),
     };
     let value = match &setting.what {
-        What::Register(Some(wishes)) => setting::chosen(value, wishes),
+        What::Register(Some(sight)) => sight.applied(value),
         _ => value,
     };
     Ok(vec![Change::Profile {
@@ -180,6 +180,9 @@ pub(super) fn profile(core: &Component, now: Now) -> Profile {
         public_rights: None,
         dormant: false,
         subscribed: false,
+        last_seen: LastSeen::default(),
+        share_idle: false,
+        timezone: None,
     }
 }
 
