@@ -120,9 +120,9 @@ fn put<T: Ending>(layers: &mut Vec<T>, top: T, restore: bool) {
         Some(end) if restore => layers.retain(|earlier| !earlier.has_ended(end)),
         _ => layers.clear(),
     }
-    layers.truncate(EARLIER_MAX);
-    while layers.iter().map(Ending::bytes).sum::<usize>() > EARLIER_BYTES_MAX {
-        layers.pop();
+    let bytes = |layers: &[T]| layers.iter().map(Ending::bytes).sum::<usize>();
+    while layers.len() > EARLIER_MAX || bytes(layers) > EARLIER_BYTES_MAX {
+        layers.remove(layers.len().saturating_sub(2)); // The one that lasts longest stays.
     }
     layers.insert(0, top);
 }
@@ -321,12 +321,14 @@ mod tests {
     fn what_waits_is_bounded() {
         let mut status = Status::default();
         let long = "€".repeat(1024);
+        status.put_text(text("always", None), false);
         for end in (1..100).rev() {
             status.put_text(text(&long, Some(end)), true);
         }
         assert!(status.texts.len() <= 1 + EARLIER_MAX);
         assert!(serde_json::to_vec(&status).unwrap().len() < 16 * 1024 - 1);
         assert_eq!(status.texts[0].until, Some(Wall(1)), "the latest stays");
+        assert_eq!(in_force(&status, 1000), "always", "the usual one stays");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod bulk;
 mod command_line;
 mod decide;
 mod dependencies;
+mod face;
 mod main_job;
 mod pipeline;
 mod privacy;
