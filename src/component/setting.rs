@@ -365,6 +365,9 @@ pub(super) fn done(
     if let What::Seen(true) = what {
         join::ask_for_presence(core, user);
     }
+    if let What::Expiry = what {
+        core.state.rearm(user, turn.now.wall); // Even unwritten: the clock may have been set back.
+    }
     if !changed {
         return;
     }
@@ -377,10 +380,7 @@ pub(super) fn done(
         What::Join | What::Register(_) if joins => join::welcome(core, turn, user, &reply),
         What::Leave => join::part(core, user),
         What::Sleep => join::sleep(core, turn, user),
-        What::Status(_) | What::ClearStatus | What::Expiry => {
-            core.state.rearm(user, turn.now.wall);
-            behind::overlaid(core, turn, user);
-        }
+        What::Status(_) | What::ClearStatus | What::Expiry => behind::overlaid(core, turn, user),
         What::Sight(_) | What::Register(Some(_)) => core.tell_each(user),
         What::Grant { watcher, .. } if watcher.local().is_some() => {
             core.tell_watcher(turn, user, &watcher);

@@ -151,7 +151,7 @@ fn told(status: &Status, now: Wall, zone: Tz, names_text: bool, names_state: boo
 
 fn text_sentence(lead: &str, status: &Status, now: Wall, zone: Tz) -> String {
     let Some(text) = status.text(now) else {
-        return "You have no status text now.".to_owned();
+        return "Your status text is cleared.".to_owned();
     };
     let mut sentence = match face::shown(text) {
         Some(line) => format!("{lead} “{line}”"),

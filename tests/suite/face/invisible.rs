@@ -25,6 +25,7 @@ fn everything(scene: &mut Scene, round: u32) -> Vec<String> {
             "<query xmlns='http://jabber.org/protocol/disco#info'/>",
             "<query xmlns='http://jabber.org/protocol/disco#items' node='http://jabber.org/protocol/commands'/>",
             "<ping xmlns='urn:xmpp:ping'/>",
+            "<query xmlns='jabber:iq:last'/>",
         ]
         .iter()
         .enumerate()

@@ -91,7 +91,7 @@ pub(super) async fn are_told_as_she_sets_them(kind: Kind) -> Result<(), Failure>
     .await;
     assert!(in_seconds(0) >= end, "it ended before its time");
     say(&mut alice, "state keep", "as your clients say").await;
-    say(&mut alice, "status clear", "no status text").await;
+    say(&mut alice, "status clear", "text is cleared").await;
 
     // Idleness passes only when she lets it.
     let idle = "<presence><show>away</show><idle xmlns='urn:xmpp:idle:1' since='2026-01-02T03:04:05Z'/></presence>";
