@@ -3,6 +3,7 @@
 use minidom::Element;
 use xmpp_parsers::ns;
 
+use super::authorization::Level;
 use super::face::Face;
 use super::reply::Refusal;
 use super::{Component, Turn};
@@ -44,13 +45,15 @@ pub(super) fn uptime(core: &Component, turn: &Turn, payload: &Element) -> Answer
 }
 
 /// The last activity of a user as a watcher may know it: none since she is there, else since when, with
-/// the text that she left (XEP-0012 §3).
-pub(super) fn activity(turn: &Turn, face: &Face) -> Element {
+/// the text that she left (XEP-0012 §3). Where she lets nobody know since when, it is refused.
+pub(super) fn activity(turn: &Turn, face: &Face, level: Level) -> Answer {
     if face.state.is_some() {
-        return last(0, None);
+        return Ok(Some(last(0, None)));
     }
-    let ms = turn.now.wall.0.saturating_sub(face.since.0);
-    last(u64::try_from(ms / 1000).unwrap_or(0), face.text.as_deref())
+    let since = face.since_for(level).ok_or(Refusal::Forbidden)?;
+    let ms = turn.now.wall.0.saturating_sub(since.0);
+    let seconds = u64::try_from(ms / 1000).unwrap_or(0);
+    Ok(Some(last(seconds, face.text.as_deref())))
 }
 
 fn last(seconds: u64, text: Option<&str>) -> Element {

@@ -1,6 +1,7 @@
 //! What is written behind: the last face of each user, at most once in 30 s; and statuses that end.
 
 use super::limits::{REMEMBER_EVERY, REMEMBER_MAX};
+use super::live::Knowledge;
 use super::record::Change;
 use super::timer::Timer;
 use super::{Component, Effect, Turn, face, lane, setting};
@@ -16,7 +17,7 @@ pub(super) fn note(core: &mut Component, turn: &Turn, user: &Bare) {
 }
 
 /// Writes what was noted.
-pub(super) fn remember(core: &mut Component) {
+pub(super) fn remember(core: &mut Component, turn: &Turn) {
     while !core.unwritten.is_empty() {
         let mut changes = Vec::new();
         while changes.len() < REMEMBER_MAX
@@ -25,7 +26,7 @@ pub(super) fn remember(core: &mut Component) {
             let Some(known) = core.state.user(&user) else {
                 continue;
             };
-            let value = face::remembered(known);
+            let value = face::remembered(known, turn.now);
             if known.last_face.as_ref() != Some(&value) {
                 changes.push(Change::Face {
                     user,
@@ -44,13 +45,27 @@ pub(super) fn remember(core: &mut Component) {
     }
 }
 
-/// A user's custom status has ended: it is out of force by itself; the record goes through her lane.
+/// Something in a user's custom status has ended: it is out of force by itself; the record goes through
+/// her lane.
 pub(super) fn expire(core: &mut Component, turn: &mut Turn, user: &Bare) {
-    core.tell_watchers(user, turn);
+    overlaid(core, turn, user);
     lane::submit(
         core,
         turn,
         user,
         lane::Task::Setting(setting::Setting::expiry()),
     );
+}
+
+/// Her custom status is another: she may have become visible or invisible by it.
+pub(super) fn overlaid(core: &mut Component, turn: &Turn, user: &Bare) {
+    core.state.look_again(user, turn.now.wall);
+    if core
+        .state
+        .user(user)
+        .is_some_and(|known| known.live.knowledge == Knowledge::Known)
+    {
+        note(core, turn, user);
+    }
+    core.tell_watchers(user, turn);
 }

@@ -53,12 +53,13 @@ impl Component {
         if !self.attached || known.live.telling {
             return;
         }
-        let face = Face::of(known, turn.now);
+        let told = Face::of(known, turn.now).told();
         let now = turn.now.mono;
         let due = match &known.live.told {
             None => now,
-            Some(((state, text), _)) if *state == face.state && *text == face.text => return,
-            Some(((Some(_), _), at)) if known.live.best().is_none() => {
+            Some((before, _)) if *before == told => return,
+            // One who becomes invisible waits as long, or the wait would tell the two apart.
+            Some((before, at)) if before.state.is_some() && told.state.is_none() => {
                 (now + FAREWELL).max(*at + PACE)
             }
             Some((_, at)) => *at + PACE,
@@ -77,8 +78,7 @@ impl Component {
         let Some(known) = self.state.user(user) else {
             return;
         };
-        let face = Face::of(known, turn.now);
-        let told = (face.state, face.text);
+        let told = Face::of(known, turn.now).told();
         let Some(live) = self.state.live(user) else {
             return;
         };
@@ -123,10 +123,10 @@ impl Component {
 
     /// Notes that one watcher is to be told.
     pub(super) fn tell_watcher(&mut self, turn: &Turn, user: &Bare, watcher: &Bare) {
-        let face = self.state.user(user).map(|known| Face::of(known, turn.now));
-        if let (Some(face), Some(live)) = (face, self.state.live(user)) {
-            live.told
-                .get_or_insert(((face.state, face.text), turn.now.mono));
+        let known = self.state.user(user);
+        let told = known.map(|known| Face::of(known, turn.now).told());
+        if let (Some(told), Some(live)) = (told, self.state.live(user)) {
+            live.told.get_or_insert((told, turn.now.mono));
         }
         if self.attached && self.is_approved(user, watcher) {
             self.broadcasts

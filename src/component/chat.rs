@@ -1,23 +1,34 @@
 //! The chat twins of the user's commands: many clients have no interface for ad-hoc commands.
 
+mod status;
+
 use std::collections::BTreeSet;
 
+use chrono_tz::Tz;
 use minidom::Element;
 use xmpp_parsers::ns;
 
 use super::authorization::{Confirm, Right, Visibility};
-use super::record::{Scope, Status};
+use super::clock::Wall;
 use super::reply::Refusal;
 use super::setting::{Reply, Setting, What};
-use super::{Component, Turn, command, consent, face, join, lane, subscription};
+use super::sight::{self, Sight};
+use super::{Component, Turn, command, consent, join, lane, subscription, wish};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
 
 const HELP: &str = "\
 join – be served here; leave – end it and erase everything
-status TEXT – set your status text; it stays after you log out
+status TEXT – set your status text; it stays after you log out; an emoji may stand before it
 status – show it; status clear – remove it
+for 1h TEXT, until 15:00 TEXT – the same for a time (30m, 4h, 2d, today, week; 2026-12-24, 2026-12-24 18:00)
+meanwhile 1h TEXT – the same, and then the text before again
+away, dnd, xa, chat, online, invisible – be shown so; with a time or a text, as in “dnd for 1h Writing”
+state keep – be shown as your clients say
+timezone Europe/Berlin – in which times are meant
 visibility private, subscribers or public – who sees you
+last-seen exact, hour, day or never – how precisely others learn it
+share-idle yes or no – whether others see for how long you have been idle
 grant WHO RIGHT… – let an address or a domain do things (see, open-url, leave-message, …)
 revoke WHO – take it back
 approve WHO, deny WHO – answer a request to see your presence
@@ -30,6 +41,8 @@ enum Line {
     Help,
     Overview,
     ShowStatus,
+    ShowZone,
+    ShowSight,
     Set(What),
     Approve(Bare),
     Deny(Bare),
@@ -59,7 +72,7 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
         "normal"
     };
     let reply = Reply::Chat(stanza.from.clone(), type_.to_owned());
-    let line = read(turn, &body);
+    let line = read(&body, turn.now.wall, core.zone(user));
     if !core.settings.may_join(user) {
         // Only a clear wish of a stranger is answered: else two programs could answer each other for
         // ever.
@@ -90,7 +103,16 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
             command::acknowledge(core, turn, reply, Ok(text));
         }
         Line::ShowStatus => {
-            let text = shown(core, turn, &stanza.from);
+            let text = wish::standing(core, turn, user);
+            let text = text.unwrap_or_else(|| Refusal::Forbidden.sentence());
+            command::acknowledge(core, turn, reply, Ok(text));
+        }
+        Line::ShowZone => {
+            let text = format!("Your time zone is {}.", core.zone(user));
+            command::acknowledge(core, turn, reply, Ok(text));
+        }
+        Line::ShowSight => {
+            let text = seen(core, user);
             command::acknowledge(core, turn, reply, Ok(text));
         }
         Line::Set(what) => {
@@ -137,19 +159,26 @@ fn submit(core: &mut Component, turn: &mut Turn, user: &Bare, what: What, reply:
     );
 }
 
-fn shown(core: &Component, turn: &Turn, user: &Address) -> String {
-    let Some(known) = core.state.user(&user.bare) else {
-        return Refusal::Forbidden.sentence();
-    };
-    let face = face::Face::of(known, turn.now);
-    match &face.text {
-        Some(text) => format!("You are shown as {} with “{text}”.", face.show()),
-        None => format!("You are shown as {} without a text.", face.show()),
-    }
+/// How much is told of when she was there.
+fn seen(core: &Component, user: &Bare) -> String {
+    let profile = core
+        .state
+        .user(user)
+        .and_then(|known| known.profile.as_ref());
+    profile.map_or_else(
+        || Refusal::Forbidden.sentence(),
+        |profile| {
+            let (seen, idle) = (
+                sight::seen(profile.last_seen),
+                sight::idle(profile.share_idle),
+            );
+            format!("{seen} {idle}")
+        },
+    )
 }
 
 /// Reads a line. The first word decides and its case does not matter (phones write “Status …”).
-fn read(turn: &Turn, body: &str) -> Line {
+fn read(body: &str, now: Wall, zone: Tz) -> Line {
     let body = body.trim();
     let (word, rest) = body.split_once(char::is_whitespace).unwrap_or((body, ""));
     let rest = rest.trim();
@@ -165,24 +194,11 @@ fn read(turn: &Turn, body: &str) -> Line {
         "join" => Line::Set(What::Join),
         "leave" => Line::Set(What::Leave),
         "overview" => Line::Overview,
-        "status" => match rest {
-            "" => Line::ShowStatus,
-            _ if rest.eq_ignore_ascii_case("clear") => Line::Set(What::ClearStatus),
-            text => Line::Set(What::Status(Status {
-                text: text.to_owned(),
-                state: None,
-                scope: Scope::Always,
-                set: turn.now.wall,
-                until: None,
-                author: None,
-            })),
-        },
         "visibility" => match Visibility::parse(&rest.to_lowercase()) {
-            Some(visibility) => Line::Set(What::Visibility {
+            Some(visibility) => Line::Set(What::Sight(Sight {
                 visibility: Some(visibility),
-                show_when_offline: None,
-                public_rights: None,
-            }),
+                ..Sight::default()
+            })),
             None => Line::Wrong("Visibility is private, subscribers or public.".to_owned()),
         },
         "grant" => grant(rest),
@@ -191,7 +207,9 @@ fn read(turn: &Turn, body: &str) -> Line {
         "unblock" => about(|watcher| Line::Set(What::Unblock(watcher))),
         "approve" => about(Line::Approve),
         "deny" => about(Line::Deny),
-        _ => Line::Wrong("I did not understand that. Send “help” for what you can say.".to_owned()),
+        first => status::read(first, rest, now, zone).unwrap_or_else(|| {
+            Line::Wrong("I did not understand that. Send “help” for what you can say.".to_owned())
+        }),
     }
 }
 

@@ -180,7 +180,7 @@ pub(super) fn user(core: &mut Component, turn: &mut Turn, asked: Asked, payload:
     let submitted = match step {
         Move::Cancel(_) => return canceled(core, &asked, &command.node, session),
         Move::Poll(..) => return core.answer(&asked, Err(Refusal::BadAction)),
-        Move::Begin(None) => match own.form(core, &owner) {
+        Move::Begin(None) => match own.form(core, turn, &owner) {
             Some(form) => return offer(core, &asked, &command.node, session, form),
             None => Fields::default(),
         },

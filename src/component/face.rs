@@ -9,10 +9,11 @@ use xmpp_parsers::ns;
 
 use super::authorization::{self, Decision, Interface, Level, Right};
 use super::clock::{Now, Wall};
-use super::live::Knowledge;
-use super::record::{LastFace, Scope, ShownState, Status};
+use super::limits::SHOWN_CHARS_MAX;
+use super::live::{Knowledge, Resource, Told};
+use super::record::{LastFace, LastSeen, Scope, ShownState, Text};
 use super::state::User;
-use super::{Settings, identity, limits};
+use super::{Settings, identity, text};
 use crate::address::{Address, Bare};
 use crate::stanza::compose::{Compose, element};
 
@@ -27,72 +28,89 @@ pub(super) const VIRTUAL_RESOURCE: &str = "vestibule";
 pub(super) struct Face {
     /// `None`: offline.
     pub(super) state: Option<ShownState>,
+    /// The text, with its emoji before it.
     pub(super) text: Option<String>,
-    pub(super) since: Wall,
+    /// The emoji that the text begins with, where she set one.
+    pub(super) emoji: Option<String>,
+    /// Since when her client has been idle, where she lets that be seen, as precisely as she lets it.
+    pub(super) idle: Option<Wall>,
     /// Whether the truth about her is known since the attach.
     pub(super) known: bool,
-}
-
-/// A custom status while it is in force.
-pub(super) fn in_force(status: Option<&Status>, online: bool, now: Now) -> Option<&Status> {
-    status.filter(|status| {
-        status.until.is_none_or(|until| now.wall < until)
-            && (status.scope == Scope::Always || !online)
-    })
+    /// Never told as it is: see [`Self::since_for`].
+    since: Wall,
+    last_seen: LastSeen,
 }
 
 impl Face {
     /// The face of a user now. design.md §4, protocol.md §4.3.
+    ///
+    /// Of one who is invisible it is made as of one who is offline, from what was there when watchers
+    /// last saw her: nothing that her clients do changes it.
     pub(super) fn of(user: &User, now: Now) -> Self {
-        let joined = user
-            .profile
+        let profile = user.profile.as_ref();
+        let last_seen = profile.map(|profile| profile.last_seen).unwrap_or_default();
+        let custom = user
+            .status
             .as_ref()
-            .map_or(Wall(0), |profile| profile.joined);
+            .and_then(|status| status.text(now.wall));
         let known = user.live.knowledge == Knowledge::Known;
-        let best = user.live.best();
-        let custom = in_force(user.status.as_ref(), best.is_some(), now);
-        let text = |own: Option<&String>| {
-            let chosen = custom
-                .map(|status| &status.text)
-                .filter(|text| !text.is_empty());
-            chosen.or(own).map(|text| shown(text))
-        };
-        if let Some(best) = best {
-            let chosen = custom.and_then(|status| status.state);
-            let state = match chosen.or(best.show).unwrap_or(ShownState::Online) {
-                ShownState::Invisible => None,
-                state => Some(state),
+        let best = user.live.best().filter(|_| user.is_visible(now.wall));
+        let Some(best) = best else {
+            let (at, words) = departure(user);
+            let shown = profile.is_some_and(|profile| profile.show_when_offline);
+            let (text, emoji) = if shown {
+                read(custom, words)
+            } else {
+                (None, None)
             };
-            let since = custom.map_or(best.since, |status| status.set.max(best.since));
             return Self {
-                state,
-                text: text(best.status.as_ref()),
-                since,
+                state: None,
+                text,
+                emoji,
+                idle: None,
                 known,
+                since: at,
+                last_seen,
             };
-        }
-        let last = user.last_face.as_ref();
-        let since = user
-            .live
-            .offline_since
-            .or_else(|| last.map(|face| face.since))
-            .unwrap_or(joined)
-            .max(custom.map_or(Wall(0), |status| status.set));
-        let farewell = if known && user.live.offline_since.is_some() {
-            user.live.farewell.as_ref()
-        } else {
-            last.filter(|face| face.state.is_none())
-                .and_then(|face| face.text.as_ref())
         };
-        let shown = user
-            .profile
-            .as_ref()
-            .is_some_and(|profile| profile.show_when_offline);
+        let custom = custom.filter(|custom| custom.scope == Scope::Always);
+        let chosen = user.chosen(now.wall);
+        let (text, emoji) = read(custom, best.status.as_deref());
+        let since = shown_since(user, best)
+            .max(custom.map_or(Wall(0), |custom| custom.set))
+            .max(chosen.map_or(Wall(0), |chosen| chosen.set));
+        let shares_idle = profile.is_some_and(|profile| profile.share_idle);
+        let unseen_until = user.live.appeared.unwrap_or(Wall(0));
+        let idle = best.idle.filter(|_| shares_idle);
         Self {
-            state: None,
-            text: if shown { text(farewell) } else { None },
-            since,
+            state: chosen
+                .map(|chosen| chosen.state)
+                .or(best.show)
+                .or(Some(ShownState::Online)),
+            text,
+            emoji,
+            idle: idle.and_then(|idle| last_seen.of(idle.max(unseen_until))),
             known,
+            since,
+            last_seen,
+        }
+    }
+
+    /// Since when she has been as she is, for a watcher of this level: as precisely as she lets it be
+    /// known, rounded down, or not at all. The one place that tells it; she herself learns it exactly.
+    pub(super) fn since_for(&self, level: Level) -> Option<Wall> {
+        match level {
+            Level::Own => Some(self.since),
+            _ => self.last_seen.of(self.since),
+        }
+    }
+
+    /// What watchers are told of when it changes.
+    pub(super) fn told(self) -> Told {
+        Told {
+            state: self.state,
+            text: self.text,
+            idle: self.idle,
         }
     }
 
@@ -105,17 +123,63 @@ impl Face {
     }
 }
 
-/// The part of a face that is kept over a restart: the user's own, without the custom status.
-pub(super) fn remembered(user: &User) -> LastFace {
-    let best = user.live.best();
-    LastFace {
-        state: best.map(|best| best.show.unwrap_or(ShownState::Online)),
-        text: best.map_or_else(|| user.live.farewell.clone(), |best| best.status.clone()),
-        since: best
-            .map(|best| best.since)
-            .or(user.live.offline_since)
-            .or_else(|| user.last_face.as_ref().map(|face| face.since))
-            .unwrap_or(Wall(0)),
+/// The text that is read, and its emoji: hers, else her client's.
+fn read(custom: Option<&Text>, own: Option<&str>) -> (Option<String>, Option<String>) {
+    let Some(custom) = custom else {
+        return (own.and_then(|own| text::line(own, SHOWN_CHARS_MAX)), None);
+    };
+    (shown(custom), custom.emoji.clone())
+}
+
+/// A text of hers as it is read: the emoji, a space, the text.
+pub(super) fn shown(custom: &Text) -> Option<String> {
+    match (&custom.emoji, custom.text.as_str()) {
+        (None, text) => text::line(text, SHOWN_CHARS_MAX),
+        (Some(emoji), "") => Some(emoji.clone()),
+        (Some(emoji), text) => text::line(&format!("{emoji} {text}"), SHOWN_CHARS_MAX),
+    }
+}
+
+/// How watchers last saw her leave: when, and her client's words. After a restart, and of one who has
+/// never been there, as far as that is known.
+fn departure(user: &User) -> (Wall, Option<&str>) {
+    if let Some(left) = &user.live.departure {
+        return (left.at, left.words.as_deref());
+    }
+    if let Some(last) = &user.last_face {
+        let words = last.text.as_deref().filter(|_| last.state.is_none());
+        return (last.since, words);
+    }
+    let joined = user.profile.as_ref().map(|profile| profile.joined);
+    (joined.unwrap_or(Wall(0)), None)
+}
+
+/// Since when watchers have seen what her best resource says: not from before she stopped being
+/// invisible, here or before a restart.
+fn shown_since(user: &User, best: &Resource) -> Wall {
+    let before = user.last_face.as_ref().map_or(Wall(0), |last| last.since);
+    best.since
+        .max(before)
+        .max(user.live.appeared.unwrap_or(Wall(0)))
+}
+
+/// The part of a face that is kept over a restart: her clients', as far as watchers see it, without the
+/// custom status.
+pub(super) fn remembered(user: &User, now: Now) -> LastFace {
+    match user.live.best().filter(|_| user.is_visible(now.wall)) {
+        Some(best) => LastFace {
+            state: Some(best.show.unwrap_or(ShownState::Online)),
+            text: best.status.clone(),
+            since: shown_since(user, best),
+        },
+        None => {
+            let (since, words) = departure(user);
+            LastFace {
+                state: None,
+                text: words.map(ToOwned::to_owned),
+                since,
+            }
+        }
     }
 }
 
@@ -205,6 +269,10 @@ pub(super) fn service_right(
         u8::from(face.known),
     ]);
     hash.update(face.text.as_deref().unwrap_or_default());
+    // Text and emoji could be split in two ways; neither holds a 0.
+    hash.update([0]);
+    hash.update(face.emoji.as_deref().unwrap_or_default());
+    hash.update(face.idle.map_or(0, |idle| idle.0).to_be_bytes());
     for (right, confirm) in &rights {
         hash.update([*right as u8, u8::from(*confirm)]);
     }
@@ -263,7 +331,7 @@ pub(super) fn presence(
         );
         return with_text(stanza.attribute("id", id), face)
             .with(rights.in_presence())
-            .with(delay(face.since));
+            .with_some(face.since_for(rights.level).map(delay));
     };
     let stanza = element(
         "presence",
@@ -276,6 +344,7 @@ pub(super) fn presence(
     };
     with_text(stanza, face)
         .with(rights.in_presence())
+        .with_some(face.idle.map(idle))
         .with(identity::presentity_caps())
 }
 
@@ -291,14 +360,9 @@ pub(super) fn delay(stamp: Wall) -> Element {
     element("delay", ns::DELAY, &[("stamp", &stamp.to_string())])
 }
 
-/// A text as others see it: one line, without what could disturb a display (controls, and marks that
-/// turn the direction of what follows), cut.
-fn shown(text: &str) -> String {
-    text.chars()
-        .filter(|one| !matches!(one, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
-        .map(|one| if one.is_control() { ' ' } else { one })
-        .take(limits::SHOWN_CHARS_MAX)
-        .collect()
+/// `<idle/>`, XEP-0319.
+fn idle(since: Wall) -> Element {
+    element("idle", ns::IDLE, &[("since", &since.to_string())])
 }
 
 /// At most `max` characters, the last an ellipsis where some were cut.

@@ -3,7 +3,7 @@
 use super::authorization::Visibility;
 use super::clock::Now;
 use super::pace::{self, Urgency, Word};
-use super::record::{Change, Profile, SubscriptionState};
+use super::record::{Change, LastSeen, Profile, SubscriptionState};
 use super::reply::Refusal;
 use super::route::About;
 use super::setting::{self, Reply, Setting, What};
@@ -170,7 +170,7 @@ pub(super) fn plan(
         None => profile(core, now),
     };
     let value = match &setting.what {
-        What::Register(Some(wishes)) => setting::chosen(value, wishes),
+        What::Register(Some(sight)) => sight.applied(value),
         _ => value,
     };
     Ok(vec![Change::Profile {
@@ -190,6 +190,9 @@ pub(super) fn profile(core: &Component, now: Now) -> Profile {
         subscribed: false,
         declined: false,
         lost: false,
+        last_seen: LastSeen::default(),
+        share_idle: false,
+        timezone: None,
     }
 }
 

@@ -48,6 +48,16 @@ impl Default for Limits {
 pub const STATUS_CHARS_MAX: usize = 1024;
 /// Characters of a status text on the way out (protocol.md §9.1).
 pub(super) const SHOWN_CHARS_MAX: usize = 512;
+/// Marks on one letter that go out: writing needs a few, more is made to disturb (security T18).
+pub(super) const MARKS_MAX: usize = 8;
+/// Bytes of an emoji; a family of four with skin tones has 41.
+pub(super) const EMOJI_BYTES_MAX: usize = 64;
+/// Texts, and states, that wait for the end of the one in force; each covers one that lasts longer.
+pub const EARLIER_MAX: usize = 3;
+/// Bytes of the texts that wait, so that the record of a status stays one that the store takes.
+pub const EARLIER_BYTES_MAX: usize = 8 * 1024;
+/// The longest that a status can be set for in chat; a date can be given for later ends.
+pub(super) const SPAN_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Characters of a message that a watcher leaves; with all around it the stanza stays below the
 /// 10,000 bytes that every server takes (RFC 6120 §13.12).
 pub(super) const MESSAGE_CHARS_MAX: usize = 2000;

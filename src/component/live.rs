@@ -39,6 +39,8 @@ pub(super) struct Resource {
     pub(super) priority: i8,
     /// When this presence came about.
     pub(super) since: Wall,
+    /// Since when nobody has touched it (XEP-0319).
+    pub(super) idle: Option<Wall>,
     /// Order of arrival: the latest has the highest.
     pub(super) order: u64,
     /// Entity capabilities as advertised: node and ver (XEP-0115).
@@ -62,18 +64,34 @@ pub(super) struct Live {
     pub(super) asked: u32,
     /// Whether she has been asked since the attach.
     pub(super) was_asked: bool,
-    /// When the last resource went, as far as we saw it.
-    pub(super) offline_since: Option<Wall>,
-    /// Her own words when she went offline.
-    pub(super) farewell: Option<String>,
+    /// Whether watchers could see her online at the last look: a resource counts and she is not invisible.
+    pub(super) visible: bool,
+    /// When they last could, as far as we saw it.
+    pub(super) departure: Option<Departure>,
+    /// When she stopped being invisible: what her clients say is not told from before.
+    pub(super) appeared: Option<Wall>,
     /// What her watchers were last told, and when.
     pub(super) told: Option<(Told, Duration)>,
     /// A timer will tell them.
     pub(super) telling: bool,
 }
 
-/// The part of a face that makes it worth telling: state and text.
-pub(super) type Told = (Option<ShownState>, Option<String>);
+/// The part of a face that makes it worth telling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) state: Option<ShownState>,
+    pub(super) text: Option<String>,
+    pub(super) idle: Option<Wall>,
+}
+
+/// How watchers saw her leave, by going offline or by becoming invisible. Nothing that she does unseen
+/// changes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Departure {
+    pub(super) at: Wall,
+    /// Her client's last words, where it said them to everyone.
+    pub(super) words: Option<String>,
+}
 
 impl Live {
     /// Forgets everything: the link is gone, or she is not served.
@@ -103,8 +121,7 @@ impl Live {
     }
 
     /// Takes the end of one resource, or of all.
-    pub(super) fn end(&mut self, name: Option<&Arc<str>>, farewell: Option<String>, at: Wall) {
-        let was_online = self.best().is_some();
+    pub(super) fn end(&mut self, name: Option<&Arc<str>>) {
         match name {
             Some(name) => {
                 self.resources.remove(name);
@@ -113,15 +130,20 @@ impl Live {
         }
         self.knowledge = Knowledge::Known;
         self.heard = true;
-        if was_online && self.best().is_none() {
-            self.offline_since = Some(at);
-            self.farewell = farewell;
+    }
+
+    /// Takes down whether watchers can see her online, after something that may have changed it at `at`,
+    /// with her client's last words.
+    pub(super) fn look(&mut self, visible: bool, at: Wall, words: Option<String>) {
+        if self.visible && !visible {
+            self.departure = Some(Departure { at, words });
         }
+        self.visible = visible;
     }
 
     /// Takes away the resources that have not answered the last question, for the server did; whether
     /// there were any. A server does not tell of every end (servers.md §3.4).
-    pub(super) fn sweep(&mut self, at: Wall) -> bool {
+    pub(super) fn sweep(&mut self) -> bool {
         let asked = self.asked;
         let ghosts: Vec<_> = self
             .resources
@@ -130,7 +152,7 @@ impl Live {
             .map(|(name, _)| Arc::clone(name))
             .collect();
         for name in &ghosts {
-            self.end(Some(name), None, at);
+            self.end(Some(name));
         }
         !ghosts.is_empty()
     }

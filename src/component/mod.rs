@@ -20,6 +20,7 @@ mod command;
 mod consent;
 mod delivery;
 mod disco;
+pub mod ending;
 mod execution;
 mod face;
 mod form;
@@ -41,10 +42,14 @@ mod request;
 mod route;
 mod session;
 mod setting;
+mod sight;
 mod standing;
 mod state;
+pub mod status;
 mod subscription;
+mod text;
 mod timer;
+mod wish;
 mod written;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -76,6 +81,8 @@ pub struct Settings {
     pub admins: Vec<Bare>,
     /// The visibility of a user who has just joined.
     pub default_visibility: Visibility,
+    /// The time zone of users who have not chosen one.
+    pub timezone: chrono_tz::Tz,
     /// Registered third parties.
     pub parties: Vec<Party>,
     /// The most that each level may do.
@@ -308,6 +315,7 @@ impl Component {
             execution::resume(self, now);
         }
         let mut turn = Turn { now, chance };
+        self.fire_expiries(&mut turn); // Before anything is answered from what has ended.
         match input.event {
             Event::Attached => self.attach(&mut turn),
             Event::Detached => self.detach(&turn),
@@ -316,7 +324,7 @@ impl Component {
             Event::Failed(ticket) => lane::settled(self, &mut turn, ticket, false),
             Event::Deadline => {}
             Event::Shutdown => {
-                behind::remember(self);
+                behind::remember(self, &turn);
                 learning::farewell(self);
             }
         }
@@ -367,6 +375,7 @@ impl Component {
     }
 
     fn detach(&mut self, turn: &Turn) {
+        behind::remember(self, turn); // What was seen since the last time is about to be forgotten.
         self.attached = false;
         self.awaited.clear();
         self.broadcasts.clear();
@@ -386,13 +395,17 @@ impl Component {
                 Timer::Paced => pace::due(self, turn),
                 Timer::AskAgain(user) => pace::ask_again(self, turn, &user),
                 Timer::Relearn => learning::again(self, turn),
-                Timer::Remember => behind::remember(self),
+                Timer::Remember => behind::remember(self, turn),
                 Timer::Session(id) => session::expire(self, turn, &id),
                 Timer::Answer(id) => execution::answer_late(self, &id),
                 Timer::Silence(id) => delivery::silent(self, turn, &id),
                 Timer::Expire(id) => delivery::expired(self, turn, &id),
             }
         }
+        self.fire_expiries(turn);
+    }
+
+    fn fire_expiries(&mut self, turn: &mut Turn) {
         while let Some(user) = self.state.take_expired(turn.now.wall) {
             behind::expire(self, turn, &user);
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use minidom::Element;
-use minidom::rxml::xml_ncname;
+use minidom::rxml::{Namespace, xml_ncname};
 use xmpp_parsers::ns;
 
 use super::clock::Wall;
@@ -22,13 +22,15 @@ pub(super) fn available(core: &mut Component, turn: &mut Turn, stanza: &Inbound)
         return;
     };
     core.order += 1;
+    let (now, since) = (turn.now.wall, stamp(&stanza.element, turn.now.wall));
     let resource = Resource {
         show: child(&stanza.element, "show").as_deref().and_then(show),
-        status: child(&stanza.element, "status").filter(|text| !text.is_empty()),
+        status: words(&stanza.element),
         priority: child(&stanza.element, "priority")
             .and_then(|text| text.trim().parse().ok())
             .unwrap_or(0),
-        since: stamp(&stanza.element, turn.now.wall),
+        since,
+        idle: idle(&stanza.element, now),
         order: core.order,
         caps: caps::advertised(&stanza.element),
         agency: Agency::Unknown,
@@ -46,6 +48,7 @@ pub(super) fn available(core: &mut Component, turn: &mut Turn, stanza: &Inbound)
         return;
     };
     live.put(&name, resource);
+    core.state.look(user, now, since, None);
     caps::ask(core, turn, user, &name);
     changed(core, turn, user);
 }
@@ -63,9 +66,10 @@ pub(super) fn unavailable(core: &mut Component, turn: &mut Turn, stanza: &Inboun
         return pace::acknowledged(core, turn, user);
     }
     // COMPAT(prosody 0.12): these words are the server's, not hers.
-    let farewell = child(&stanza.element, "status")
-        .filter(|text| !text.is_empty() && !text.starts_with("Disconnected: "));
-    live.end(name, farewell, stamp(&stanza.element, turn.now.wall));
+    let farewell = words(&stanza.element).filter(|text| !text.starts_with("Disconnected: "));
+    live.end(name);
+    let (now, at) = (turn.now.wall, stamp(&stanza.element, turn.now.wall));
+    core.state.look(user, now, at, farewell);
     if name.is_some() {
         // COMPAT(ejabberd 23.01): when a resource logs in again, the old session's end may come after
         // the new one's presence (servers.md §3.4); only the server knows.
@@ -79,7 +83,9 @@ pub(super) fn unseen(core: &mut Component, turn: &mut Turn, user: &Bare) {
     let Some(live) = core.state.live(user) else {
         return;
     };
-    live.end(None, None, turn.now.wall);
+    live.end(None);
+    let now = turn.now.wall;
+    core.state.look(user, now, now, None);
     changed(core, turn, user);
 }
 
@@ -91,7 +97,9 @@ pub(super) fn silent(core: &mut Component, turn: &mut Turn, user: &Bare, questio
     };
     if !live.heard {
         unseen(core, turn, user);
-    } else if live.sweep(turn.now.wall) {
+    } else if live.sweep() {
+        let now = turn.now.wall;
+        core.state.look(user, now, now, None);
         changed(core, turn, user);
     }
 }
@@ -113,6 +121,30 @@ fn child(stanza: &Element, name: &str) -> Option<String> {
     stanza
         .get_child(name, ns::JABBER_CLIENT)
         .map(|child| cut(&child.text(), STATUS_CHARS_MAX))
+}
+
+/// The text of a presence. Of several in different languages (RFC 6121 §4.7.2.2) the one without a
+/// language of its own counts, else the first in the order of the languages' names: whatever order the
+/// server delivers them in, it is the same.
+fn words(stanza: &Element) -> Option<String> {
+    let language = |status: &Element| {
+        let own = status.attr_ns(&Namespace::XML, xml_ncname!("lang"));
+        own.unwrap_or_default().to_owned()
+    };
+    let texts = stanza
+        .children()
+        .filter(|child| child.is("status", ns::JABBER_CLIENT))
+        .map(|status| (language(status), cut(&status.text(), STATUS_CHARS_MAX)))
+        .filter(|(_, text)| !text.is_empty());
+    texts.min().map(|(_, text)| text)
+}
+
+/// `<idle/>` of XEP-0319; one that begins in the future is none.
+fn idle(stanza: &Element, now: Wall) -> Option<Wall> {
+    let since = stanza
+        .get_child("idle", ns::IDLE)?
+        .attr(xml_ncname!("since"))?;
+    Wall::parse(since).filter(|since| *since <= now)
 }
 
 /// RFC 6121 §4.7.2.1; anything else from the wire is treated as absent (Prosody forwards it).

@@ -3,7 +3,7 @@
 use minidom::Element;
 use xmpp_parsers::ns;
 
-use super::authorization::{Interface, Right};
+use super::authorization::{Interface, Level, Right};
 use super::face::{self, Face, NS_RIGHTS, Occasion, ServiceRight, VIRTUAL_RESOURCE};
 use super::limits::{HELD_MAX, HOLD, ID_BYTES_MAX};
 use super::record::SubscriptionState;
@@ -175,8 +175,8 @@ fn answer(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
             core.send(face::presence(&presentity, &from, &face, &rights, occasion));
         }
         Held::Last(asked) => {
-            let last = about::activity(turn, &face);
-            core.answer(&asked, Ok(Some(last)));
+            let last = about::activity(turn, &face, rights.level);
+            core.answer(&asked, last);
         }
         Held::Query(asked, rev) => {
             let query = element("query", NS_RIGHTS, &[("rev", &rights.rev)]);
@@ -191,7 +191,9 @@ fn answer(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
 /// Puts what a watcher is told as data into an element: the level, the state, the rights.
 pub(super) fn told(into: Element, face: &Face, rights: &ServiceRight) -> Element {
     let level = Some(rights.level.as_str());
-    let into = into.attribute("level", level).with(state(face));
+    let into = into
+        .attribute("level", level)
+        .with(state(face, rights.level));
     rights.rights.iter().fold(into, |into, (right, _)| {
         let head = [("name", right.as_str()), ("label", command::title(*right))];
         into.with(element("right", NS_RIGHTS, &head))
@@ -199,24 +201,26 @@ pub(super) fn told(into: Element, face: &Face, rights: &ServiceRight) -> Element
 }
 
 /// The face as data.
-fn state(face: &Face) -> Element {
+fn state(face: &Face, level: Level) -> Element {
     let type_ = if face.state.is_some() {
         "available"
     } else {
         "unavailable"
     };
-    let since = face.since.to_string();
     let show = if face.known || face.state.is_some() {
         face.show()
     } else {
         "unknown"
     };
-    let head = [("show", show), ("type", type_), ("since", since.as_str())];
-    let state = element("state", NS_RIGHTS, &head);
+    let (since, idle) = (face.since_for(level), face.idle);
+    let state = element("state", NS_RIGHTS, &[("show", show), ("type", type_)])
+        .attribute("since", since.map(|at| at.to_string()).as_deref())
+        .attribute("idle-since", idle.map(|at| at.to_string()).as_deref());
     match &face.text {
         None => state,
         Some(text) => {
-            let mut status = element("status", NS_RIGHTS, &[]);
+            let mut status =
+                element("status", NS_RIGHTS, &[]).attribute("emoji", face.emoji.as_deref());
             status.append_text_node(text.as_str());
             state.with(status)
         }

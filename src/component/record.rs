@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::authorization::{Confirm, Interface, Level, Right, Visibility};
 use super::clock::Wall;
+pub use super::status::{Chosen, Scope, ShownState, Status, Text};
 use crate::address::{Address, Bare};
 
 /// One record put (`Some`) or deleted (`None`). The fields beside `value` are its key.
@@ -84,58 +85,72 @@ pub struct Profile {
     /// or when the subscription turns out to stand.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lost: bool,
+    /// How precisely watchers learn since when she has been as she is.
+    #[serde(default, skip_serializing_if = "LastSeen::is_default")]
+    pub last_seen: LastSeen,
+    /// Whether watchers see for how long she has been idle (XEP-0319).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub share_idle: bool,
+    /// The IANA name of her time zone; absent: the operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
 }
 
 fn yes() -> bool {
     true
 }
 
-/// When a custom status is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How precisely watchers learn since when she has been as she is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Scope {
-    /// Whether or not she is online.
-    Always,
-    /// Only while no resource of hers is online.
-    Offline,
+pub enum LastSeen {
+    /// Not at all.
+    Never,
+    /// The day, in UTC.
+    Day,
+    /// The hour, in UTC.
+    Hour,
+    /// To the second.
+    #[default]
+    Exact,
 }
 
-/// The state she chose to show, in place of what her clients say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ShownState {
-    /// Available without `<show/>`.
-    Online,
-    /// Free for chat.
-    Chat,
-    /// Away.
-    Away,
-    /// Extended away.
-    Xa,
-    /// Do not disturb.
-    Dnd,
-    /// Watchers see her offline.
-    Invisible,
-}
+impl LastSeen {
+    /// From narrow to wide.
+    pub const ALL: [Self; 4] = [Self::Never, Self::Day, Self::Hour, Self::Exact];
 
-/// A custom status: stays after she logs out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    /// The free text, at most [`super::limits::STATUS_CHARS_MAX`] characters; empty: only `state`.
-    pub text: String,
-    /// The state she chose; absent: that of her best resource.
-    #[serde(default)]
-    pub state: Option<ShownState>,
-    /// When it is shown.
-    pub scope: Scope,
-    /// When it was set.
-    pub set: Wall,
-    /// When it ends by itself.
-    #[serde(default)]
-    pub until: Option<Wall>,
-    /// Who set it; absent: the user herself.
-    #[serde(default)]
-    pub author: Option<Bare>,
+    /// The word in forms and chat.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Day => "day",
+            Self::Hour => "hour",
+            Self::Exact => "exact",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
+    }
+
+    /// A point in time as a watcher learns it: rounded down, or not at all.
+    #[must_use]
+    pub fn of(self, at: Wall) -> Option<Wall> {
+        let step = match self {
+            Self::Never => return None,
+            Self::Day => 86_400_000,
+            Self::Hour => 3_600_000,
+            Self::Exact => 1,
+        };
+        Some(Wall(at.0 - at.0.rem_euclid(step)))
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A user's stored consent that gives a watcher rights.
@@ -285,12 +300,12 @@ pub struct Audit {
     pub detail: String,
 }
 
-/// The last face that was known of a user, kept over a restart.
+/// What her clients showed of her, as far as watchers could see it; kept over a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastFace {
-    /// Her state; absent: offline.
+    /// Her client's state; absent: offline, or invisible.
     pub state: Option<ShownState>,
-    /// The text of her client, if any.
+    /// The text of her client, if any; the last words when she left.
     #[serde(default)]
     pub text: Option<String>,
     /// Since when.

@@ -10,6 +10,7 @@ use super::consent::{read_visibility, visibility_fields};
 use super::form::{self, Fields};
 use super::reply::{Asked, Refusal};
 use super::setting::{Reply, Setting, What};
+use super::sight::Sight;
 use super::{Component, Turn, join, lane};
 use crate::address::Bare;
 use crate::stanza::compose::{Compose, element};
@@ -24,7 +25,7 @@ type Answer = Result<Option<Element>, Refusal>;
 /// What is asked for in a set.
 enum Request {
     /// To join, or what she has chosen instead of what was; `None`: nothing in particular.
-    Register(Option<What>),
+    Register(Option<Sight>),
     /// To leave.
     Remove,
     /// Nothing: the person has thought better of it.
@@ -73,9 +74,7 @@ pub(super) fn set(core: &mut Component, turn: &mut Turn, asked: Asked, payload: 
         Ok(Request::Cancel) => return answer(core, &asked, Ok(())),
         Ok(Request::Remove) if core.state.stored(&user).is_some() => Ok(What::Leave),
         Ok(Request::Remove) => Err(Refusal::RegistrationRequired),
-        Ok(Request::Register(wishes)) => {
-            may_register(core, &user).map(|()| What::Register(wishes.map(Box::new)))
-        }
+        Ok(Request::Register(sight)) => may_register(core, &user).map(|()| What::Register(sight)),
         Err(refusal) => Err(refusal),
     };
     match what {

@@ -3,13 +3,17 @@
 
 use std::collections::BTreeSet;
 
-use super::authorization::{Confirm, Right, Visibility};
+use chrono_tz::Tz;
+
+use super::authorization::{Confirm, Right};
 use super::clock::{Now, Wall};
-use super::limits::{RECORDS_PER_USER_MAX, STATUS_CHARS_MAX};
-use super::record::{Block, Change, Grant, Profile, Scope, ShownState, Status, SubscriptionState};
+use super::limits::RECORDS_PER_USER_MAX;
+use super::record::{Block, Change, Grant, Profile, SubscriptionState};
 use super::reply::{Asked, Refusal};
+use super::sight::Sight;
 use super::state::Narrowing;
-use super::{Component, Turn, command, face, join, learning, standing, subscription};
+use super::wish::Wish;
+use super::{Component, Turn, behind, command, join, learning, standing, subscription};
 use crate::address::{Address, Bare};
 
 /// One decision and where its acknowledgement goes.
@@ -30,9 +34,9 @@ pub(super) struct Setting {
 pub(super) enum What {
     /// To be served at all.
     Join,
-    /// The same with what she has chosen on the way ([`What::Visibility`]); where she is served
+    /// The same with what she has chosen on the way ([`What::Sight`]); where she is served
     /// already, only that.
-    Register(Option<Box<Self>>),
+    Register(Option<Sight>),
     /// No longer to be served, and nothing to be kept.
     Leave,
     /// Not to be served for now: she has removed us from her contacts.
@@ -43,18 +47,16 @@ pub(super) enum What {
     Found,
     /// Whether we see her presence (her server's word).
     Seen(bool),
-    /// Her custom status.
-    Status(Status),
-    /// No custom status.
+    /// Her custom status, or a part of it.
+    Status(Box<Wish>),
+    /// No custom status: neither text nor state.
     ClearStatus,
-    /// Nothing: the status has ended by itself.
+    /// Nothing: something in the status has ended by itself.
     Expiry,
-    /// Who sees her. Absent fields stay as they are (XEP-0004 §3.3).
-    Visibility {
-        visibility: Option<Visibility>,
-        show_when_offline: Option<bool>,
-        public_rights: Option<BTreeSet<Right>>,
-    },
+    /// Her time zone.
+    Zone(Tz),
+    /// Who sees her, and what of her.
+    Sight(Sight),
     /// Rights for a watcher or a domain.
     Grant {
         watcher: Bare,
@@ -111,19 +113,11 @@ impl Setting {
 
 /// What holds before it is durable.
 pub(super) fn narrowing(setting: &Setting, now: Now) -> Option<Narrowing> {
-    narrowing_by(&setting.what, now)
-}
-
-fn narrowing_by(what: &What, now: Now) -> Option<Narrowing> {
-    match what {
-        What::Register(Some(wishes)) => narrowing_by(wishes, now),
+    match &setting.what {
         What::Leave | What::Sleep | What::Lost => Some(Narrowing::Absence),
         What::Revoke(watcher) => Some(Narrowing::Revoke(watcher.clone())),
         What::Block(watcher) => Some(Narrowing::Block(watcher.clone(), now.wall)),
-        What::Visibility {
-            visibility: Some(visibility),
-            ..
-        } => Some(Narrowing::Visibility(*visibility)),
+        What::Sight(sight) | What::Register(Some(sight)) => Some(Narrowing::Sight(sight.clone())),
         _ => None,
     }
 }
@@ -137,7 +131,7 @@ fn narrowing_of(what: &What) -> bool {
             | What::Lost
             | What::Revoke(_)
             | What::Block(_)
-            | What::Visibility { .. }
+            | What::Sight(_)
             | What::Register(Some(_))
     )
 }
@@ -187,28 +181,36 @@ pub(super) fn plan(
         value: Some(value),
     };
     let answer = &mut setting.answer;
-    let what = match &setting.what {
-        What::Register(Some(wishes)) => wishes,
-        what => what,
-    };
-    let change = match what {
-        What::Join | What::Leave | What::Register(_) => return Ok(Vec::new()),
-        What::Sleep | What::Lost | What::Found | What::Seen(_) => {
+    let change = match &setting.what {
+        What::Join | What::Leave | What::Register(None) => return Ok(Vec::new()),
+        what @ (What::Sleep | What::Lost | What::Found | What::Seen(_)) => {
             match standing::plan(what, profile, answer) {
                 Some(value) => put(value),
                 None => return Ok(Vec::new()),
             }
         }
-        What::Status(status) => {
-            if status.text.chars().count() > STATUS_CHARS_MAX {
-                let text = format!("A status has at most {STATUS_CHARS_MAX} characters.");
-                return Err(Refusal::BadPayload(text));
+        What::Status(wish) => {
+            let standing = known.status.clone().unwrap_or_default();
+            let zone = wish.zone.unwrap_or_else(|| core.zone(user));
+            let (status, told) = wish.applied(&standing, now.wall, zone)?;
+            *answer = told;
+            let mut changes = Vec::new();
+            if wish.zone.is_some_and(|zone| zone != core.zone(user)) {
+                changes.push(Change::Profile {
+                    user: owner.clone(),
+                    value: Some(Profile {
+                        timezone: Some(zone.to_string()),
+                        ..profile
+                    }),
+                });
             }
-            *answer = described(status);
-            Change::Status {
-                user: owner,
-                value: Some(status.clone()),
+            if status != standing {
+                changes.push(Change::Status {
+                    user: owner,
+                    value: Some(status).filter(|status| !status.is_empty()),
+                });
             }
+            return Ok(changes);
         }
         What::ClearStatus => {
             if known.status.is_none() {
@@ -222,22 +224,28 @@ pub(super) fn plan(
             }
         }
         What::Expiry => {
-            let ended = |status: &Status| status.until.is_some_and(|until| until <= now.wall);
-            if !known.status.as_ref().is_some_and(ended) {
+            let Some(standing) = &known.status else {
+                return Ok(Vec::new());
+            };
+            let left = standing.tidied(now.wall);
+            if left == *standing {
                 return Ok(Vec::new());
             }
             Change::Status {
                 user: owner,
-                value: None,
+                value: Some(left).filter(|status| !status.is_empty()),
             }
         }
-        What::Visibility { .. } => {
-            let value = chosen(profile, what);
-            *answer = format!(
-                "Your visibility is now {}: {}.",
-                value.visibility.as_str(),
-                meaning(value.visibility)
-            );
+        What::Zone(zone) => {
+            *answer = format!("Your time zone is now {zone}. What has an end keeps it.");
+            put(Profile {
+                timezone: Some(zone.to_string()),
+                ..profile
+            })
+        }
+        What::Sight(sight) | What::Register(Some(sight)) => {
+            let value = sight.applied(profile);
+            *answer = sight.told(&value);
             put(value)
         }
         What::Grant {
@@ -306,25 +314,6 @@ pub(super) fn plan(
     Ok(changes)
 }
 
-/// Her settings with what she has chosen anew.
-pub(super) fn chosen(profile: Profile, what: &What) -> Profile {
-    match what {
-        What::Visibility {
-            visibility,
-            show_when_offline,
-            public_rights,
-        } => Profile {
-            visibility: visibility.unwrap_or(profile.visibility),
-            show_when_offline: show_when_offline.unwrap_or(profile.show_when_offline),
-            public_rights: public_rights
-                .clone()
-                .or_else(|| profile.public_rights.clone()),
-            ..profile
-        },
-        _ => profile,
-    }
-}
-
 /// The subscriptions that a revocation or a block ends, or her leaving.
 pub(super) fn ended(user: &Bare, ends: &[(Bare, SubscriptionState)]) -> Vec<Change> {
     let end = |(watcher, _): &(Bare, _)| Change::Subscription {
@@ -364,6 +353,9 @@ pub(super) fn done(
     if let What::Seen(true) | What::Found = what {
         learning::ask_one(core, turn, user);
     }
+    if let What::Expiry = what {
+        core.state.rearm(user, turn.now.wall); // Even unwritten: the clock may have been set back.
+    }
     if !changed {
         return;
     }
@@ -383,49 +375,13 @@ pub(super) fn done(
         What::Lost => join::estranged(core, turn, user),
         What::Found => core.tell_each(user),
         What::Seen(false) if said => join::unseen(core, turn, user, standing::UNSEEN),
-        What::Status(_) | What::ClearStatus => core.tell_watchers(user, turn),
-        What::Visibility { .. } | What::Register(Some(_)) => core.tell_each(user),
+        What::Status(_) | What::ClearStatus | What::Expiry => behind::overlaid(core, turn, user),
+        What::Sight(_) | What::Register(Some(_)) => core.tell_each(user),
         What::Grant { watcher, .. } if watcher.local().is_some() => {
             core.tell_watcher(turn, user, &watcher);
         }
         What::Grant { .. } => core.tell_each(user),
-        What::Seen(_) | What::Expiry | What::Revoke(_) | What::Block(_) | What::Unblock(_) => {}
-    }
-}
-
-/// A status for the person who has set it.
-fn described(status: &Status) -> String {
-    let mut text = match (&status.state, status.text.is_empty()) {
-        (None, true) => "Your status is now empty".to_owned(),
-        (None, false) => format!("Your status is now “{}”", status.text),
-        (Some(state), true) => format!("You are now shown as {}", face::state_word(*state)),
-        (Some(state), false) => {
-            format!(
-                "You are now shown as {} with “{}”",
-                face::state_word(*state),
-                status.text
-            )
-        }
-    };
-    if status.scope == Scope::Offline {
-        text.push_str(" while you are offline");
-    }
-    if let Some(until) = status.until {
-        text.push_str(&format!(" until {until}"));
-    }
-    if status.state == Some(ShownState::Invisible) {
-        text.push_str("; others see you offline");
-    }
-    text.push('.');
-    text
-}
-
-/// What a visibility means, for the person.
-pub(super) fn meaning(visibility: Visibility) -> &'static str {
-    match visibility {
-        Visibility::Private => "only those you grant it see you",
-        Visibility::Subscribers => "those you approve and the operator's parties see you",
-        Visibility::Public => "everyone sees you",
+        What::Seen(_) | What::Zone(_) | What::Revoke(_) | What::Block(_) | What::Unblock(_) => {}
     }
 }
 

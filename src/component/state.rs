@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
-use super::authorization::{Evidence, Party, Policy, Visibility};
+use super::authorization::{Evidence, Party, Policy};
 use super::clock::Wall;
 use super::live::Live;
 use super::record::{
-    Audit, Block, Change, Execution, Grant, LastFace, Profile, Status, Subscription,
-    SubscriptionState,
+    Audit, Block, Change, Chosen, Execution, Grant, LastFace, Profile, ShownState, Status,
+    Subscription, SubscriptionState,
 };
+use super::sight::Sight;
 use crate::address::Bare;
 
 /// All that is known of one user.
@@ -31,6 +32,17 @@ pub(super) struct User {
 }
 
 impl User {
+    /// The state that she chose, while it is in force.
+    pub(super) fn chosen(&self, now: Wall) -> Option<&Chosen> {
+        self.status.as_ref()?.state(now)
+    }
+
+    /// Whether watchers see her online: a resource counts, and she is not invisible.
+    pub(super) fn is_visible(&self, now: Wall) -> bool {
+        let is_invisible = |chosen: &Chosen| chosen.state == ShownState::Invisible;
+        self.live.best().is_some() && !self.chosen(now).is_some_and(is_invisible)
+    }
+
     /// Whether she has joined and is not dormant.
     pub(super) fn is_served(&self) -> bool {
         self.profile
@@ -87,8 +99,8 @@ pub(super) enum Narrowing {
     Revoke(Bare),
     /// All sight of her for a watcher or a domain, with its subscriptions.
     Block(Bare, Wall),
-    /// Her visibility goes down to this.
-    Visibility(Visibility),
+    /// Less is seen of her; what is absent or wider changes nothing.
+    Sight(Sight),
     /// A subscription.
     Subscription(Bare),
     /// She leaves, or removes us from her contacts: nobody is told anything.
@@ -102,7 +114,7 @@ pub(super) struct State {
     executions: BTreeMap<String, Execution>,
     /// How many users have gone for good; with each, the last user takes a place before.
     n_gone: usize,
-    /// When custom statuses end, exactly those that end.
+    /// When something in a custom status ends, each end once.
     expiries: BTreeSet<(Wall, Bare)>,
 }
 
@@ -160,6 +172,34 @@ impl State {
     pub(super) fn take_expired(&mut self, now: Wall) -> Option<Bare> {
         self.expiries.first().filter(|(at, _)| *at <= now)?;
         self.expiries.pop_first().map(|(_, user)| user)
+    }
+
+    /// Takes down again when her status ends, from now on: the clock may have been set back.
+    pub(super) fn rearm(&mut self, user: &Bare, now: Wall) {
+        let status = self.users.get(user).and_then(|known| known.status.as_ref());
+        let ends = status.into_iter().flat_map(Status::ends);
+        self.expiries
+            .extend(ends.filter(|end| *end > now).map(|end| (end, user.clone())));
+    }
+
+    /// Takes down whether watchers can see a user online, after what may have changed it: the time of
+    /// that, and her client's last words.
+    pub(super) fn look(&mut self, user: &Bare, now: Wall, at: Wall, words: Option<String>) {
+        if let Some(known) = self.users.get_mut(user) {
+            let visible = known.is_visible(now);
+            known.live.look(visible, at, words);
+        }
+    }
+
+    /// The same after a change of her status: by it she may also become visible again.
+    pub(super) fn look_again(&mut self, user: &Bare, now: Wall) {
+        if let Some(known) = self.users.get_mut(user) {
+            let visible = known.is_visible(now);
+            if visible && !known.live.visible {
+                known.live.appeared = Some(now);
+            }
+            known.live.look(visible, now, None);
+        }
     }
 
     /// Forgets all that only an attached component can know.
@@ -260,11 +300,9 @@ impl State {
                 // What her resources do from now on is nobody's business, and not followed.
                 known.live.forget();
             }
-            Narrowing::Visibility(visibility) => {
-                if let Some(profile) = known.profile.as_mut()
-                    && rank(*visibility) < rank(profile.visibility)
-                {
-                    profile.visibility = *visibility;
+            Narrowing::Sight(sight) => {
+                if let Some(profile) = known.profile.as_mut() {
+                    sight.narrow(profile);
                 }
             }
         }
@@ -275,27 +313,17 @@ impl State {
     }
 
     fn expire(&mut self, user: &Bare, before: Option<&Status>, after: Option<&Status>) {
-        if let Some(until) = before.and_then(|status| status.until) {
-            self.expiries.remove(&(until, user.clone()));
+        for end in before.into_iter().flat_map(Status::ends) {
+            self.expiries.remove(&(end, user.clone()));
         }
-        if let Some(until) = after.and_then(|status| status.until) {
-            self.expiries.insert((until, user.clone()));
-        }
+        let ends = after.into_iter().flat_map(Status::ends);
+        self.expiries.extend(ends.map(|end| (end, user.clone())));
     }
 }
 
 /// Whether an address, or a whole domain, covers a watcher.
 fn covers(who: &Bare, watcher: &Bare) -> bool {
     who == watcher || (who.local().is_none() && watcher.domain() == who.as_str())
-}
-
-/// From narrow to wide.
-pub(super) fn rank(visibility: Visibility) -> u8 {
-    match visibility {
-        Visibility::Private => 0,
-        Visibility::Subscribers => 1,
-        Visibility::Public => 2,
-    }
 }
 
 fn put<K: Ord + Clone, V: Clone>(map: &mut BTreeMap<K, V>, key: &K, value: Option<&V>) {

@@ -9,6 +9,7 @@ use super::value::{Value, is_party_name, is_server, shown};
 use super::{Config, LogFormat, Problems, Source, key};
 use crate::address::{Bare, ComponentDomain};
 use crate::component::authorization::{Party, Right, Visibility};
+use crate::component::ending;
 use crate::component::limits::{Limits, SubscriptionRate};
 
 /// Where servers listen for components, as a rule.
@@ -59,6 +60,11 @@ pub(super) fn check(source: &Source, raw: Raw) -> Result<Config, Problems> {
         "\"private\", \"subscribers\" or \"public\"",
         |value| Visibility::parse(value.text()?),
     );
+    let timezone = check.read(
+        "users.timezone",
+        "the name of a time zone such as \"Europe/Berlin\"",
+        |value| ending::zone(value.text()?),
+    );
     let log_level = check.read(
         "log.level",
         "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
@@ -98,6 +104,7 @@ pub(super) fn check(source: &Source, raw: Raw) -> Result<Config, Problems> {
             users: users.unwrap_or_default(),
             admins: admins.unwrap_or_default(),
             default_visibility: default_visibility.unwrap_or(Visibility::Subscribers),
+            timezone: timezone.unwrap_or(chrono_tz::Tz::UTC),
             log_level: log_level.unwrap_or(tracing::Level::INFO),
             log_format: log_format.unwrap_or(LogFormat::Text),
             limits,

@@ -21,7 +21,7 @@ pub(super) const SECTIONS: [Section; 6] = [
     },
     Section {
         name: "users",
-        keys: &["domains", "admins", "default-visibility"],
+        keys: &["domains", "admins", "default-visibility", "timezone"],
     },
     Section {
         name: "contact",

@@ -51,6 +51,8 @@ pub struct Config {
     pub admins: Vec<Bare>,
     /// The visibility of a user who has just joined.
     pub default_visibility: Visibility,
+    /// The time zone of users who have not chosen one.
+    pub timezone: chrono_tz::Tz,
     /// The least important lines that are logged.
     pub log_level: tracing::Level,
     /// How they are written.
@@ -102,6 +104,7 @@ impl Config {
             users: self.users.clone(),
             admins: self.admins.clone(),
             default_visibility: self.default_visibility,
+            timezone: self.timezone,
             parties: self.parties.clone(),
             ceiling: Ceiling::default(),
             limits: self.limits,

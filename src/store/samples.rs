@@ -15,14 +15,10 @@ pub(super) fn jid(text: &str) -> Bare {
 pub(super) fn status(n: u64, set: i64) -> Change {
     Change::Status {
         user: jid(&format!("user{n}@example.org")),
-        value: Some(Status {
-            text: format!("status {set} of {n}"),
-            state: None,
-            scope: Scope::Always,
-            set: Wall(0).plus_s(set),
-            until: None,
-            author: None,
-        }),
+        value: Some(Status::of_text(
+            format!("status {set} of {n}"),
+            Wall(0).plus_s(set),
+        )),
     }
 }
 
@@ -34,7 +30,7 @@ pub(super) fn no_status(n: u64) -> Change {
     }
 }
 
-/// Every kind of record, every field filled.
+/// Every kind of record, every field of its first form filled.
 pub(super) fn all() -> Vec<Change> {
     let user = jid("juliet@capulet.example");
     let watcher = jid("bot@acme.example");
@@ -51,17 +47,27 @@ pub(super) fn all() -> Vec<Change> {
                 declined: false,
                 lost: false,
                 subscribed: true,
+                last_seen: LastSeen::Exact,
+                share_idle: false,
+                timezone: None,
             }),
         },
         Change::Status {
             user: user.clone(),
             value: Some(Status {
-                text: "In a meeting ☕".into(),
-                state: Some(ShownState::Dnd),
-                scope: Scope::Offline,
-                set: at,
-                until: Some(at.plus_s(3600)),
-                author: Some(watcher.clone()),
+                texts: vec![Text {
+                    text: "In a meeting ☕".into(),
+                    emoji: None,
+                    scope: Scope::Offline,
+                    set: at,
+                    until: Some(at.plus_s(3600)),
+                    author: Some(watcher.clone()),
+                }],
+                states: vec![Chosen {
+                    state: ShownState::Dnd,
+                    set: at,
+                    until: Some(at.plus_s(3600)),
+                }],
             }),
         },
         Change::Grant {
@@ -124,6 +130,53 @@ pub(super) fn all() -> Vec<Change> {
                 state: Some(ShownState::Xa),
                 text: Some("gone".into()),
                 since: at,
+            }),
+        },
+    ]
+}
+
+/// Records with the fields that came later, all filled.
+pub(super) fn later() -> Vec<Change> {
+    let user = jid("romeo@montague.example");
+    let at = Wall(1_795_440_005_250);
+    let text = |text: &str, emoji: &str, until: Option<i64>| Text {
+        text: text.into(),
+        emoji: Some(emoji.into()),
+        scope: Scope::Always,
+        set: at,
+        until: until.map(|seconds| at.plus_s(seconds)),
+        author: None,
+    };
+    let chosen = |state, until: Option<i64>| Chosen {
+        state,
+        set: at.plus_s(1),
+        until: until.map(|seconds| at.plus_s(seconds)),
+    };
+    vec![
+        Change::Profile {
+            user: user.clone(),
+            value: Some(Profile {
+                joined: at,
+                visibility: Visibility::Public,
+                show_when_offline: true,
+                public_rights: None,
+                dormant: false,
+                subscribed: true,
+                declined: false,
+                lost: false,
+                last_seen: LastSeen::Day,
+                share_idle: true,
+                timezone: Some("Europe/Rome".into()),
+            }),
+        },
+        Change::Status {
+            user,
+            value: Some(Status {
+                texts: vec![text("Lunch", "🍝", Some(3600)), text("Verona", "🏛", None)],
+                states: vec![
+                    chosen(ShownState::Away, Some(60)),
+                    chosen(ShownState::Invisible, None),
+                ],
             }),
         },
     ]

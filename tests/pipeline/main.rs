@@ -79,6 +79,7 @@ fn main() -> ExitCode {
         users: vec![Bare::parse("localhost").expect("a domain")],
         admins: Vec::new(),
         default_visibility: Visibility::Private,
+        timezone: vestibule::component::ending::zone("UTC").expect("a zone"),
         parties: Vec::new(),
         ceiling: Ceiling::default(),
         limits: Limits {

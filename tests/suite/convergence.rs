@@ -15,8 +15,9 @@ use minidom::rxml::xml_ncname;
 use vestibule::address::{Bare, ComponentDomain};
 use vestibule::component::authorization::{Ceiling, Visibility};
 use vestibule::component::clock::{Chance, Now, Wall};
+use vestibule::component::ending::zone;
 use vestibule::component::limits::Limits;
-use vestibule::component::record::{Change, Profile, Subscription, SubscriptionState};
+use vestibule::component::record::{Change, LastSeen, Profile, Subscription, SubscriptionState};
 use vestibule::component::{Component, Effect, Event, Input, Settings};
 use vestibule::stanza::Arrival;
 
@@ -106,6 +107,7 @@ impl World {
             users: vec![domain("localhost")],
             admins: Vec::new(),
             default_visibility: Visibility::Subscribers,
+            timezone: zone("UTC").unwrap(),
             parties: Vec::new(),
             ceiling: Ceiling::default(),
             contacts: BTreeMap::new(),
@@ -123,6 +125,9 @@ impl World {
                 subscribed: true,
                 declined: false,
                 lost: false,
+                last_seen: LastSeen::default(),
+                share_idle: false,
+                timezone: None,
             };
             stored.push(Change::Profile {
                 user: user.clone(),

@@ -9,7 +9,7 @@ use vestibule::component::authorization::{
     Visibility, decide, level,
 };
 use vestibule::component::clock::{Now, Wall};
-use vestibule::component::record::{Grant, Profile};
+use vestibule::component::record::{Grant, LastSeen, Profile};
 
 const NOW: Now = Now {
     mono: Duration::from_secs(1),
@@ -35,6 +35,9 @@ fn profile(visibility: Visibility) -> Profile {
         declined: false,
         lost: false,
         subscribed: true,
+        last_seen: LastSeen::Exact,
+        share_idle: false,
+        timezone: None,
     }
 }
 

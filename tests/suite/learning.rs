@@ -10,8 +10,9 @@ use tokio::sync::oneshot;
 use vestibule::address::{Bare, ComponentDomain};
 use vestibule::component::authorization::{Ceiling, Visibility};
 use vestibule::component::clock::{Now, Wall};
+use vestibule::component::ending::zone;
 use vestibule::component::limits::{IN_FLIGHT_MAX, Limits, SubscriptionRate};
-use vestibule::component::record::{Change, Profile};
+use vestibule::component::record::{Change, LastSeen, Profile};
 use vestibule::component::{Component, Effect, Event, Input, Settings};
 use vestibule::driver::{self, SystemClock};
 use vestibule::link;
@@ -210,6 +211,7 @@ fn settings() -> Settings {
         users: vec![Bare::parse("localhost").unwrap()],
         admins: Vec::new(),
         default_visibility: Visibility::Public,
+        timezone: zone("UTC").unwrap(),
         parties: Vec::new(),
         ceiling: Ceiling::default(),
         contacts: BTreeMap::new(),
@@ -230,6 +232,9 @@ fn stored() -> Vec<Change> {
         subscribed: true,
         declined: false,
         lost: false,
+        last_seen: LastSeen::default(),
+        share_idle: false,
+        timezone: None,
     };
     (0..USERS)
         .map(|n| Change::Profile {

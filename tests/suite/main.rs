@@ -13,6 +13,7 @@ mod command_line;
 mod convergence;
 mod decide;
 mod dependencies;
+mod face;
 mod learning;
 mod main_job;
 mod pipeline;

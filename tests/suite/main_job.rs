@@ -5,6 +5,7 @@ mod adhoc;
 mod attaching;
 mod bulk;
 mod durability;
+mod faces;
 mod ghosts;
 mod hostile;
 mod joining;
@@ -45,6 +46,8 @@ on_both_servers! {
     registering::by_the_register_button as users_join_by_the_register_button;
     service::says_what_it_is as the_service_says_what_it_is;
     presence::is_tracked_and_overlaid_by_her_status as presence_is_tracked_and_overlaid;
+    faces::are_told_as_she_sets_them as faces_are_told_as_she_sets_them;
+    faces::show_nothing_of_an_invisible_user as faces_show_nothing_of_an_invisible_user;
     probing::tells_each_watcher_what_it_may_know as probes_tell_each_watcher_what_it_may_know;
     bulk::tells_of_a_hundred_users as a_bot_asks_a_hundred_users_at_once;
     durability::of_the_status as the_status_outlives_logout_and_sigkill;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use vestibule::address::Bare;
 use vestibule::component::clock::Wall;
-use vestibule::component::record::{Change, Scope, Status};
+use vestibule::component::record::{Change, Status};
 use vestibule::store::embedded::Embedded;
 use vestibule::store::{Durability, Error, Store};
 
@@ -27,14 +27,7 @@ fn place() -> (tempfile::TempDir, PathBuf) {
 fn status(n: u64, text: Option<&str>) -> Change {
     Change::Status {
         user: Bare::parse(&format!("user{n}@example.org")).unwrap(),
-        value: text.map(|text| Status {
-            text: text.to_owned(),
-            state: None,
-            scope: Scope::Always,
-            set: Wall(n as i64),
-            until: None,
-            author: None,
-        }),
+        value: text.map(|text| Status::of_text(text, Wall(n as i64))),
     }
 }
 
@@ -45,7 +38,7 @@ fn follow(texts: &mut Texts, batch: &[Change]) {
             panic!("these tests write nothing but custom statuses, and here is {change:?}");
         };
         match value {
-            Some(status) => texts.insert(user.to_string(), status.text.clone()),
+            Some(status) => texts.insert(user.to_string(), status.texts[0].text.clone()),
             None => texts.remove(user.as_str()),
         };
     }

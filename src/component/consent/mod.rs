@@ -18,6 +18,7 @@ use super::setting::{Reply, Setting, What};
 use super::{Component, Turn, lane};
 use crate::address::Bare;
 pub(super) use overview::text as overview;
+pub(super) use status::{read_zone, state};
 pub(super) use visibility::{fields as visibility_fields, read as read_visibility};
 
 /// One of her own commands.
@@ -86,13 +87,17 @@ impl Own {
     }
 
     /// The form with what is set now; `None` for a command that needs none.
-    pub(super) fn form(self, core: &Component, user: &Bare) -> Option<DataForm> {
+    pub(super) fn form(self, core: &Component, turn: &Turn, user: &Bare) -> Option<DataForm> {
         let known = core.state.user(user);
         let (instructions, fields) = match self {
             Self::Join | Self::Overview => return None,
             Self::Status => (
-                "The text stays after you log out.",
-                status::fields(known.and_then(|known| known.status.as_ref())),
+                "The text stays after you log out. Times without a zone are those of your time zone.",
+                status::fields(
+                    known.and_then(|known| known.status.as_ref()),
+                    turn.now.wall,
+                    core.zone(user),
+                ),
             ),
             Self::Visibility => (
                 "The operator may allow less.",
@@ -124,8 +129,8 @@ impl Own {
                 let text = overview::text(core, turn, user);
                 return command::acknowledge(core, turn, reply, Ok(text));
             }
-            Self::Status => status::read(turn, fields).map(|what| vec![what]),
-            Self::Visibility => visibility::read(fields).map(|what| vec![what]),
+            Self::Status => status::read(turn, fields, core.zone(user)).map(|what| vec![what]),
+            Self::Visibility => visibility::read(fields).map(|sight| vec![What::Sight(sight)]),
             Self::Grant => grant::read(turn, fields).map(|what| vec![what]),
             Self::Revoke => grant::read_revocations(fields),
         };

@@ -1,8 +1,9 @@
 //! Who may do what, for the person.
 
 use super::super::record::SubscriptionState;
-use super::super::setting::{list, meaning};
-use super::super::{Component, Turn, face};
+use super::super::setting::list;
+use super::super::sight::{idle, meaning, seen};
+use super::super::{Component, Turn, ending, wish};
 use crate::address::Bare;
 
 /// Who may do what, in a person's words.
@@ -10,25 +11,26 @@ pub(in super::super) fn text(core: &Component, turn: &Turn, user: &Bare) -> Stri
     let Some(known) = core.state.user(user) else {
         return "You have not joined.".into();
     };
-    let visibility = known.profile.as_ref().map(|profile| profile.visibility);
+    let (now, zone) = (turn.now.wall, core.zone(user));
     let mut lines = Vec::new();
-    if let Some(visibility) = visibility {
+    if let Some(profile) = &known.profile {
+        let visibility = profile.visibility;
         lines.push(format!(
             "Visibility {}: {}.",
             visibility.as_str(),
             meaning(visibility)
         ));
+        lines.push(format!(
+            "{} {}",
+            seen(profile.last_seen),
+            idle(profile.share_idle)
+        ));
     }
-    match face::in_force(known.status.as_ref(), known.live.best().is_some(), turn.now) {
-        Some(status) if !status.text.is_empty() => {
-            lines.push(format!("Status: “{}”.", status.text))
-        }
-        _ => lines.push("No custom status.".into()),
-    }
+    lines.extend(wish::standing(core, turn, user));
     for (watcher, grant) in known.grants.iter().take(OVERVIEW_MAX) {
         let until = grant
             .until
-            .map(|until| format!(", until {until}"))
+            .map(|until| format!(", until {}", ending::shown(until, now, zone)))
             .unwrap_or_default();
         lines.push(format!("{watcher} may: {}{until}.", list(&grant.rights)));
     }

@@ -77,6 +77,7 @@ fn the_least_has_the_defaults() {
     assert_eq!(config.users, [Bare::parse("example.org").unwrap()]);
     assert_eq!(config.admins, []);
     assert_eq!(config.default_visibility, Visibility::Subscribers);
+    assert_eq!(config.timezone.name(), "UTC");
     assert_eq!(config.log_level, tracing::Level::INFO);
     assert_eq!(config.log_format, LogFormat::Text);
     assert_eq!(config.limits, Limits::default());
@@ -98,6 +99,7 @@ fn every_key_is_read() {
         domains = ['example.org', 'Bücher.example']
         admins = ['Admin@example.org']
         default-visibility = 'public'
+        timezone = 'europe/Berlin'
         [limits]
         probe-rate-per-watcher = 0
         probe-burst-per-watcher = 0
@@ -121,6 +123,7 @@ fn every_key_is_read() {
     assert_eq!(config.users[1].as_str(), "bücher.example");
     assert_eq!(config.admins[0].as_str(), "admin@example.org");
     assert_eq!(config.default_visibility, Visibility::Public);
+    assert_eq!(config.timezone.name(), "Europe/Berlin");
     assert_eq!(
         config.settings().contacts,
         BTreeMap::from([(

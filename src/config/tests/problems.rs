@@ -82,6 +82,11 @@ fn wrong_values_are_named_with_line_and_expectation() {
              \"public\"",
         ),
         (
+            "timezone = 'Europe/Atlantis'",
+            "6: users.timezone: found \"Europe/Atlantis\", expected the name of a time zone such as \
+             \"Europe/Berlin\"",
+        ),
+        (
             "[contact]\nabuse = 'mailto:a@example.org'\nadmin = ['mailto:a@example.org',\n'a@example.org',\n\
              'https://', 'tel:1']\nstatus = ['xmpp:a@x', 'xmpp:b@x', 'xmpp:c@x', 'xmpp:d@x', 'xmpp:e@x']",
             "7: contact.abuse: found \"mailto:a@example.org\", expected a list of addresses such as \
@@ -133,7 +138,7 @@ fn unknown_names_and_those_of_later_versions_are_told_apart() {
         ),
         (
             "Admins = []",
-            "6: users.Admins: unknown key, expected one of domains, admins, default-visibility",
+            "6: users.Admins: unknown key, expected one of domains, admins, default-visibility, timezone",
         ),
         (
             "[[party]]\nname = 'a'\nrights = ['see']\nlink_secret = 'hidden'",

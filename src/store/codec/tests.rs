@@ -37,9 +37,21 @@ const GOLDEN_1: [(&[u8], &[u8]); 8] = [
     ),
 ];
 
+/// The same with the optional fields that came later.
+const GOLDEN_1_LATER: [(&[u8], &[u8]); 2] = [
+    (
+        b"\x01romeo@montague.example",
+        b"\x01\xd1\xbe\x93\x0c{\"joined\":1795440005250,\"visibility\":\"public\",\"show_when_offline\":true,\"public_rights\":null,\"dormant\":false,\"subscribed\":true,\"last_seen\":\"day\",\"share_idle\":true,\"timezone\":\"Europe/Rome\"}",
+    ),
+    (
+        b"\x02romeo@montague.example",
+        b"\x01\xdd@\xcao{\"text\":\"Lunch\",\"state\":null,\"scope\":\"always\",\"set\":1795440005250,\"until\":1795443605250,\"author\":null,\"emoji\":\"\xf0\x9f\x8d\x9d\",\"earlier\":[{\"text\":\"Verona\",\"emoji\":\"\xf0\x9f\x8f\x9b\",\"scope\":\"always\",\"set\":1795440005250,\"until\":null,\"author\":null}],\"states\":[{\"state\":\"away\",\"set\":1795440006250,\"until\":1795440065250},{\"state\":\"invisible\",\"set\":1795440006250,\"until\":null}]}",
+    ),
+];
+
 #[test]
 fn every_record_reads_back() {
-    for change in samples::all() {
+    for change in samples::all().into_iter().chain(samples::later()) {
         let (key, value) = encode(&change).unwrap();
         assert_eq!(decode(&key, &value.unwrap()), Ok(change));
     }
@@ -47,7 +59,9 @@ fn every_record_reads_back() {
 
 #[test]
 fn version_1_stays_readable() {
-    for (change, (key, value)) in samples::all().into_iter().zip(GOLDEN_1) {
+    let golden = GOLDEN_1.into_iter().chain(GOLDEN_1_LATER);
+    let samples = samples::all().into_iter().chain(samples::later());
+    for (change, (key, value)) in samples.zip(golden) {
         assert_eq!(decode(key, value).as_ref(), Ok(&change));
         let (now_key, now_value) = encode(&change).unwrap();
         let written = now_value.unwrap();
@@ -184,7 +198,7 @@ fn what_is_too_large_is_refused_and_named() {
             user,
             value: Some(mut status),
         } => {
-            status.text = "x".repeat(text);
+            status.texts[0].text = "x".repeat(text);
             Change::Status {
                 user,
                 value: Some(status),

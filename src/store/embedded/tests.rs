@@ -244,7 +244,7 @@ fn pages_of_the_largest_records_and_keys_come_back() {
                 value: Some(mut status),
                 ..
             } => {
-                status.text = "x".repeat(16_000);
+                status.texts[0].text = "x".repeat(16_000);
                 Change::Status {
                     user: samples::jid(&format!("{local}{n}@example.org")),
                     value: Some(status),

@@ -65,6 +65,11 @@ impl Core {
         }
     }
 
+    /// Sets the wall clock, as an administrator or a time server does; the other clock goes on.
+    pub(crate) fn set_wall(&mut self, wall: Wall) {
+        self.now.wall = wall;
+    }
+
     /// Hands over one event and carries out all that follows from it.
     fn handle(&mut self, event: Event) {
         self.one(event);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use vestibule::address::{Bare, ComponentDomain};
 use vestibule::component::Settings;
 use vestibule::component::authorization::{Ceiling, Party, Right, Visibility};
+use vestibule::component::ending::zone;
 use vestibule::component::limits::{Limits, SubscriptionRate};
 
 use super::script::Script;
@@ -17,6 +18,7 @@ pub(crate) fn default() -> Settings {
         users: vec![Bare::parse("localhost").expect("a fixed domain")],
         admins: vec![Bare::parse("admin@localhost").expect("a fixed address")],
         default_visibility: Visibility::Subscribers,
+        timezone: zone("UTC").expect("a fixed zone"),
         parties: Vec::new(),
         ceiling: Ceiling::default(),
         limits: Limits {
@@ -38,6 +40,9 @@ pub(crate) fn apply(script: &mut Script, line: &str) -> Result<(), String> {
         "visibility" => {
             settings.default_visibility =
                 Visibility::parse(value).ok_or_else(|| format!("no visibility: {value:?}"))?;
+        }
+        "timezone" => {
+            settings.timezone = zone(value).ok_or_else(|| format!("no time zone: {value:?}"))?;
         }
         "users" => settings.users = addresses(value.split(' '))?,
         "admins" => settings.admins = addresses(value.split(' '))?,
