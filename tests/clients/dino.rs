@@ -5,11 +5,13 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::confined::{PYTHON, command_beside, missing, output};
 use crate::desktop::{Desktop, Thing};
 use crate::scene::{ALICE, COMPONENT, Contact, Scene};
 use crate::stage::PASSWORD;
-use crate::story::{ChatClient, PATIENCE, Shown, State, Texts};
+use crate::story::{ChatClient, LOOK, PATIENCE, Shown, State, Texts};
 use crate::support::Failure;
 
 /// How often is looked for a tooltip, which comes after half a second.
@@ -29,21 +31,17 @@ impl ChatClient for Dino {
         // It makes its database, with its own tables, at its first start.
         let mut first = Desktop::start(scene, &home).await?;
         first.run(Self::NAME, &[]).await?;
-        let seeded = async {
-            loop {
-                let mut seed = command_beside(PYTHON, &home)?;
-                seed.args(["-c", include_str!("seed_dino.py")])
-                    .arg(home.join(".local/share/dino/dino.db"))
-                    .args([PASSWORD, ALICE.address, COMPONENT.address]);
-                match output("seed_dino.py", seed).await {
-                    Ok(_) => return Ok(()),
-                    Err(_) => tokio::time::sleep(Duration::from_millis(300)).await,
-                }
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let mut seed = command_beside(PYTHON, &home)?;
+            seed.args(["-c", include_str!("seed_dino.py")])
+                .arg(home.join(".local/share/dino/dino.db"))
+                .args([PASSWORD, ALICE.address, COMPONENT.address]);
+            match output("seed_dino.py", seed).await {
+                Err(_) if Instant::now() < end => tokio::time::sleep(LOOK).await,
+                result => break result.map(drop)?,
             }
-        };
-        tokio::time::timeout(PATIENCE, seeded)
-            .await
-            .map_err(|_| Failure::new("dino-im made no database".to_owned()))??;
+        }
         drop(first);
         let names = home.join("dns");
         let record = format!(
