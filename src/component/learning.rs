@@ -252,13 +252,15 @@ pub(super) fn ask_one(core: &mut Component, turn: &mut Turn, user: &Bare) {
     }
 }
 
-/// She has not let us see her yet: she is offline to us, and is asked again unless she has said no. Her
-/// own request may have been answered in vain just before the link went: that is said again, too.
+/// She has not let us see her yet: she is offline to us, and is asked again unless she has said no. The
+/// answer to her own request may have waited for its turn when the link went: it is said again, too.
 fn request_again(core: &mut Component, turn: &mut Turn, user: &Bare, profile: &Profile) {
     if !profile.declined && !core.pace.has_asked(user) {
         let domain = core.settings.domain.bare().clone();
         let pair = (&domain, user);
-        pace::say(core, turn, pair, Word::Subscribed, Urgency::Again);
+        if !pace::is_free(core, user) {
+            pace::say(core, turn, pair, Word::Subscribed, Urgency::Again);
+        }
         pace::say(core, turn, pair, Word::Subscribe, Urgency::Again);
     }
     presence::unseen(core, turn, user);

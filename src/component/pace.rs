@@ -262,7 +262,7 @@ fn enqueue(
 }
 
 /// Whether what goes to this address is not counted by its server.
-fn is_free(core: &Component, to: &Bare) -> bool {
+pub(super) fn is_free(core: &Component, to: &Bare) -> bool {
     let domain = to.to_domain();
     match core.settings.limits.subscriptions_per_minute {
         SubscriptionRate::PerMinute(0) => true,

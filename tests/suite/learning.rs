@@ -82,7 +82,7 @@ fn goes_on_past_questions_that_are_lost() {
         }
         assert!(open.len() + lost <= WINDOW, "{} open", open.len() + lost);
         if let Some((user, id)) = open.pop() {
-            if asked.len() % 100 == 0 && lost < 100 {
+            if asked.len().is_multiple_of(100) && lost < 100 {
                 lost += 1;
                 continue;
             }

@@ -77,7 +77,7 @@ pub(super) async fn does_not_go_to_the_next_owner(kind: Kind) -> Result<(), Fail
     for (user, client, there) in [("alice", alice, ALICE), ("carol", carol, CAROL)] {
         delete_account(client).await;
         refused(&mut bot, there).await;
-        Client::register(&stage.server, user, "another").await?;
+        register_anew(&stage, user).await?;
         let mut next = Client::login(&stage.server, user, "another", "web").await?;
         next.send(stanza("<presence/>")).await;
         reach_component(&mut next).await;
@@ -96,7 +96,7 @@ pub(super) async fn is_doubted_after_an_absence(kind: Kind) -> Result<(), Failur
     say(&mut alice, &format!("status {TEXT}"), TEXT).await;
     assert_eq!(stage.component.stop().await?, 0);
     delete_account(alice).await;
-    Client::register(&stage.server, "alice", "another").await?;
+    register_anew(&stage, "alice").await?;
     stage.component.respawn()?;
     stage.component.attached().await?;
     let mut bot = stage.bot().await?;
@@ -215,6 +215,19 @@ async fn delete_account(mut user: Client) {
         "<iq type='set' id='remove'><query xmlns='jabber:iq:register'><remove/></query></iq>";
     user.send(stanza(remove)).await;
     user.logout().await;
+}
+
+/// Somebody else takes the name, as soon as the server has deleted the account: until then it refuses.
+async fn register_anew(stage: &Stage, user: &str) -> Result<(), Failure> {
+    let until = tokio::time::Instant::now() + SOON;
+    loop {
+        match Client::register(&stage.server, user, "another").await {
+            Err(_) if tokio::time::Instant::now() < until => {
+                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            }
+            registered => return registered,
+        }
+    }
 }
 
 /// The condition of the refusal of a query; `None` where it is answered.
