@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use chrono_tz::Tz;
 
 use super::authorization::{Confirm, Right};
-use super::clock::{Now, Wall};
+use super::clock::Wall;
 use super::limits::RECORDS_PER_USER_MAX;
-use super::record::{Block, Change, Grant, Profile, SubscriptionState};
+use super::record::{Change, Grant, Profile, SubscriptionState};
 use super::reply::{Asked, Refusal};
 use super::sight::Sight;
 use super::state::Narrowing;
@@ -66,10 +66,6 @@ pub(super) enum What {
     },
     /// No rights by grant for these.
     Revoke(Bare),
-    /// Nothing at all for a watcher or a domain.
-    Block(Bare),
-    /// What they had before.
-    Unblock(Bare),
 }
 
 /// Where the acknowledgement goes.
@@ -112,11 +108,10 @@ impl Setting {
 }
 
 /// What holds before it is durable.
-pub(super) fn narrowing(setting: &Setting, now: Now) -> Option<Narrowing> {
+pub(super) fn narrowing(setting: &Setting) -> Option<Narrowing> {
     match &setting.what {
         What::Leave | What::Sleep | What::Lost => Some(Narrowing::Absence),
         What::Revoke(watcher) => Some(Narrowing::Revoke(watcher.clone())),
-        What::Block(watcher) => Some(Narrowing::Block(watcher.clone(), now.wall)),
         What::Sight(sight) | What::Register(Some(sight)) => Some(Narrowing::Sight(sight.clone())),
         _ => None,
     }
@@ -130,7 +125,6 @@ fn narrowing_of(what: &What) -> bool {
             | What::Sleep
             | What::Lost
             | What::Revoke(_)
-            | What::Block(_)
             | What::Sight(_)
             | What::Register(Some(_))
     )
@@ -142,7 +136,7 @@ pub(super) fn look(core: &Component, user: &Bare, setting: &mut Setting) {
         return;
     };
     setting.ends = match &setting.what {
-        What::Revoke(who) | What::Block(who) => known.watchers_of(who),
+        What::Revoke(who) => known.watchers_of(who),
         What::Leave => known
             .subscriptions
             .iter()
@@ -288,33 +282,13 @@ pub(super) fn plan(
                 value: None,
             }
         }
-        What::Block(watcher) => {
-            if !known.blocks.contains_key(watcher) && known.blocks.len() >= RECORDS_PER_USER_MAX {
-                return Err(Refusal::ResourceConstraint);
-            }
-            *answer = format!("{watcher} is blocked: it gets the answer of an unknown user.");
-            let value = Some(Block { since: now.wall });
-            Change::Block {
-                user: owner,
-                watcher: watcher.clone(),
-                value,
-            }
-        }
-        What::Unblock(watcher) => {
-            *answer = format!("{watcher} is not blocked any more.");
-            Change::Block {
-                user: owner,
-                watcher: watcher.clone(),
-                value: None,
-            }
-        }
     };
     let mut changes = vec![change];
     changes.extend(ended(user, &setting.ends));
     Ok(changes)
 }
 
-/// The subscriptions that a revocation or a block ends, or her leaving.
+/// The subscriptions that a revocation ends, or her leaving.
 pub(super) fn ended(user: &Bare, ends: &[(Bare, SubscriptionState)]) -> Vec<Change> {
     let end = |(watcher, _): &(Bare, _)| Change::Subscription {
         user: user.clone(),
@@ -381,7 +355,7 @@ pub(super) fn done(
             core.tell_watcher(turn, user, &watcher);
         }
         What::Grant { .. } => core.tell_each(user),
-        What::Seen(_) | What::Zone(_) | What::Revoke(_) | What::Block(_) | What::Unblock(_) => {}
+        What::Seen(_) | What::Zone(_) | What::Revoke(_) => {}
     }
 }
 
