@@ -19,6 +19,7 @@ mod main_job;
 mod pipeline;
 mod privacy;
 mod real_servers_smoke;
+mod requests;
 mod store;
 mod support;
 mod support_smoke;
