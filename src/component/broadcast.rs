@@ -129,9 +129,16 @@ impl Component {
     /// Notes that one watcher is to be told.
     pub(super) fn tell_watcher(&mut self, turn: &Turn, user: &Bare, watcher: &Bare) {
         let known = self.state.user(user);
-        let told = known.map(|known| Face::of(known, turn.now).told());
-        if let (Some(told), Some(live)) = (told, self.state.live(user)) {
-            live.told.get_or_insert((told, turn.now.mono));
+        let now = known.map(|known| Face::of(known, turn.now).told());
+        if let (Some(now), Some(live)) = (now, self.state.live(user)) {
+            let same = live.told.as_ref().is_some_and(|(told, _)| *told == now);
+            if live.telling && !same {
+                // What others were told last is not what this one is told: soon all are told, even if by then
+                // she is back at it.
+                live.told = None;
+            } else if !same {
+                live.told = Some((now, turn.now.mono)); // There was nobody to tell.
+            }
         }
         if self.attached && self.is_approved(user, watcher) {
             self.broadcasts
