@@ -14,7 +14,7 @@ use super::decision::{self, Verdict};
 use super::reply::Refusal;
 use super::setting::{Reply, Setting, What};
 use super::sight::{self, Sight};
-use super::{Component, Turn, command, consent, join, lane, pending, wish};
+use super::{Component, Turn, command, consent, join, lane, pending, whom, wish};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
 
@@ -128,7 +128,7 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
             }
         }
         Line::Pending(from) => pending::show(core, turn, user, from, reply),
-        Line::Decide(verdict, words) => match decision::read(core, user, verdict, &words) {
+        Line::Decide(verdict, words) => match whom::read(core, user, verdict, &words) {
             Ok(read) => decision::submit(core, turn, user, read, reply),
             Err(text) => command::acknowledge(core, turn, reply, Ok(text)),
         },
@@ -140,7 +140,7 @@ fn of_party(core: &Component, what: What) -> Vec<What> {
     let What::Revoke(who) = &what else {
         return vec![what];
     };
-    let named = decision::of_party(core, who);
+    let named = whom::of_party(core, who);
     if named.is_empty() {
         return vec![what];
     }

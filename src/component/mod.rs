@@ -52,6 +52,7 @@ mod subscription;
 mod text;
 mod timer;
 mod unreachable;
+mod whom;
 mod wish;
 mod words;
 mod written;

@@ -256,7 +256,7 @@ pub(super) fn plan(
             }
             let mut rights = rights.clone();
             rights.insert(Right::See);
-            *answer = format!("{watcher} may now: {}.", list(&rights));
+            *answer = format!("{} may now: {}.", watcher.shown(), list(&rights));
             let value = Grant {
                 rights,
                 confirm: *confirm,
@@ -273,8 +273,9 @@ pub(super) fn plan(
         }
         What::Revoke(watcher) => {
             *answer = format!(
-                "{watcher} has nothing by your word any more: no grant, no presence. A command that has \
-                 already been sent cannot be recalled."
+                "{} has nothing by your word any more: no grant, no presence. A command that has \
+                 already been sent cannot be recalled.",
+                watcher.shown()
             );
             Change::Grant {
                 user: owner,
@@ -330,7 +331,9 @@ pub(super) fn done(
     if let What::Expiry = what {
         core.state.rearm(user, turn.now.wall); // Even unwritten: the clock may have been set back.
     }
-    if !changed {
+    // What a revocation ends has ended in memory even where it could not be written: who would go on showing
+    // her is told.
+    if !changed && !matches!(what, What::Revoke(_)) {
         return;
     }
     if let Some(presentity) = core.settings.domain.presentity(user) {

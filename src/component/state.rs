@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 
 use super::authorization::{Evidence, Party, Policy};
 use super::clock::Wall;
+use super::limits::RECORDS_PER_USER_MAX;
 use super::live::Live;
 use super::pending::{self, Prompting};
 use super::record::{
@@ -106,7 +107,7 @@ pub(super) enum Narrowing {
     Block(Bare, Wall),
     /// Less is seen of her; what is absent or wider changes nothing.
     Sight(Sight),
-    /// A subscription.
+    /// The subscription of a watcher, or those of a domain.
     Subscription(Bare),
     /// She leaves, or removes us from her contacts: nobody is told anything.
     Absence,
@@ -332,16 +333,14 @@ impl State {
                 end(&mut known.subscriptions, who);
             }
             Narrowing::Block(who, since) => {
-                known
-                    .blocks
-                    .entry(who.clone())
-                    .or_insert(Block { since: *since });
+                if known.blocks.len() < RECORDS_PER_USER_MAX {
+                    let block = Block { since: *since };
+                    known.blocks.entry(who.clone()).or_insert(block);
+                }
                 end(&mut known.subscriptions, who);
             }
             Narrowing::Subscription(watcher) => {
-                if let Some(gone) = known.subscriptions.remove(watcher) {
-                    requests.remove(&(gone.since, user.clone(), watcher.clone()));
-                }
+                end(&mut known.subscriptions, watcher);
             }
             Narrowing::Absence => {
                 if let Some(profile) = known.profile.as_mut() {

@@ -89,7 +89,11 @@ fn submit(core: &mut Component, turn: &mut Turn, user: &Bare, watcher: &Bare, in
 
 /// Finds the changes.
 pub(super) fn plan(core: &Component, turn: &Turn, user: &Bare, step: &mut Step) -> Vec<Change> {
-    let Some(known) = core.state.user(user) else {
+    let known = match step.input {
+        Input::Lapse => core.state.stored(user), // Time passes for the dormant too.
+        _ => core.state.user(user),
+    };
+    let Some(known) = known else {
         return Vec::new();
     };
     let watcher = &step.watcher;

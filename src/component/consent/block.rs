@@ -2,11 +2,12 @@
 
 use xmpp_parsers::data_forms::{Field, FieldType};
 
-use super::super::decision::{Read, Verdict};
+use super::super::decision::Verdict;
 use super::super::form::{Fields, field};
 use super::super::limits::DECISIONS_MAX;
 use super::super::reply::Refusal;
 use super::super::state::User;
+use super::super::whom::Read;
 use super::{addresses, bad};
 use crate::address::Address;
 

@@ -2,12 +2,13 @@
 
 use xmpp_parsers::data_forms::{Field, FieldType};
 
-use super::super::decision::{Read, Verdict};
+use super::super::decision::Verdict;
 use super::super::form::{Fields, choice};
 use super::super::limits::{DECISIONS_MAX, FORM_BYTES_MAX};
 use super::super::pending::{described, list};
 use super::super::reply::Refusal;
 use super::super::state::User;
+use super::super::whom::Read;
 use super::super::words::written_bytes;
 use super::bad;
 
