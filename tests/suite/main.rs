@@ -15,6 +15,7 @@ mod decide;
 mod dependencies;
 mod face;
 mod learning;
+mod in_step;
 mod main_job;
 mod pipeline;
 mod privacy;
