@@ -18,10 +18,11 @@ use super::reply::Refusal;
 use super::setting::Reply;
 use super::state::User;
 use super::timer::Timer;
-use super::words::{quotable, written_bytes};
+use super::words::quotable;
 use super::{Component, Turn, command, lane};
 use crate::address::Bare;
 use crate::stanza::Inbound;
+use crate::stanza::size::value_bytes;
 
 /// Seconds that a request waits before it ends by itself: 30 days (protocol.md §10). Nobody is told: she
 /// has decided nothing, and his server asks again at his next login.
@@ -206,7 +207,7 @@ pub(super) fn plan(core: &Component, user: &Bare, listing: &mut Listing) -> Vec<
     let mut next = None;
     for (number, watcher, one) in &list {
         let line = format!("{number}. {}\n", described(watcher, one, TEXT_SHOWN));
-        bytes += written_bytes(&line);
+        bytes += value_bytes(&line);
         if bytes > BODY_BYTES_MAX {
             next = Some(*number);
             break;

@@ -1,6 +1,7 @@
 //! Words of strangers, fit to be quoted to a person; and texts that must stay below what a stanza holds.
 
 use super::face::cut;
+use crate::stanza::size::value_bytes;
 use crate::web_address::is_unseen;
 
 /// Marks on one letter that are shown; more make a tower that covers the lines around it.
@@ -38,22 +39,12 @@ fn is_mark(c: char) -> bool {
         | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
 }
 
-/// The bytes of a text once it is written in a stanza, at most: five characters become references.
-pub(super) fn written_bytes(text: &str) -> usize {
-    text.bytes()
-        .map(|byte| match byte {
-            b'&' | b'<' | b'>' | b'\'' | b'"' => 6,
-            _ => 1,
-        })
-        .sum()
-}
-
 /// The lines as one text, as many as `budget` bytes hold, then how many more there are.
 pub(super) fn lines(lines: &[String], budget: usize) -> String {
     let mut text = String::new();
     let mut bytes = 0;
     for (n, line) in lines.iter().enumerate() {
-        bytes += written_bytes(line) + 1;
+        bytes += value_bytes(line) + 1;
         if bytes > budget {
             text.push_str(&format!("… and {} more.", lines.len() - n));
             return text;
@@ -89,7 +80,7 @@ mod tests {
     #[test]
     fn lines_stay_within_their_budget() {
         let many = vec!["<&>".to_owned(); 10];
-        assert_eq!(lines(&many, 40), "<&>\n<&>\n… and 8 more.");
+        assert_eq!(lines(&many, 30), "<&>\n<&>\n… and 8 more.");
         assert_eq!(lines(&many[..2], 1000), "<&>\n<&>");
     }
 }

@@ -19,9 +19,9 @@ use super::form::{self, Fields};
 use super::limits::FORM_BYTES_MAX;
 use super::reply::Refusal;
 use super::setting::{Reply, Setting, What};
-use super::words::written_bytes;
 use super::{Component, Turn, lane};
 use crate::address::Bare;
+use crate::stanza::size::value_bytes;
 pub(super) use overview::text as overview;
 pub(super) use status::{read_zone, state};
 pub(super) use visibility::{fields as visibility_fields, read as read_visibility};
@@ -211,7 +211,7 @@ fn addresses<'a>(var: &str, word: &str, label: &str, who: impl Iterator<Item = &
     let (mut bytes, mut n_left) = (0, 0);
     for jid in who {
         let shown = jid.shown();
-        bytes += OPTION_BYTES + written_bytes(jid.as_str()) + written_bytes(&shown);
+        bytes += OPTION_BYTES + value_bytes(jid.as_str()) + value_bytes(&shown);
         if bytes > FORM_BYTES_MAX {
             n_left += 1;
         } else {

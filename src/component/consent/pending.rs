@@ -9,8 +9,8 @@ use super::super::pending::{described, list};
 use super::super::reply::Refusal;
 use super::super::state::User;
 use super::super::whom::Read;
-use super::super::words::written_bytes;
 use super::bad;
+use crate::stanza::size::value_bytes;
 
 /// Characters of a request's text in the label of its field.
 const TEXT_SHOWN: usize = 120;
@@ -33,7 +33,7 @@ pub(super) fn fields(known: &User, from: u32) -> Option<Vec<Field>> {
     let mut bytes = 0;
     for (number, watcher, one) in list(known) {
         let label = format!("{number}. {}", described(watcher, one, TEXT_SHOWN));
-        let cost = FIELD_BYTES + written_bytes(&label);
+        let cost = FIELD_BYTES + value_bytes(&label);
         if pages.is_empty() || bytes + cost > FORM_BYTES_MAX {
             pages.push(Vec::new());
             bytes = 0;
