@@ -187,6 +187,8 @@ fn joined() -> Vec<Change> {
                 public_rights: None,
                 dormant: false,
                 subscribed: true,
+                declined: false,
+                lost: false,
             };
             let subscription = Subscription {
                 state: SubscriptionState::Approved,
