@@ -53,7 +53,7 @@ pub(super) async fn of_a_watcher_are_all_answered(kind: Kind) -> Result<(), Fail
     ));
     let mut component = ComponentProcess::start(&built_binary("vestibule")?, &config).await?;
     component
-        .logged(&format!("asked {CONTACTS} users"), ALL)
+        .logged(&format!("learned {CONTACTS} users"), ALL)
         .await?;
 
     match kind {
