@@ -6,6 +6,7 @@
 
 mod normal;
 mod presentity;
+mod shown;
 
 use std::fmt;
 use std::sync::Arc;

@@ -13,7 +13,7 @@ use super::face::{self, Face, Occasion};
 use super::limits::{FAREWELL, PACE};
 use super::record::SubscriptionState;
 use super::timer::Timer;
-use super::{Component, Turn};
+use super::{Component, Turn, unreachable};
 use crate::address::Bare;
 use crate::stanza::compose::{Compose, element};
 
@@ -35,6 +35,11 @@ impl Broadcasts {
     /// Forgets all: nothing can be sent; after the next attach everyone is told anyway.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    /// Notes that one watcher is to be told.
+    pub(super) fn tell(&mut self, user: Bare, watcher: Bare) {
+        self.single.insert((user, watcher));
     }
 }
 
@@ -124,9 +129,16 @@ impl Component {
     /// Notes that one watcher is to be told.
     pub(super) fn tell_watcher(&mut self, turn: &Turn, user: &Bare, watcher: &Bare) {
         let known = self.state.user(user);
-        let told = known.map(|known| Face::of(known, turn.now).told());
-        if let (Some(told), Some(live)) = (told, self.state.live(user)) {
-            live.told.get_or_insert((told, turn.now.mono));
+        let now = known.map(|known| Face::of(known, turn.now).told());
+        if let (Some(now), Some(live)) = (now, self.state.live(user)) {
+            let same = live.told.as_ref().is_some_and(|(told, _)| *told == now);
+            if live.telling && !same {
+                // What others were told last is not what this one is told: soon all are told, even if by then
+                // she is back at it.
+                live.told = None;
+            } else if !same {
+                live.told = Some((now, turn.now.mono)); // There was nobody to tell.
+            }
         }
         if self.attached && self.is_approved(user, watcher) {
             self.broadcasts
@@ -145,7 +157,7 @@ impl Component {
 /// The next presence to send.
 pub(super) fn poll(core: &mut Component, turn: &Turn) -> Option<Element> {
     while let Some((user, watcher)) = core.broadcasts.single.pop_first() {
-        if !core.is_approved(&user, &watcher) {
+        if !core.is_approved(&user, &watcher) || unreachable::misses(core, turn, &user, &watcher) {
             continue;
         }
         if let Some(stanza) = rendered(core, turn, &user, &watcher) {
@@ -176,6 +188,7 @@ pub(super) fn poll(core: &mut Component, turn: &Turn) -> Option<Element> {
         };
         core.broadcasts.cursor = Some(watcher.clone());
         if core.may(&user, &watcher, turn, Right::See)
+            && !unreachable::misses(core, turn, &user, &watcher)
             && let Some(stanza) = rendered(core, turn, &user, &watcher)
         {
             return Some(stanza);

@@ -10,10 +10,11 @@ use xmpp_parsers::ns;
 
 use super::authorization::{Confirm, Right, Visibility};
 use super::clock::Wall;
+use super::decision::{self, Verdict};
 use super::reply::Refusal;
 use super::setting::{Reply, Setting, What};
 use super::sight::{self, Sight};
-use super::{Component, Turn, command, consent, join, lane, subscription, wish};
+use super::{Component, Turn, command, consent, join, lane, pending, whom, wish};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
 
@@ -31,8 +32,8 @@ last-seen exact, hour, day or never – how precisely others learn it
 share-idle yes or no – whether others see for how long you have been idle
 grant WHO RIGHT… – let an address or a domain do things (see, open-url, leave-message, …)
 revoke WHO – take it back
-approve WHO, deny WHO – answer a request to see your presence
-block WHO, unblock WHO
+pending – who asks to see your presence; approve, deny or block WHO – answer, with an address or a number
+block WHO, unblock WHO – an address or a domain
 overview – who may do what";
 
 /// What a line says.
@@ -44,8 +45,8 @@ enum Line {
     ShowZone,
     ShowSight,
     Set(What),
-    Approve(Bare),
-    Deny(Bare),
+    Pending(u32),
+    Decide(Verdict, String),
     /// It cannot be followed: why.
     Wrong(String),
 }
@@ -126,28 +127,24 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
                 submit(core, turn, user, what, reply);
             }
         }
-        Line::Approve(watcher) => subscription::approve(core, turn, user, watcher, reply),
-        Line::Deny(watcher) => subscription::deny(core, turn, user, watcher, reply),
+        Line::Pending(from) => pending::show(core, turn, user, from, reply),
+        Line::Decide(verdict, words) => match whom::read(core, user, verdict, &words) {
+            Ok(read) => decision::submit(core, turn, user, read, reply),
+            Err(text) => command::acknowledge(core, turn, reply, Ok(text)),
+        },
     }
 }
 
 /// What is said of a party by its name is said of each of its addresses.
 fn of_party(core: &Component, what: What) -> Vec<What> {
-    let (who, each): (&Bare, fn(Bare) -> What) = match &what {
-        What::Block(who) => (who, What::Block),
-        What::Unblock(who) => (who, What::Unblock),
-        What::Revoke(who) => (who, What::Revoke),
-        _ => return vec![what],
+    let What::Revoke(who) = &what else {
+        return vec![what];
     };
-    let party = core
-        .settings
-        .parties
-        .iter()
-        .find(|party| party.name == who.as_str());
-    match party.filter(|party| !party.jids.is_empty()) {
-        Some(party) => party.jids.iter().cloned().map(each).collect(),
-        None => vec![what],
+    let named = whom::of_party(core, who);
+    if named.is_empty() {
+        return vec![what];
     }
+    named.into_iter().map(What::Revoke).collect()
 }
 
 fn submit(core: &mut Component, turn: &mut Turn, user: &Bare, what: What, reply: Reply) {
@@ -203,10 +200,14 @@ fn read(body: &str, now: Wall, zone: Tz) -> Line {
         },
         "grant" => grant(rest),
         "revoke" => about(|watcher| Line::Set(What::Revoke(watcher))),
-        "block" => about(|watcher| Line::Set(What::Block(watcher))),
-        "unblock" => about(|watcher| Line::Set(What::Unblock(watcher))),
-        "approve" => about(Line::Approve),
-        "deny" => about(Line::Deny),
+        "pending" => match rest.parse() {
+            Ok(from) => Line::Pending(from),
+            Err(_) => Line::Pending(0),
+        },
+        "approve" => Line::Decide(Verdict::Approve, rest.to_owned()),
+        "deny" => Line::Decide(Verdict::Deny, rest.to_owned()),
+        "block" => Line::Decide(Verdict::Block, rest.to_owned()),
+        "unblock" => Line::Decide(Verdict::Unblock, rest.to_owned()),
         first => status::read(first, rest, now, zone).unwrap_or_else(|| {
             Line::Wrong("I did not understand that. Send “help” for what you can say.".to_owned())
         }),

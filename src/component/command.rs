@@ -191,6 +191,9 @@ pub(super) fn user(core: &mut Component, turn: &mut Turn, asked: Asked, payload:
             }
         }
     };
+    if let Some(form) = own.next_page(core, &owner, &submitted) {
+        return offer(core, &asked, &command.node, session, form);
+    }
     core.sessions.set(&session, Stage::Running(None));
     let node = command.node.clone();
     let reply = Reply::Command {

@@ -50,6 +50,14 @@ impl Fields {
         Ok(Self(values))
     }
 
+    /// The fields whose name begins so: the rest of the name, and the text.
+    pub(super) fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&str, Option<String>)> {
+        self.0.keys().filter_map(move |var| {
+            let rest = var.strip_prefix(prefix)?;
+            Some((rest, self.text(var)))
+        })
+    }
+
     /// The values of a field; `None` where it is missing.
     pub(super) fn all(&self, var: &str) -> Option<&[String]> {
         self.0.get(var).map(Vec::as_slice)

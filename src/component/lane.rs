@@ -9,7 +9,9 @@ use super::limits::{IN_FLIGHT_MAX, LANE_WAITING_MAX};
 use super::record::Change;
 use super::reply::Refusal;
 use super::state::Narrowing;
-use super::{Component, Effect, Ticket, Turn, execution, setting, subscription, written};
+use super::{
+    Component, Effect, Ticket, Turn, decision, execution, pending, setting, subscription, written,
+};
 use crate::address::Bare;
 
 /// Something that changes durable records of one user.
@@ -17,8 +19,12 @@ use crate::address::Bare;
 pub(super) enum Task {
     /// Her own word.
     Setting(setting::Setting),
+    /// What she decides about watchers.
+    Decisions(decision::Decisions),
     /// A watcher's subscription.
     Subscription(subscription::Step),
+    /// A list of requests, shown to her.
+    Listing(pending::Listing),
     /// A step of a command.
     Execution(execution::Step),
 }
@@ -32,7 +38,9 @@ impl Task {
     ) -> Result<Vec<Change>, Refusal> {
         match self {
             Self::Setting(setting) => setting::plan(core, turn, user, setting),
+            Self::Decisions(decisions) => decision::plan(core, turn, user, decisions),
             Self::Subscription(step) => Ok(subscription::plan(core, turn, user, step)),
+            Self::Listing(listing) => Ok(pending::plan(core, user, listing)),
             Self::Execution(step) => written::plan(core, turn, user, step),
         }
     }
@@ -40,7 +48,9 @@ impl Task {
     fn done(self, core: &mut Component, turn: &mut Turn, user: &Bare, result: Result<(), Refusal>) {
         match self {
             Self::Setting(setting) => setting::done(core, turn, user, setting, result),
+            Self::Decisions(decisions) => decision::done(core, turn, user, decisions, result),
             Self::Subscription(step) => subscription::done(core, turn, user, step, result),
+            Self::Listing(listing) => pending::done(core, turn, user, listing, result),
             Self::Execution(step) => execution::done(core, turn, user, step, result),
         }
     }
@@ -49,16 +59,16 @@ impl Task {
     fn look(&mut self, core: &Component, user: &Bare) {
         match self {
             Self::Setting(setting) => setting::look(core, user, setting),
-            Self::Subscription(step) => subscription::look(core, user, step),
-            Self::Execution(_) => {}
+            Self::Decisions(decisions) => decision::look(core, user, decisions),
+            Self::Subscription(_) | Self::Listing(_) | Self::Execution(_) => {}
         }
     }
 
-    fn narrowing(&self, turn: &Turn) -> Option<Narrowing> {
+    fn narrowing(&self, turn: &Turn) -> Vec<Narrowing> {
         match self {
-            Self::Setting(setting) => setting::narrowing(setting, turn.now),
-            Self::Subscription(step) => subscription::narrowing(step),
-            Self::Execution(_) => None,
+            Self::Setting(setting) => setting::narrowing(setting).into_iter().collect(),
+            Self::Decisions(decisions) => decision::narrowing(decisions, turn),
+            Self::Subscription(_) | Self::Listing(_) | Self::Execution(_) => Vec::new(),
         }
     }
 }
@@ -110,7 +120,7 @@ pub(super) fn submit(core: &mut Component, turn: &mut Turn, user: &Bare, mut tas
         return task.done(core, turn, user, Err(Refusal::ResourceConstraint));
     }
     task.look(core, user);
-    if let Some(narrowing) = task.narrowing(turn) {
+    for narrowing in task.narrowing(turn) {
         core.state.narrow(user, &narrowing);
     }
     match core.lanes.lanes.get_mut(user) {
@@ -201,7 +211,7 @@ fn narrow_again(core: &mut Component, turn: &Turn, user: &Bare) {
         .get(user)
         .into_iter()
         .flat_map(|lane| &lane.waiting);
-    let narrowings: Vec<_> = waiting.filter_map(|task| task.narrowing(turn)).collect();
+    let narrowings: Vec<_> = waiting.flat_map(|task| task.narrowing(turn)).collect();
     for narrowing in narrowings {
         core.state.narrow(user, &narrowing);
     }

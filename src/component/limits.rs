@@ -123,6 +123,35 @@ pub(super) const FAREWELL: Duration = Duration::from_secs(3);
 pub(super) const RECORDS_PER_USER_MAX: usize = 1000;
 /// Subscription requests of one user that wait for her (protocol.md §10).
 pub(super) const PENDING_PER_USER_MAX: usize = 50;
+/// Of them those from one domain: it may not fill her list.
+pub(super) const PENDING_PER_DOMAIN_MAX: usize = 25;
+/// Characters that are kept of a request's text and of the name it gives itself: with 4 bytes each, and
+/// all around them, less than 4 KiB (protocol.md §10).
+pub(super) const PENDING_TEXT_CHARS_MAX: usize = 500;
+pub(super) const PENDING_NICK_CHARS_MAX: usize = 64;
+/// She is told of new requests at most so often (security.md T31).
+pub(super) const PROMPT_EVERY: Duration = Duration::from_secs(600);
+/// When she comes online she is told of what was kept from her at most so often.
+pub(super) const REMIND_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// Who was refused twice in this time asks without a prompt (security.md T36).
+pub(super) const TIRED_FOR: Duration = Duration::from_secs(24 * 3600);
+/// Refusals that are remembered for that.
+pub(super) const REFUSALS_MAX: usize = 10_000;
+/// Decisions in one line or form: as many as requests can wait.
+pub(super) const DECISIONS_MAX: usize = PENDING_PER_USER_MAX;
+/// Bytes of a list in a message: with all around it the stanza stays below the 10,000 bytes that every
+/// server takes (RFC 6120 §13.12).
+pub(super) const BODY_BYTES_MAX: usize = 8000;
+/// How long a watcher is left alone after its server has sent a presence back; doubled each time, up to an
+/// hour.
+pub(super) const UNREACHABLE_PAUSE: Duration = Duration::from_secs(60);
+pub(super) const UNREACHABLE_PAUSE_MAX: Duration = Duration::from_secs(3600);
+/// Watchers that are left alone at the same time.
+pub(super) const UNREACHABLE_MAX: usize = 10_000;
+/// Changes that they have missed, as pairs of user and watcher; past it they are told all the same.
+pub(super) const MISSED_MAX: usize = 100_000;
+/// Bytes of the fields of a form, for the same reason.
+pub(super) const FORM_BYTES_MAX: usize = 7500;
 /// `subscribe`s without an answer, to users and to nobody, that are remembered: a probe after one is
 /// silent (protocol.md §4.2).
 pub(super) const ASKERS_MAX: usize = 10_000;

@@ -18,6 +18,7 @@ mod chat;
 pub mod clock;
 mod command;
 mod consent;
+mod decision;
 mod delivery;
 mod disco;
 pub mod ending;
@@ -32,6 +33,7 @@ mod learning;
 pub mod limits;
 mod live;
 mod pace;
+mod pending;
 mod presence;
 mod probe;
 pub mod record;
@@ -49,7 +51,10 @@ pub mod status;
 mod subscription;
 mod text;
 mod timer;
+mod unreachable;
+mod whom;
 mod wish;
+mod words;
 mod written;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -244,6 +249,8 @@ pub struct Component {
     /// Users whose last face has changed since it was written.
     unwritten: BTreeSet<Bare>,
     askers: askers::Askers,
+    refusals: pending::Refusals,
+    unreachable: unreachable::Unreachable,
     probes: Buckets,
     probes_of_domain: Buckets,
     chats: Buckets,
@@ -292,6 +299,8 @@ impl Component {
             caps: caps::Caps::default(),
             unwritten: BTreeSet::new(),
             askers: askers::Askers::default(),
+            refusals: pending::Refusals::default(),
+            unreachable: unreachable::Unreachable::default(),
             probes: rate(
                 limits.probe_rate_per_watcher,
                 limits.probe_burst_per_watcher,
@@ -353,10 +362,12 @@ impl Component {
     #[must_use]
     pub fn deadline(&self, now: Now) -> Option<Duration> {
         let timer = self.timers.first().map(|at| at.saturating_sub(now.mono));
-        let expiry = self.state.next_expiry().map(|(at, _)| {
+        let until = |at: clock::Wall| {
             Duration::from_millis(u64::try_from(at.0.saturating_sub(now.wall.0)).unwrap_or(0))
-        });
-        timer.into_iter().chain(expiry).min()
+        };
+        let expiry = self.state.next_expiry().map(|(at, _)| until(*at));
+        let lapse = self.state.next_lapse().map(until);
+        timer.into_iter().chain(expiry).chain(lapse).min()
     }
 
     /// Changes that are being written or wait for it; tests hold this against its bound.
@@ -379,6 +390,7 @@ impl Component {
         self.attached = false;
         self.awaited.clear();
         self.broadcasts.clear();
+        self.unreachable.clear();
         learning::end(self, turn);
         pace::detached(self);
         self.state.forget_live();
@@ -391,6 +403,8 @@ impl Component {
                 Timer::Snapshots => bulk::waited(self, turn),
                 Timer::Grace(user, question) => presence::silent(self, turn, &user, question),
                 Timer::Tell(user) => self.tell_now(&user, turn),
+                Timer::Prompt(user) => pending::due(self, turn, &user),
+                Timer::Reach(watcher) => unreachable::catch_up(self, &watcher),
                 Timer::Lost(id) => route::lost(self, turn, &id),
                 Timer::Paced => pace::due(self, turn),
                 Timer::AskAgain(user) => pace::ask_again(self, turn, &user),
@@ -408,6 +422,9 @@ impl Component {
     fn fire_expiries(&mut self, turn: &mut Turn) {
         while let Some(user) = self.state.take_expired(turn.now.wall) {
             behind::expire(self, turn, &user);
+        }
+        while let Some((user, watcher)) = self.state.take_lapsed(turn.now.wall) {
+            subscription::lapse(self, turn, &user, &watcher);
         }
     }
 }

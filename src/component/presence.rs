@@ -11,7 +11,7 @@ use super::face::cut;
 use super::limits::STATUS_CHARS_MAX;
 use super::live::{Agency, Knowledge, Resource};
 use super::record::ShownState;
-use super::{Component, Turn, behind, caps, learning, pace, probe};
+use super::{Component, Turn, behind, caps, learning, pace, pending, probe};
 use crate::address::Bare;
 use crate::stanza::Inbound;
 
@@ -47,10 +47,15 @@ pub(super) fn available(core: &mut Component, turn: &mut Turn, stanza: &Inbound)
         }
         return;
     };
+    let was_online = live.best().is_some();
     live.put(&name, resource);
+    let is_online = live.best().is_some();
     core.state.look(user, now, since, None);
     caps::ask(core, turn, user, &name);
     changed(core, turn, user);
+    if is_online && !was_online {
+        pending::returned(core, turn, user);
+    }
 }
 
 /// A resource, or (from the bare address) every resource, is gone.

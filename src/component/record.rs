@@ -186,12 +186,39 @@ pub enum SubscriptionState {
 }
 
 /// A watcher's subscription to a presentity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
     /// Where it stands.
     pub state: SubscriptionState,
     /// Since when.
     pub since: Wall,
+    /// What is kept of a request while it waits for her.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
+}
+
+impl Subscription {
+    /// Whether it is a request that waits for her.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.state == SubscriptionState::Pending
+    }
+}
+
+/// What is kept of a request while it waits for her: never the whole stanza.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Its number in her lists, from 1; a later request of hers gets a higher one.
+    pub number: u32,
+    /// What the watcher wrote (`<status/>`), on one line, cut.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// The name that it gives itself (XEP-0172), on one line, cut.
+    #[serde(default)]
+    pub nick: Option<String>,
+    /// Whether she has been told of it.
+    #[serde(default)]
+    pub told: bool,
 }
 
 /// A block.

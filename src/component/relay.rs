@@ -72,7 +72,7 @@ pub(super) fn message(
 
 /// Does by a message what the component does itself: leaves a message, or passes a link on.
 pub(super) fn deliver(core: &mut Component, turn: &mut Turn, request: &Request, level: Level) {
-    let watcher = &request.watcher.bare;
+    let watcher = request.watcher.bare.shown();
     let level = level.as_str();
     let field = |name: &str| request.fields.get(name).map(String::as_str);
     let (body, link) = match request.right {
@@ -104,7 +104,7 @@ pub(super) fn report(
     state: ExecutionState,
     words: Option<&str>,
 ) {
-    let watcher = &request.watcher.bare;
+    let watcher = request.watcher.bare.shown();
     let what = request.fields.get("url").map_or("", String::as_str);
     let body = match state {
         ExecutionState::Completed => format!("{watcher} opened {what} at your client (done)."),

@@ -11,7 +11,7 @@ use super::reply::{Asked, Refusal};
 use super::timer::{Timer, TimerKey};
 use super::{
     Component, Turn, about, bulk, caps, chat, command, delivery, disco, face, gateway, join,
-    learning, pace, presence, probe, register, relay, subscription,
+    learning, pace, presence, probe, register, relay, subscription, unreachable,
 };
 use crate::address::{Address, Bare};
 use crate::stanza::command::NS as NS_COMMANDS;
@@ -133,12 +133,21 @@ fn presentity_presence(
     stanza: &Inbound,
     user: Option<&Bare>,
 ) {
+    let watcher = &stanza.from.bare;
+    if stanza.type_ != "error" {
+        unreachable::reached(core, watcher);
+    }
     match stanza.type_.as_str() {
         "probe" => probe::presence(core, turn, stanza, user),
+        "error" => {
+            if let Some(user) = user {
+                unreachable::failed(core, turn, user, watcher);
+            }
+        }
         "subscribe" => subscription::subscribe(core, turn, stanza, user),
         "unsubscribe" => subscription::unsubscribe(core, turn, stanza, user),
-        // A watcher's own presence is of no interest, we never asked for it, errors are not answered.
-        "" | "unavailable" | "subscribed" | "unsubscribed" | "error" => {}
+        // A watcher's own presence is of no interest, and we never asked for it.
+        "" | "unavailable" | "subscribed" | "unsubscribed" => {}
         _ => refuse_presence(core, stanza),
     }
 }

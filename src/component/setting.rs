@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use chrono_tz::Tz;
 
 use super::authorization::{Confirm, Right};
-use super::clock::{Now, Wall};
+use super::clock::Wall;
 use super::limits::RECORDS_PER_USER_MAX;
-use super::record::{Block, Change, Grant, Profile, SubscriptionState};
+use super::record::{Change, Grant, Profile, SubscriptionState};
 use super::reply::{Asked, Refusal};
 use super::sight::Sight;
 use super::state::Narrowing;
@@ -66,10 +66,6 @@ pub(super) enum What {
     },
     /// No rights by grant for these.
     Revoke(Bare),
-    /// Nothing at all for a watcher or a domain.
-    Block(Bare),
-    /// What they had before.
-    Unblock(Bare),
 }
 
 /// Where the acknowledgement goes.
@@ -112,11 +108,10 @@ impl Setting {
 }
 
 /// What holds before it is durable.
-pub(super) fn narrowing(setting: &Setting, now: Now) -> Option<Narrowing> {
+pub(super) fn narrowing(setting: &Setting) -> Option<Narrowing> {
     match &setting.what {
         What::Leave | What::Sleep | What::Lost => Some(Narrowing::Absence),
         What::Revoke(watcher) => Some(Narrowing::Revoke(watcher.clone())),
-        What::Block(watcher) => Some(Narrowing::Block(watcher.clone(), now.wall)),
         What::Sight(sight) | What::Register(Some(sight)) => Some(Narrowing::Sight(sight.clone())),
         _ => None,
     }
@@ -130,7 +125,6 @@ fn narrowing_of(what: &What) -> bool {
             | What::Sleep
             | What::Lost
             | What::Revoke(_)
-            | What::Block(_)
             | What::Sight(_)
             | What::Register(Some(_))
     )
@@ -142,7 +136,7 @@ pub(super) fn look(core: &Component, user: &Bare, setting: &mut Setting) {
         return;
     };
     setting.ends = match &setting.what {
-        What::Revoke(who) | What::Block(who) => known.watchers_of(who),
+        What::Revoke(who) => known.watchers_of(who),
         What::Leave => known
             .subscriptions
             .iter()
@@ -262,7 +256,7 @@ pub(super) fn plan(
             }
             let mut rights = rights.clone();
             rights.insert(Right::See);
-            *answer = format!("{watcher} may now: {}.", list(&rights));
+            *answer = format!("{} may now: {}.", watcher.shown(), list(&rights));
             let value = Grant {
                 rights,
                 confirm: *confirm,
@@ -279,30 +273,11 @@ pub(super) fn plan(
         }
         What::Revoke(watcher) => {
             *answer = format!(
-                "{watcher} has nothing by your word any more: no grant, no presence. A command that has \
-                 already been sent cannot be recalled."
+                "{} has nothing by your word any more: no grant, no presence. A command that has \
+                 already been sent cannot be recalled.",
+                watcher.shown()
             );
             Change::Grant {
-                user: owner,
-                watcher: watcher.clone(),
-                value: None,
-            }
-        }
-        What::Block(watcher) => {
-            if !known.blocks.contains_key(watcher) && known.blocks.len() >= RECORDS_PER_USER_MAX {
-                return Err(Refusal::ResourceConstraint);
-            }
-            *answer = format!("{watcher} is blocked: it gets the answer of an unknown user.");
-            let value = Some(Block { since: now.wall });
-            Change::Block {
-                user: owner,
-                watcher: watcher.clone(),
-                value,
-            }
-        }
-        What::Unblock(watcher) => {
-            *answer = format!("{watcher} is not blocked any more.");
-            Change::Block {
                 user: owner,
                 watcher: watcher.clone(),
                 value: None,
@@ -314,7 +289,7 @@ pub(super) fn plan(
     Ok(changes)
 }
 
-/// The subscriptions that a revocation or a block ends, or her leaving.
+/// The subscriptions that a revocation ends, or her leaving.
 pub(super) fn ended(user: &Bare, ends: &[(Bare, SubscriptionState)]) -> Vec<Change> {
     let end = |(watcher, _): &(Bare, _)| Change::Subscription {
         user: user.clone(),
@@ -356,7 +331,9 @@ pub(super) fn done(
     if let What::Expiry = what {
         core.state.rearm(user, turn.now.wall); // Even unwritten: the clock may have been set back.
     }
-    if !changed {
+    // What a revocation ends has ended in memory even where it could not be written: who would go on showing
+    // her is told.
+    if !changed && !matches!(what, What::Revoke(_)) {
         return;
     }
     if let Some(presentity) = core.settings.domain.presentity(user) {
@@ -381,7 +358,7 @@ pub(super) fn done(
             core.tell_watcher(turn, user, &watcher);
         }
         What::Grant { .. } => core.tell_each(user),
-        What::Seen(_) | What::Zone(_) | What::Revoke(_) | What::Block(_) | What::Unblock(_) => {}
+        What::Seen(_) | What::Zone(_) | What::Revoke(_) => {}
     }
 }
 

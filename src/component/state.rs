@@ -9,7 +9,9 @@ use indexmap::IndexMap;
 
 use super::authorization::{Evidence, Party, Policy};
 use super::clock::Wall;
+use super::limits::RECORDS_PER_USER_MAX;
 use super::live::Live;
+use super::pending::{self, Prompting};
 use super::record::{
     Audit, Block, Change, Chosen, Execution, Grant, LastFace, Profile, ShownState, Status,
     Subscription, SubscriptionState,
@@ -29,6 +31,10 @@ pub(super) struct User {
     pub(super) history: BTreeMap<(Wall, String), Audit>,
     pub(super) last_face: Option<LastFace>,
     pub(super) live: Live,
+    /// The highest number that a request has had.
+    pub(super) last_number: u32,
+    /// When she was told of requests; lives as long as the process.
+    pub(super) prompting: Prompting,
 }
 
 impl User {
@@ -101,7 +107,7 @@ pub(super) enum Narrowing {
     Block(Bare, Wall),
     /// Less is seen of her; what is absent or wider changes nothing.
     Sight(Sight),
-    /// A subscription.
+    /// The subscription of a watcher, or those of a domain.
     Subscription(Bare),
     /// She leaves, or removes us from her contacts: nobody is told anything.
     Absence,
@@ -116,6 +122,8 @@ pub(super) struct State {
     n_gone: usize,
     /// When something in a custom status ends, each end once.
     expiries: BTreeSet<(Wall, Bare)>,
+    /// Since when requests wait, exactly those that do: (since, user, watcher).
+    requests: BTreeSet<(Wall, Bare, Bare)>,
 }
 
 impl State {
@@ -166,6 +174,25 @@ impl State {
     /// The next custom status to end.
     pub(super) fn next_expiry(&self) -> Option<&(Wall, Bare)> {
         self.expiries.first()
+    }
+
+    /// When the next request ends by itself.
+    pub(super) fn next_lapse(&self) -> Option<Wall> {
+        let (since, ..) = self.requests.first()?;
+        Some(since.plus_s(pending::LIFE_S))
+    }
+
+    /// Takes the next request that has waited for too long; each is taken once.
+    pub(super) fn take_lapsed(&mut self, now: Wall) -> Option<(Bare, Bare)> {
+        self.next_lapse().filter(|at| *at <= now)?;
+        let (_, user, watcher) = self.requests.pop_first()?;
+        Some((user, watcher))
+    }
+
+    /// When a user was told of requests, to change it.
+    pub(super) fn prompting(&mut self, user: &Bare) -> Option<&mut Prompting> {
+        let known = self.users.get_mut(user)?;
+        known.is_served().then_some(&mut known.prompting)
     }
 
     /// Takes the next user whose custom status has ended; each is taken once.
@@ -225,6 +252,9 @@ impl State {
                 if let Some(gone) = self.users.swap_remove(user) {
                     self.n_gone += 1;
                     self.expire(user, gone.status.as_ref(), None);
+                    for (watcher, one) in gone.subscriptions {
+                        self.requests.remove(&(one.since, user.clone(), watcher));
+                    }
                 }
             }
             Change::Profile { user, value } => self.entry(user).profile.clone_from(value),
@@ -244,7 +274,20 @@ impl State {
                 watcher,
                 value,
             } => {
-                put(&mut self.entry(user).subscriptions, watcher, value.as_ref());
+                let known = self.entry(user);
+                let before = known.subscriptions.remove(watcher);
+                put(&mut known.subscriptions, watcher, value.as_ref());
+                let waiting = value.as_ref().and_then(|one| one.waiting.as_ref());
+                known.last_number = known
+                    .last_number
+                    .max(waiting.map_or(0, |waiting| waiting.number));
+                let key = |since| (since, user.clone(), watcher.clone());
+                if let Some(before) = before {
+                    self.requests.remove(&key(before.since));
+                }
+                if let Some(one) = value.as_ref().filter(|one| one.is_pending()) {
+                    self.requests.insert(key(one.since));
+                }
             }
             Change::Block {
                 user,
@@ -274,24 +317,30 @@ impl State {
         let Some(known) = self.users.get_mut(user) else {
             return;
         };
+        let requests = &mut self.requests;
+        let mut end = |subscriptions: &mut BTreeMap<Bare, Subscription>, who: &Bare| {
+            subscriptions.retain(|watcher, one| {
+                let ends = covers(who, watcher);
+                if ends {
+                    requests.remove(&(one.since, user.clone(), watcher.clone()));
+                }
+                !ends
+            });
+        };
         match narrowing {
             Narrowing::Revoke(who) => {
                 known.grants.remove(who);
-                known
-                    .subscriptions
-                    .retain(|watcher, _| !covers(who, watcher));
+                end(&mut known.subscriptions, who);
             }
             Narrowing::Block(who, since) => {
-                known
-                    .blocks
-                    .entry(who.clone())
-                    .or_insert(Block { since: *since });
-                known
-                    .subscriptions
-                    .retain(|watcher, _| !covers(who, watcher));
+                if known.blocks.len() < RECORDS_PER_USER_MAX {
+                    let block = Block { since: *since };
+                    known.blocks.entry(who.clone()).or_insert(block);
+                }
+                end(&mut known.subscriptions, who);
             }
             Narrowing::Subscription(watcher) => {
-                known.subscriptions.remove(watcher);
+                end(&mut known.subscriptions, watcher);
             }
             Narrowing::Absence => {
                 if let Some(profile) = known.profile.as_mut() {

@@ -1,15 +1,15 @@
-//! Watchers' subscriptions to a presentity. RFC 6121 §3 and Appendix A; protocol.md §4.1.
+//! Watchers' subscriptions to a presentity, as the watchers ask for them and take them back. RFC 6121 §3
+//! and Appendix A; protocol.md §4.1. What she decides stands in `decision`.
 //!
 //! A presentity never asks back, so *None*, *None + Pending In* and *From* are all the states there are.
 
 use super::authorization::{self, Interface, Level};
-use super::limits::{PENDING_PER_USER_MAX, RECORDS_PER_USER_MAX};
+use super::limits::RECORDS_PER_USER_MAX;
 use super::pace::{self, Urgency, Word};
 use super::record::{Change, Subscription, SubscriptionState};
 use super::reply::Refusal;
-use super::setting::Reply;
-use super::state::{Narrowing, User};
-use super::{Component, Turn, broadcast, command, lane, probe};
+use super::state::User;
+use super::{Component, Turn, broadcast, lane, pending, probe};
 use crate::address::Bare;
 use crate::stanza::Inbound;
 
@@ -24,14 +24,12 @@ pub(super) struct Step {
 
 #[derive(Clone, Debug)]
 enum Input {
-    /// The watcher asks.
-    Subscribe,
+    /// The watcher asks; its text and the name that it gives itself.
+    Subscribe(Option<String>, Option<String>),
     /// The watcher takes it back.
     Unsubscribe,
-    /// She says yes.
-    Approve(Reply),
-    /// She says no, or takes it away.
-    Deny(Reply),
+    /// A request has waited for too long.
+    Lapse,
 }
 
 /// A `subscribe` to a presentity. Refused by rule is nothing at all: an automatic `unsubscribed` would
@@ -50,7 +48,8 @@ pub(super) fn subscribe(
     core.askers.note(&stanza.to.bare, watcher);
     let policy = user.and_then(|user| core.state.user(user)?.policy(user, watcher));
     if let (Some(user), Some(false)) = (user, policy.map(|policy| policy.blocked)) {
-        submit(core, turn, user, watcher.clone(), Input::Subscribe);
+        let (text, nick) = pending::introduction(stanza);
+        submit(core, turn, user, watcher, Input::Subscribe(text, nick));
     }
 }
 
@@ -70,103 +69,79 @@ pub(super) fn unsubscribe(
         pace::refuse(core, turn, &stanza.to.bare, watcher, None);
     }
     if let Some(user) = user {
-        submit(core, turn, user, watcher.clone(), Input::Unsubscribe);
+        submit(core, turn, user, watcher, Input::Unsubscribe);
     }
 }
 
-/// She says yes to a watcher that has asked.
-pub(super) fn approve(
-    core: &mut Component,
-    turn: &mut Turn,
-    user: &Bare,
-    watcher: Bare,
-    reply: Reply,
-) {
-    submit(core, turn, user, watcher, Input::Approve(reply));
+/// A request has waited for too long. Its record goes; nobody is told.
+pub(super) fn lapse(core: &mut Component, turn: &mut Turn, user: &Bare, watcher: &Bare) {
+    submit(core, turn, user, watcher, Input::Lapse);
 }
 
-/// She says no, or takes away what she approved.
-pub(super) fn deny(
-    core: &mut Component,
-    turn: &mut Turn,
-    user: &Bare,
-    watcher: Bare,
-    reply: Reply,
-) {
-    submit(core, turn, user, watcher, Input::Deny(reply));
-}
-
-fn submit(core: &mut Component, turn: &mut Turn, user: &Bare, watcher: Bare, input: Input) {
+fn submit(core: &mut Component, turn: &mut Turn, user: &Bare, watcher: &Bare, input: Input) {
     let step = Step {
-        watcher,
+        watcher: watcher.clone(),
         input,
         before: None,
     };
     lane::submit(core, turn, user, lane::Task::Subscription(step));
 }
 
-/// Takes down the state before narrowing.
-pub(super) fn look(core: &Component, user: &Bare, step: &mut Step) {
-    step.before = core
-        .state
-        .user(user)
-        .and_then(|known| known.subscription(&step.watcher));
-}
-
-/// What holds before it is durable.
-pub(super) fn narrowing(step: &Step) -> Option<Narrowing> {
-    match step.input {
-        Input::Deny(_) => Some(Narrowing::Subscription(step.watcher.clone())),
-        _ => None,
-    }
-}
-
 /// Finds the changes.
 pub(super) fn plan(core: &Component, turn: &Turn, user: &Bare, step: &mut Step) -> Vec<Change> {
-    let Some(known) = core.state.user(user) else {
+    let known = match step.input {
+        Input::Lapse => core.state.stored(user), // Time passes for the dormant too.
+        _ => core.state.user(user),
+    };
+    let Some(known) = known else {
         return Vec::new();
     };
-    let watcher = step.watcher.clone();
-    if !matches!(step.input, Input::Deny(_)) {
-        step.before = known.subscription(&watcher);
-    }
-    let put = |state: Option<SubscriptionState>| {
-        let value = state.map(|state| Subscription {
-            state,
-            since: turn.now.wall,
-        });
+    let watcher = &step.watcher;
+    step.before = known.subscription(watcher);
+    let put = |value: Option<Subscription>| {
         vec![Change::Subscription {
             user: user.clone(),
             watcher: watcher.clone(),
             value,
         }]
     };
+    let since = turn.now.wall;
+    let approved = Some(Subscription {
+        state: SubscriptionState::Approved,
+        since,
+        waiting: None,
+    });
     match (&step.input, step.before) {
-        (Input::Subscribe, None) if known.subscriptions.len() >= RECORDS_PER_USER_MAX => Vec::new(),
-        (Input::Subscribe, None) if is_approved_before(turn, (user, known), &watcher) => {
-            put(Some(SubscriptionState::Approved))
+        (Input::Subscribe(..), Some(SubscriptionState::Preapproved)) => put(approved),
+        (Input::Subscribe(..), None) if known.subscriptions.len() >= RECORDS_PER_USER_MAX => {
+            Vec::new()
         }
-        (Input::Subscribe, None) => {
-            let n = known.subscriptions.values();
-            let pending = n
-                .filter(|one| one.state == SubscriptionState::Pending)
-                .count();
-            if pending >= PENDING_PER_USER_MAX {
-                return Vec::new();
+        (Input::Subscribe(..), None) if is_approved_before(turn, (user, known), watcher) => {
+            put(approved)
+        }
+        (Input::Subscribe(text, nick), None) => {
+            let said = (text.clone(), nick.clone());
+            match pending::admit(core, turn, (user, known), watcher, said) {
+                None => Vec::new(),
+                waiting => put(Some(Subscription {
+                    state: SubscriptionState::Pending,
+                    since,
+                    waiting,
+                })),
             }
-            put(Some(SubscriptionState::Pending))
         }
-        (Input::Subscribe, Some(SubscriptionState::Preapproved)) => {
-            put(Some(SubscriptionState::Approved))
+        // A pre-approval is hers to take back.
+        (Input::Unsubscribe, Some(SubscriptionState::Pending | SubscriptionState::Approved)) => {
+            put(None)
         }
-        (Input::Approve(_), None) if known.subscriptions.len() < RECORDS_PER_USER_MAX => {
-            put(Some(SubscriptionState::Preapproved))
+        (Input::Lapse, Some(SubscriptionState::Pending))
+            if known
+                .subscriptions
+                .get(watcher)
+                .is_some_and(|one| pending::has_lapsed(one, since)) =>
+        {
+            put(None)
         }
-        (Input::Approve(_), Some(SubscriptionState::Pending)) => {
-            put(Some(SubscriptionState::Approved))
-        }
-        // In memory it is gone already where she denies: the record is what remains.
-        (Input::Deny(_), _) | (Input::Unsubscribe, Some(_)) => put(None),
         _ => Vec::new(),
     }
 }
@@ -178,7 +153,8 @@ fn is_approved_before(turn: &Turn, (user, known): (&Bare, &User), watcher: &Bare
     level >= Level::Authorized
 }
 
-/// Answers when it is durable.
+/// Answers when it is durable. What could not be written nobody waits for: servers repeat a `subscribe` at
+/// every login.
 pub(super) fn done(
     core: &mut Component,
     turn: &mut Turn,
@@ -194,45 +170,32 @@ pub(super) fn done(
     let Some(presentity) = core.settings.domain.presentity(user) else {
         return;
     };
+    if result.is_err() {
+        return;
+    }
     let now = core
         .state
         .user(user)
-        .and_then(|known| known.subscription(&watcher));
-    match (input, result) {
-        // Nothing was written and nobody waits: servers repeat a `subscribe` at every login.
-        (Input::Subscribe | Input::Unsubscribe, Err(_)) => {}
-        (Input::Approve(reply) | Input::Deny(reply), Err(refusal)) => {
-            command::acknowledge(core, turn, reply, Err(refusal));
-        }
-        (Input::Subscribe, Ok(())) => match (before, now) {
-            (_, Some(SubscriptionState::Approved)) => welcome(core, turn, &presentity, &watcher),
-            (None, Some(SubscriptionState::Pending)) => prompt(core, turn, user, &watcher),
+        .and_then(|known| known.subscriptions.get(&watcher));
+    match input {
+        Input::Subscribe(..) => match (before, now.map(|one| (one.state, &one.waiting))) {
+            (_, Some((SubscriptionState::Approved, _))) => {
+                welcome(core, turn, &presentity, &watcher);
+            }
+            (None, Some((SubscriptionState::Pending, Some(waiting)))) if !waiting.told => {
+                pending::news(core, turn, user);
+            }
             _ => {}
         },
-        (Input::Unsubscribe, Ok(())) => {
-            if before == Some(SubscriptionState::Approved) {
-                end(core, turn, &presentity, &watcher, before);
-            }
-        }
-        (Input::Approve(reply), Ok(())) => {
-            let text = if before == Some(SubscriptionState::Pending) {
-                welcome(core, turn, &presentity, &watcher);
-                format!("{watcher} now gets your presence.")
-            } else {
-                format!("{watcher} gets your presence as soon as it asks.")
-            };
-            command::acknowledge(core, turn, reply, Ok(text));
-        }
-        (Input::Deny(reply), Ok(())) => {
+        Input::Unsubscribe if before == Some(SubscriptionState::Approved) => {
             end(core, turn, &presentity, &watcher, before);
-            let text = format!("{watcher} does not get your presence.");
-            command::acknowledge(core, turn, reply, Ok(text));
         }
+        Input::Unsubscribe | Input::Lapse => {}
     }
 }
 
 /// `subscribed`, then the current presence (RFC 6121 §3.1.5).
-fn welcome(core: &mut Component, turn: &mut Turn, presentity: &Bare, watcher: &Bare) {
+pub(super) fn welcome(core: &mut Component, turn: &mut Turn, presentity: &Bare, watcher: &Bare) {
     core.askers.forget(presentity, watcher);
     let pair = (presentity, watcher);
     pace::say(core, turn, pair, Word::Subscribed, Urgency::Awaited);
@@ -257,14 +220,4 @@ pub(super) fn end(
         let pair = (presentity, watcher);
         pace::say(core, turn, pair, Word::Unsubscribed, Urgency::Awaited);
     }
-}
-
-fn prompt(core: &mut Component, turn: &mut Turn, user: &Bare, watcher: &Bare) {
-    let id = turn.chance.id();
-    let text = format!(
-        "{watcher} asks to see your presence. Send “approve {watcher}”, “deny {watcher}” or \
-         “block {watcher}”."
-    );
-    let message = core.message(&user.clone().into(), "chat", &id, &text);
-    core.send(message);
 }

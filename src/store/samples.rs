@@ -22,6 +22,24 @@ pub(super) fn status(n: u64, set: i64) -> Change {
     }
 }
 
+/// A subscription request, as it waits for her word.
+pub(super) fn request() -> Change {
+    Change::Subscription {
+        user: jid("juliet@capulet.example"),
+        watcher: jid("romeo@montague.example"),
+        value: Some(Subscription {
+            state: SubscriptionState::Pending,
+            since: Wall(1_795_440_005_250),
+            waiting: Some(Waiting {
+                number: 3,
+                text: Some("It is I".into()),
+                nick: Some("Romeo".into()),
+                told: true,
+            }),
+        }),
+    }
+}
+
 /// The same record, taken away.
 pub(super) fn no_status(n: u64) -> Change {
     Change::Status {
@@ -88,6 +106,7 @@ pub(super) fn all() -> Vec<Change> {
             value: Some(Subscription {
                 state: SubscriptionState::Approved,
                 since: at,
+                waiting: None,
             }),
         },
         Change::Block {

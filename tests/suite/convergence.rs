@@ -139,6 +139,7 @@ impl World {
                 value: Some(Subscription {
                     state: SubscriptionState::Approved,
                     since: now.wall,
+                    waiting: None,
                 }),
             }));
         }

@@ -4,6 +4,7 @@
 mod adhoc;
 mod attaching;
 mod bulk;
+mod contacts;
 mod durability;
 mod faces;
 mod ghosts;
@@ -20,6 +21,7 @@ mod service;
 mod sight;
 mod spelling;
 mod stage;
+mod subscribing;
 
 /// Each story once on each server.
 macro_rules! on_both_servers {
@@ -56,6 +58,9 @@ on_both_servers! {
     opening_pages::without_an_agent as a_page_becomes_a_message_without_an_agent;
     opening_pages::with_an_agent as a_page_is_opened_by_the_agent;
     real_agent::opens_what_her_file_allows as the_real_agent_opens_pages;
+    subscribing::from_the_request_to_its_end as a_subscription_from_the_request_to_its_end;
+    subscribing::while_she_is_away as requests_wait_for_her;
+    contacts::of_a_watcher_are_all_answered as a_thousand_contacts_are_all_answered;
     rights::are_granted_and_revoked as rights_are_granted_and_revoked;
     ghosts::hibernate_and_end_with_their_server as hibernated_sessions_end_with_their_server;
     ghosts::of_reconnects_do_not_stay as ghosts_of_reconnects_do_not_stay;

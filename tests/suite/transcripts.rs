@@ -44,6 +44,7 @@ topics![
     malformed,
     open_url,
     pace,
+    pending,
     presence,
     probe,
     query,
@@ -58,6 +59,29 @@ topics![
 fn every_folder_has_its_test() {
     let names: Vec<String> = TOPICS.iter().map(|name| name.replace('_', "-")).collect();
     assert_eq!(names, topics());
+}
+
+/// The tables of subscriptions and probes name files that exist.
+#[test]
+fn the_tables_name_files() {
+    let readme = include_str!("../transcripts/README.md");
+    let (_, tables) = readme
+        .split_once("## The tables of")
+        .expect("the README has the tables");
+    let names: Vec<&str> = tables
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| name.contains('-'))
+        .collect();
+    let files: Vec<String> = all()
+        .flatten()
+        .filter_map(|script| Some(script.path.file_stem()?.to_string_lossy().into_owned()))
+        .collect();
+    assert!(names.len() > 40, "the tables are empty");
+    for name in names {
+        assert!(files.iter().any(|file| file == name), "no file {name}");
+    }
 }
 
 /// The transcripts hold together by themselves: each can be read, and a component that does what it

@@ -8,7 +8,7 @@ use super::super::form::{Fields, choice, field, required};
 use super::super::reply::Refusal;
 use super::super::setting::What;
 use super::super::state::User;
-use super::{bad, read_rights, read_until, rights_options};
+use super::{addresses, bad, read_rights, read_until, rights_options};
 use crate::address::Address;
 
 /// An empty grant.
@@ -49,17 +49,11 @@ pub(super) fn fields() -> Vec<Field> {
 
 /// What she has granted, to choose from.
 pub(super) fn fields_to_revoke(known: &User) -> Vec<Field> {
-    let granted: Vec<_> = known
-        .grants
-        .keys()
-        .map(|jid| (jid.as_str(), jid.as_str()))
-        .collect();
-    vec![choice(
+    vec![addresses(
         "who",
-        FieldType::ListMulti,
+        "revoke",
         "Whose rights",
-        &granted,
-        &[],
+        known.grants.keys(),
     )]
 }
 

@@ -1,22 +1,27 @@
 //! The user's own commands on the component domain: forms in, settings out. protocol.md §9.5, §9.7.
 
+mod block;
 mod grant;
 mod overview;
+mod pending;
 mod status;
 mod visibility;
 
 use std::collections::BTreeSet;
 
-use xmpp_parsers::data_forms::DataForm;
+use xmpp_parsers::data_forms::{DataForm, Field, FieldType};
 
 use super::authorization::Right;
 use super::clock::Wall;
 use super::command;
+use super::decision;
 use super::form::{self, Fields};
+use super::limits::FORM_BYTES_MAX;
 use super::reply::Refusal;
 use super::setting::{Reply, Setting, What};
 use super::{Component, Turn, lane};
 use crate::address::Bare;
+use crate::stanza::size::value_bytes;
 pub(super) use overview::text as overview;
 pub(super) use status::{read_zone, state};
 pub(super) use visibility::{fields as visibility_fields, read as read_visibility};
@@ -29,16 +34,20 @@ pub(super) enum Own {
     Visibility,
     Grant,
     Revoke,
+    Pending,
+    Block,
     Overview,
 }
 
 impl Own {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Join,
         Self::Status,
         Self::Visibility,
         Self::Grant,
         Self::Revoke,
+        Self::Pending,
+        Self::Block,
         Self::Overview,
     ];
 
@@ -50,6 +59,8 @@ impl Own {
             Self::Visibility => "visibility",
             Self::Grant => "grant",
             Self::Revoke => "revoke",
+            Self::Pending => "pending",
+            Self::Block => "block",
             Self::Overview => "overview",
         };
         format!("{}#{name}", form::CONSENT)
@@ -66,6 +77,8 @@ impl Own {
             Self::Visibility => "Who sees my status",
             Self::Grant => "Grant rights",
             Self::Revoke => "Revoke rights",
+            Self::Pending => "Who asks to see me",
+            Self::Block => "Block and unblock",
             Self::Overview => "Who may do what",
         }
     }
@@ -105,13 +118,28 @@ impl Own {
             ),
             Self::Grant => ("They may also see your status.", grant::fields()),
             Self::Revoke => ("It holds at once.", grant::fields_to_revoke(known?)),
+            Self::Pending => (PENDING, pending::fields(known?, 0)?),
+            Self::Block => (
+                "Who is blocked gets the answer of an unknown user.",
+                block::fields(known?),
+            ),
         };
-        Some(form::form(
-            self.form_type(),
-            self.title(),
-            instructions,
-            fields,
-        ))
+        Some(self.filled(instructions, fields))
+    }
+
+    fn filled(self, instructions: &str, fields: Vec<Field>) -> DataForm {
+        form::form(self.form_type(), self.title(), instructions, fields)
+    }
+
+    /// The form that follows in the same session, where what was submitted asks for another page.
+    pub(super) fn next_page(
+        self,
+        core: &Component,
+        user: &Bare,
+        fields: &Fields,
+    ) -> Option<DataForm> {
+        let known = core.state.user(user).filter(|_| self == Self::Pending)?;
+        Some(self.filled(PENDING, pending::next_page(known, fields)?))
     }
 
     /// Runs it with what was submitted.
@@ -128,6 +156,27 @@ impl Own {
             Self::Overview => {
                 let text = overview::text(core, turn, user);
                 return command::acknowledge(core, turn, reply, Ok(text));
+            }
+            Self::Pending | Self::Block => {
+                let known = core.state.user(user);
+                let read = match (self, known) {
+                    (Self::Pending, Some(known)) => pending::read(known, fields),
+                    (Self::Block, Some(_)) => block::read(fields),
+                    _ => Err(Refusal::Forbidden),
+                };
+                return match read {
+                    Ok(read) if read.is_empty() => {
+                        let waits = known.is_some_and(|known| pending::fields(known, 0).is_some());
+                        let text = if waits {
+                            "Nothing has changed."
+                        } else {
+                            "Nobody waits for your word."
+                        };
+                        command::acknowledge(core, turn, reply, Ok(text.to_owned()));
+                    }
+                    Ok(read) => decision::submit(core, turn, user, read, reply),
+                    Err(refusal) => command::acknowledge(core, turn, reply, Err(refusal)),
+                };
             }
             Self::Status => status::read(turn, fields, core.zone(user)).map(|what| vec![what]),
             Self::Visibility => visibility::read(fields).map(|sight| vec![What::Sight(sight)]),
@@ -153,6 +202,35 @@ impl Own {
         }
     }
 }
+
+const PENDING: &str = "What they write of themselves is nobody's word but theirs.";
+
+/// A choice among addresses, as many as a form holds; the others can be named in chat.
+fn addresses<'a>(var: &str, word: &str, label: &str, who: impl Iterator<Item = &'a Bare>) -> Field {
+    let mut options = Vec::new();
+    let (mut bytes, mut n_left) = (0, 0);
+    for jid in who {
+        let shown = jid.shown();
+        bytes += OPTION_BYTES + value_bytes(jid.as_str()) + value_bytes(&shown);
+        if bytes > FORM_BYTES_MAX {
+            n_left += 1;
+        } else {
+            options.push((jid.as_str(), shown));
+        }
+    }
+    let options: Vec<_> = options
+        .iter()
+        .map(|(value, label)| (*value, label.as_str()))
+        .collect();
+    let label = match n_left {
+        0 => label.to_owned(),
+        n => format!("{label} (and {n} more, by a message as in “{word} bob@example.org”)"),
+    };
+    form::choice(var, FieldType::ListMulti, &label, &options, &[])
+}
+
+/// Bytes of an option beside its value and its label.
+const OPTION_BYTES: usize = 50;
 
 fn rights_options() -> [(&'static str, &'static str); 7] {
     Right::ALL.map(|right| (right.as_str(), command::title(right)))

@@ -32,7 +32,11 @@ pub(in super::super) fn text(core: &Component, turn: &Turn, user: &Bare) -> Stri
             .until
             .map(|until| format!(", until {}", ending::shown(until, now, zone)))
             .unwrap_or_default();
-        lines.push(format!("{watcher} may: {}{until}.", list(&grant.rights)));
+        lines.push(format!(
+            "{} may: {}{until}.",
+            watcher.shown(),
+            list(&grant.rights)
+        ));
     }
     for party in &core.settings.parties {
         lines.push(format!(
@@ -47,7 +51,7 @@ pub(in super::super) fn text(core: &Component, turn: &Turn, user: &Bare) -> Stri
             .iter()
             .filter(move |(_, one)| one.state == state);
         of_state
-            .map(|(jid, _)| jid.as_str())
+            .map(|(jid, _)| jid.shown())
             .take(OVERVIEW_MAX)
             .collect::<Vec<_>>()
             .join(", ")
@@ -60,7 +64,7 @@ pub(in super::super) fn text(core: &Component, turn: &Turn, user: &Bare) -> Stri
         ),
         (
             SubscriptionState::Pending,
-            "Wait for your word (approve or deny)",
+            "Wait for your word (“pending” tells more)",
         ),
     ] {
         let who = subscribed(state);
@@ -73,7 +77,7 @@ pub(in super::super) fn text(core: &Component, turn: &Turn, user: &Bare) -> Stri
             .blocks
             .keys()
             .take(OVERVIEW_MAX)
-            .map(Bare::as_str)
+            .map(Bare::shown)
             .collect();
         lines.push(format!("Blocked: {}.", who.join(", ")));
     }

@@ -1,5 +1,6 @@
 use super::super::samples;
 use super::*;
+use crate::component::record::Subscription;
 
 /// Every sample as version 1 writes it. Never change a line: add one for a new version.
 const GOLDEN_1: [(&[u8], &[u8]); 8] = [
@@ -88,6 +89,28 @@ fn what_optional_fields_leave_out_is_read_as_their_default() {
         panic!("an early profile was refused");
     };
     assert!(profile.show_when_offline && !profile.subscribed && profile.joined == Wall(5));
+}
+
+#[test]
+fn a_request_that_waits_reads_back_and_stays_small() {
+    let mut change = samples::request();
+    let (key, value) = encode(&change).unwrap();
+    let value = value.unwrap();
+    assert_eq!(decode(&key, &value).as_ref(), Ok(&change));
+    // As the core cuts it at most: 500 and 64 characters, here of four bytes each.
+    if let Change::Subscription {
+        value: Some(Subscription {
+            waiting: Some(waiting),
+            ..
+        }),
+        ..
+    } = &mut change
+    {
+        waiting.text = Some("𝕏".repeat(500));
+        waiting.nick = Some("𝕏".repeat(64));
+    }
+    let (_, value) = encode(&change).unwrap();
+    assert!(value.unwrap().len() <= 4096);
 }
 
 #[test]
