@@ -8,7 +8,6 @@ use minidom::Element;
 use tokio::time::Instant;
 
 use vestibule::address::{Bare, ComponentDomain};
-use vestibule::component::authorization::Visibility;
 use vestibule::component::clock::Wall;
 use vestibule::component::record::{Change, Profile, Subscription, SubscriptionState};
 use vestibule::store::embedded::Embedded;
@@ -180,16 +179,11 @@ fn joined() -> Vec<Change> {
     let since = Wall(1_795_440_000_000);
     (0..CONTACTS)
         .flat_map(|n| {
-            let profile = Profile {
-                joined: since,
-                visibility: Visibility::Public,
-                show_when_offline: true,
-                public_rights: None,
-                dormant: false,
-                subscribed: true,
-                declined: false,
-                lost: false,
-            };
+            // As an early version wrote it: what is left out has its default.
+            let profile: Profile = serde_json::from_value(serde_json::json!({
+                "joined": since, "visibility": "public", "subscribed": true
+            }))
+            .expect("a profile");
             let subscription = Subscription {
                 state: SubscriptionState::Approved,
                 since,
