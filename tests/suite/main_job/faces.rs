@@ -93,22 +93,26 @@ pub(super) async fn are_told_as_she_sets_them(kind: Kind) -> Result<(), Failure>
     say(&mut alice, "state keep", "as your clients say").await;
     say(&mut alice, "status clear", "text is cleared").await;
 
-    // Idleness passes only when she lets it.
+    // Idleness passes only when she lets it. Who asks has no presence, so that no news mixes in.
+    let mut asker = stage.login("bot", "asker").await?;
     let idle = "<presence><show>away</show><idle xmlns='urn:xmpp:idle:1' since='2026-01-02T03:04:05Z'/></presence>";
     alice.send(stanza(idle)).await;
     reach_component(&mut alice).await;
-    let face = probe(&mut bot).await;
+    let face = probe(&mut asker).await;
     assert!(shows(&face, "away", None), "{face:?}");
     assert!(!face.has_child("idle", NS_IDLE), "{face:?}");
     let fields = [("share-idle", "1"), ("last-seen", "hour")];
     completed(&submit_at_once(&mut alice, HOME, VISIBILITY_NODE, &fields).await);
-    let face = probe(&mut bot).await;
+    let face = probe(&mut asker).await;
     let since = face.get_child("idle", NS_IDLE).unwrap().attr("since");
     assert_eq!(since, Some("2026-01-02T03:00:00Z"), "{face:?}");
 
     // Offline, the stamp is as coarse.
     alice.logout().await;
-    let face = probe_until(&mut bot, "offline", |face| shows(face, "unavailable", None)).await;
+    let face = probe_until(&mut asker, "offline", |face| {
+        shows(face, "unavailable", None)
+    })
+    .await;
     let delay = face.get_child("delay", NS_DELAY).unwrap();
     assert!(
         delay.attr("stamp").unwrap().ends_with(":00:00Z"),
