@@ -1,6 +1,8 @@
 //! Addresses as the servers deliver them, through the whole core: however one is spelt it is one person, and
 //! no text in the place of an address does any harm.
 
+use std::time::Duration;
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
@@ -165,7 +167,9 @@ fn no_text_in_the_place_of_an_address_does_harm() {
         {
             continue;
         }
-        let sent = world.deliver(&xml);
+        let mut sent = world.deliver(&xml);
+        // A question about a user who has just come back waits for news of her, for 2 s at most.
+        sent.extend(world.pass(Duration::from_secs(3)));
         let answers = sent
             .iter()
             .filter(|stanza| stanza.name == "iq" && stanza.attr("id") == Some("i"));
