@@ -47,7 +47,7 @@ pub(super) async fn of_a_watcher_are_all_answered(kind: Kind) -> Result<(), Fail
             .map_err(|error| Failure::new(error.to_string()))?;
     }
     let config = configuration(&server).with(&format!(
-        "[store]\npath = {:?}\n",
+        "[limits]\nsubscriptions-per-minute = 0\n[store]\npath = {:?}\n",
         store.display().to_string()
     ));
     let mut component = ComponentProcess::start(&built_binary("vestibule")?, &config).await?;
@@ -179,9 +179,9 @@ fn joined() -> Vec<Change> {
     let since = Wall(1_795_440_000_000);
     (0..CONTACTS)
         .flat_map(|n| {
-            // As an early version wrote it: what is left out has its default.
+            // What is left out has its default. They have no accounts, so nobody is to ask for them.
             let profile: Profile = serde_json::from_value(serde_json::json!({
-                "joined": since, "visibility": "public", "subscribed": true
+                "joined": since, "visibility": "public", "declined": true
             }))
             .expect("a profile");
             let subscription = Subscription {

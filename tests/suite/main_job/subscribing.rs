@@ -13,7 +13,7 @@ use crate::support::{Failure, stanza};
 use super::adhoc::{completed, fill_in};
 use super::stage::{
     ALICE, ALICE_FULL, CONVERGED, HOME, SOON, Stage, body_of, expect_message, fresh_id,
-    is_of_alice, is_presence, probe_until, reach_alice, reach_component, say, shows,
+    is_of_alice, is_presence, probe_until, reach_alice, reach_component, request, say, shows,
 };
 
 const NS_ROSTER: &str = "jabber:iq:roster";
@@ -105,7 +105,7 @@ pub(super) async fn from_the_request_to_its_end(kind: Kind) -> Result<(), Failur
     )))
     .await;
     roster_becomes(&mut bob, "taken back", Some(("none", false))).await;
-    reach_alice(&mut bob).await;
+    becomes_a_stranger(&mut bob).await;
     bob.forget();
     alice
         .send(stanza("<presence><show>dnd</show></presence>"))
@@ -183,6 +183,20 @@ async fn ends(watcher: &mut Client) {
     };
     let (gone, ended) = (place("unavailable"), place("unsubscribed"));
     assert!(gone.is_some() && gone < ended, "{gone:?} {ended:?}");
+}
+
+/// Asks for alice until she is nobody to him: what he took back is on the component's disk then.
+async fn becomes_a_stranger(watcher: &mut Client) {
+    let until = Instant::now() + CONVERGED;
+    loop {
+        let ping = stanza("<ping xmlns='urn:xmpp:ping'/>");
+        let answer = request(watcher, ALICE, "get", ping).await;
+        if answer.attr("type") == Some("error") {
+            return;
+        }
+        assert!(Instant::now() < until, "he still sees her: {answer:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Asks for the watcher's roster until alice stands in it so: subscription, and whether it asks.
