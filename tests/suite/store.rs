@@ -1,8 +1,10 @@
 //! The durable record under damage, a full disk and SIGKILL.
 
 mod damage;
+mod exports;
 mod full_disk;
 mod kill;
+mod metrics;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
