@@ -5,18 +5,28 @@
 //! room. The committer's queues hold as many batches as the core lets be in flight, so handing one
 //! over never waits, and the committer never waits for us.
 
+mod clock;
+mod exports;
+
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use crate::component::clock::{Now, Wall};
+use crate::component::export::Written;
 use crate::component::{Component, Effect, Event, Input, Ticket};
 use crate::link::{self, Backoff, Link};
+use crate::metrics::Metrics;
 use crate::store::Durability;
 use crate::store::committer::{Batch, Committer, Outcome};
+use crate::store::export::{Exported, Failure};
+use exports::Exports;
+
+pub use clock::{Clock, SystemClock};
+pub use exports::Schedule;
 
 /// Bytes that wait for a server that does not read, before we stop reading too.
 pub const QUEUED_MAX: usize = 1 << 20;
@@ -33,43 +43,6 @@ const TICK: Duration = Duration::from_secs(1);
 /// How long good-byes and open changes may take at the end.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What time it is.
-pub trait Clock: Send + 'static {
-    /// The present moment on both clocks.
-    fn now(&self) -> Now;
-}
-
-/// The clocks of the operating system.
-#[derive(Clone, Copy, Debug)]
-pub struct SystemClock(Instant);
-
-impl Default for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the monotonic clock"
-    )]
-    fn default() -> Self {
-        Self(Instant::now())
-    }
-}
-
-impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the wall clock"
-    )]
-    fn now(&self) -> Now {
-        let since = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        let wall = Wall(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
-        Now {
-            mono: self.0.elapsed(),
-            wall,
-        }
-    }
-}
-
 /// What the driver needs.
 #[derive(Debug)]
 pub struct Parts<C> {
@@ -85,6 +58,10 @@ pub struct Parts<C> {
     pub clock: C,
     /// Whether to try again when an attach fails.
     pub retry: bool,
+    /// Where exports go, and how often; `None`: there are none.
+    pub exports: Option<Schedule>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Why the driver ended before it was told to.
@@ -122,7 +99,10 @@ pub async fn run<C: Clock>(
         link,
         clock,
         retry,
+        exports,
+        metrics,
     } = parts;
+    let now = clock.now();
     let mut driver = Driver {
         core,
         committer,
@@ -132,9 +112,13 @@ pub async fn run<C: Clock>(
         chance: Chance::default(),
         backoff: Backoff::default(),
         connection: Connection::Waiting(Duration::ZERO),
+        exports: Exports::new(exports, now),
+        watch: clock::Watch::new(now),
+        metrics,
     };
     loop {
         let busy = driver.pump()?;
+        driver.look();
         let sleep = driver.sleep(busy);
         tokio::select! {
             biased;
@@ -146,6 +130,7 @@ pub async fn run<C: Clock>(
                 }
             }
             step = wait(&mut driver.connection, &driver.clock) => driver.moved(step)?,
+            result = driver.exports.ended() => driver.exported(result)?,
             () = tokio::time::sleep(sleep) => {
                 driver.feed(Event::Deadline)?;
                 driver.watch()?;
@@ -189,6 +174,9 @@ struct Driver<C> {
     chance: Chance,
     backoff: Backoff,
     connection: Connection,
+    exports: Exports,
+    watch: clock::Watch,
+    metrics: Arc<Metrics>,
 }
 
 impl<C: Clock> Driver<C> {
@@ -216,6 +204,12 @@ impl<C: Clock> Driver<C> {
                         durability: Durability::Behind,
                     })?;
                 }
+                Effect::Export => {
+                    let now = self.clock.now();
+                    if let Err(why) = self.exports.begin(&self.committer, now) {
+                        self.feed(Event::Exported(Err(why)))?;
+                    }
+                }
                 Effect::Send(stanza) => self.send(&stanza),
                 Effect::Report(report) => tracing::info!("{report}"),
             }
@@ -241,9 +235,48 @@ impl<C: Clock> Driver<C> {
         let Connection::Attached(link) = &mut self.connection else {
             return;
         };
-        if let Err(unsealed) = link.send(stanza) {
-            tracing::error!("a stanza was not sent: {unsealed}");
+        match link.send(stanza) {
+            Ok(()) => self.metrics.sent.add(1),
+            Err(unsealed) => tracing::error!("a stanza was not sent: {unsealed}"),
         }
+    }
+
+    /// Says how an export has ended.
+    fn exported(&mut self, result: Result<Exported, Failure>) -> Result<(), Error> {
+        self.exports.settle(result.is_ok(), self.clock.now());
+        let told = match result {
+            Ok(exported) => {
+                let file = exported.path.display().to_string();
+                tracing::info!("exported {} records to {file}", exported.records);
+                self.metrics.exported(exported.made);
+                Ok(Written {
+                    file,
+                    records: exported.records,
+                })
+            }
+            Err(failure) => {
+                tracing::error!("no export was made: {failure}");
+                self.metrics.export_failures.add(1);
+                Err(failure.to_string())
+            }
+        };
+        self.feed(Event::Exported(told))
+    }
+
+    /// Begins an export that is due, and looks after the clock and the figures.
+    fn look(&mut self) {
+        let now = self.clock.now();
+        if self.exports.is_due(now) {
+            // Where that cannot be, it is tried again.
+            let _ = self.exports.begin(&self.committer, now);
+        }
+        if let Some(seconds) = self.watch.jumped(now) {
+            self.metrics.clock_jumps.add(1);
+            tracing::error!(
+                "the clock has jumped by {seconds} s: what ends at a time of day ends by the new one"
+            );
+        }
+        self.metrics.figures(self.core.figures());
     }
 
     fn committed(&mut self, outcome: Outcome) -> Result<(), Error> {
@@ -265,7 +298,10 @@ impl<C: Clock> Driver<C> {
                 return Ok(false);
             }
             match link.next_arrival() {
-                Ok(Some(arrival)) => self.feed(Event::Received(arrival))?,
+                Ok(Some(arrival)) => {
+                    self.metrics.received.add(1);
+                    self.feed(Event::Received(arrival))?;
+                }
                 Ok(None) => break,
                 Err(error) => {
                     self.lost(error)?;
@@ -296,9 +332,12 @@ impl<C: Clock> Driver<C> {
         if busy {
             return Duration::ZERO;
         }
-        self.core
-            .deadline(self.clock.now())
-            .map_or(KEEPALIVE, |due| due.min(TICK))
+        let now = self.clock.now();
+        let core = self.core.deadline(now).map(|due| due.min(TICK));
+        core.into_iter()
+            .chain(self.exports.deadline(now))
+            .min()
+            .map_or(KEEPALIVE, |due| due.min(KEEPALIVE))
     }
 
     fn moved(&mut self, step: Step) -> Result<(), Error> {
@@ -313,6 +352,7 @@ impl<C: Clock> Driver<C> {
                 let (server, domain) = (&self.settings.server, &self.settings.domain);
                 tracing::info!("attached to {server} as {}", domain.bare());
                 self.connection = Connection::Attached(link);
+                self.metrics.attached(true);
                 self.feed(Event::Attached)
             }
             Step::Attach(Err(error)) if !self.retry => Err(Error::Unreachable(error)),
@@ -352,6 +392,7 @@ impl<C: Clock> Driver<C> {
             // The server is told what was wrong, if it still listens.
             tokio::spawn(link.close(GRACE));
         }
+        self.metrics.attached(false);
         self.feed(Event::Detached)
     }
 

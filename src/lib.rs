@@ -14,6 +14,7 @@ pub mod component;
 pub mod config;
 pub mod driver;
 pub mod link;
+pub mod metrics;
 pub mod stanza;
 pub mod store;
 pub mod web_address;

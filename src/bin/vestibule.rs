@@ -2,10 +2,12 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::panic::{self, AssertUnwindSafe};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -13,10 +15,13 @@ use tracing_subscriber::util::SubscriberInitExt;
 use vestibule::component::Component;
 use vestibule::component::limits::IN_FLIGHT_MAX;
 use vestibule::config::{Config, LogFormat};
-use vestibule::driver::{self, Parts, SystemClock};
+use vestibule::driver::{self, Clock, Parts, SystemClock};
+use vestibule::metrics::{Metrics, listener};
 use vestibule::store::Store;
 use vestibule::store::committer::Committer;
 use vestibule::store::embedded::Embedded;
+use vestibule::store::export;
+use vestibule::store::import::{self, Import};
 
 /// Bad usage or configuration (sysexits: `EX_USAGE`).
 const USAGE: u8 = 64;
@@ -52,6 +57,25 @@ enum Command {
     },
     /// Reads the configuration and says all that is wrong with it.
     CheckConfig,
+    /// Writes all that is stored to a file, while the component is stopped; while it runs, an
+    /// administrator says "export store" to it.
+    Export {
+        /// The file: lines of JSON, for the eyes of its owner alone.
+        file: PathBuf,
+    },
+    /// Makes an empty store from an export. Grants do not come back, and approved contacts wait for the
+    /// user's word again, unless it is known that nothing was taken away since.
+    Import {
+        /// The export.
+        file: PathBuf,
+        /// The directory of the store that the export is of: everything comes back if its proof says
+        /// that nothing was taken away since.
+        #[arg(long, value_name = "DIRECTORY")]
+        since: Option<PathBuf>,
+        /// Everything comes back, what was taken away since as well.
+        #[arg(long)]
+        revive: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -81,6 +105,29 @@ fn main() -> ExitCode {
             let _ = writeln!(io::stdout(), "{} is fine", config.display());
             ExitCode::SUCCESS
         }
+        Command::Export { file } => {
+            export(&checked, &file).map_or_else(|error| fail(STORE, error), printed)
+        }
+        Command::Import {
+            file,
+            since,
+            revive,
+        } => {
+            let what = Import {
+                file: &file,
+                store: &checked.store_path,
+                min_free: checked.store_min_free,
+                default_visibility: checked.default_visibility,
+                since: since.as_deref(),
+                now: SystemClock::default().now().wall,
+                revive,
+            };
+            match import::import(&what) {
+                Ok(imported) => printed(imported.to_string()),
+                Err(error @ import::Failure::Store(_)) => fail(STORE, error),
+                Err(error) => fail(USAGE, error),
+            }
+        }
         Command::Run { no_retry } => {
             log(&checked);
             // The panic has been told by then, with its place.
@@ -88,6 +135,24 @@ fn main() -> ExitCode {
                 .unwrap_or_else(|_| fail(INTERNAL, "ended by a fault of its own, see above"))
         }
     }
+}
+
+/// Exports the store that the configuration names; a sentence for the operator.
+fn export(config: &Config, file: &Path) -> Result<String, export::Failure> {
+    let mut store = Embedded::open_present(&config.store_path, config.store_min_free)?;
+    let made = SystemClock::default().now().wall;
+    let exported = export::export(&mut store, file, made)?;
+    Ok(format!(
+        "{} records are in {}",
+        exported.records,
+        exported.path.display()
+    ))
+}
+
+/// Says what was done.
+fn printed(what: String) -> ExitCode {
+    let _ = writeln!(io::stdout(), "{what}");
+    ExitCode::SUCCESS
 }
 
 /// Says why it ends; standard error may be gone, and that is no reason to panic.
@@ -116,9 +181,9 @@ fn log(config: &Config) {
 
 /// Opens the store, attaches, and serves until told to end.
 fn start(config: &Config, retry: bool) -> ExitCode {
-    let mut stored = Vec::new();
+    let mut core = Component::new(config.settings(), []);
     let opened = Embedded::open(&config.store_path, config.store_min_free).and_then(|mut store| {
-        store.load(&mut |change| stored.push(change))?;
+        store.load(&mut |change| core.restore(&change))?;
         Ok(store)
     });
     let store = match opened {
@@ -132,16 +197,28 @@ fn start(config: &Config, retry: bool) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(INTERNAL, error),
     };
+    let listener = match config.metrics_listen.map(listener::bind).transpose() {
+        Ok(listener) => listener,
+        Err(error) => return fail(USAGE, error),
+    };
     let (committer, outcomes) = Committer::start(store, CAPACITY);
+    let metrics = Arc::new(Metrics::new(committer.health()));
     let parts = Parts {
-        core: Component::new(config.settings(), stored),
+        core,
         committer,
         outcomes,
         link: config.link(),
         clock: SystemClock::default(),
         retry,
+        exports: Some(config.exports()),
+        metrics: metrics.clone(),
     };
     runtime.block_on(async {
+        match listener.map(TcpListener::from_std).transpose() {
+            Ok(Some(listener)) => drop(tokio::spawn(listener::serve(listener, metrics))),
+            Ok(None) => {}
+            Err(error) => return fail(INTERNAL, error),
+        }
         let (mut terminate, mut interrupt) = match (
             signal(SignalKind::terminate()),
             signal(SignalKind::interrupt()),

@@ -14,7 +14,7 @@ use super::decision::{self, Verdict};
 use super::reply::Refusal;
 use super::setting::{Reply, Setting, What};
 use super::sight::{self, Sight};
-use super::{Component, Turn, command, consent, join, lane, pending, whom, wish};
+use super::{Component, Turn, command, consent, export, join, lane, pending, whom, wish};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
 
@@ -34,13 +34,18 @@ grant WHO RIGHT… – let an address or a domain do things (see, open-url, leav
 revoke WHO – take it back
 pending – who asks to see your presence; approve, deny or block WHO – answer, with an address or a number
 block WHO, unblock WHO – an address or a domain
-overview – who may do what";
+overview – who may do what
+export – get all that is stored of you";
 
 /// What a line says.
 #[derive(Debug)]
 enum Line {
     Help,
     Overview,
+    /// All that is stored of her.
+    Export,
+    /// All that is stored of everybody.
+    ExportStore,
     ShowStatus,
     ShowZone,
     ShowSight,
@@ -74,6 +79,11 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
     };
     let reply = Reply::Chat(stanza.from.clone(), type_.to_owned());
     let line = read(&body, turn.now.wall, core.zone(user));
+    if let Line::ExportStore = line
+        && core.settings.admins.contains(user)
+    {
+        return export::of_all(core, turn, reply);
+    }
     if !core.settings.may_join(user) {
         // Only a clear wish of a stranger is answered: else two programs could answer each other for
         // ever.
@@ -88,6 +98,7 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
         Line::Help => command::acknowledge(core, turn, reply, Ok(HELP.to_owned())),
         Line::Wrong(text) => command::acknowledge(core, turn, reply, Ok(text)),
         Line::Set(What::Join) => submit(core, turn, user, What::Join, reply),
+        Line::Export if core.state.stored(user).is_some() => export::own(core, turn, user, reply),
         Line::Set(What::Leave) if core.state.stored(user).is_some() => {
             submit(core, turn, user, What::Leave, reply);
         }
@@ -98,6 +109,10 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
                 "You have not joined yet. Send “join” to be served here."
             };
             command::acknowledge(core, turn, reply, Ok(text.to_owned()));
+        }
+        Line::Export => {} // Who has joined has something stored.
+        Line::ExportStore => {
+            command::acknowledge(core, turn, reply, Err(Refusal::Forbidden));
         }
         Line::Overview => {
             let text = consent::overview(core, turn, user);
@@ -191,6 +206,8 @@ fn read(body: &str, now: Wall, zone: Tz) -> Line {
         "join" => Line::Set(What::Join),
         "leave" => Line::Set(What::Leave),
         "overview" => Line::Overview,
+        "export" if rest.eq_ignore_ascii_case("store") => Line::ExportStore,
+        "export" => Line::Export,
         "visibility" => match Visibility::parse(&rest.to_lowercase()) {
             Some(visibility) => Line::Set(What::Sight(Sight {
                 visibility: Some(visibility),

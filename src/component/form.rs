@@ -12,6 +12,8 @@ use super::reply::Refusal;
 pub(super) const CMD: &str = "urn:x-presence-service:cmd:0";
 /// FORM_TYPE, and node, of the user's own status.
 pub(super) const STATUS: &str = "urn:x-presence-service:status:0";
+/// Prefix of the nodes of the operator's commands.
+pub(super) const ADMIN: &str = "urn:x-presence-service:admin:0";
 /// FORM_TYPE, and prefix of the nodes, of the user's consent.
 pub(super) const CONSENT: &str = "urn:x-presence-service:consent:0";
 

@@ -188,6 +188,13 @@ pub(super) const CHAT_RATE: Rate = Rate {
     per_s: 20.0,
     burst: 2000.0,
 };
+/// Bytes of one message with a user's own records, as XML: the stanza stays below 10,000.
+pub(super) const EXPORT_PART_BYTES_MAX: usize = 8000;
+/// Exports of her own records for one user: each may be hundreds of messages.
+pub(super) const EXPORT_RATE: Rate = Rate {
+    per_s: 1.0 / 60.0,
+    burst: 3.0,
+};
 /// Messages that wait for the next attach; a restart of the server takes seconds.
 pub(super) const DEFERRED_MAX: usize = 10_000;
 /// Buckets of one kind that are kept; full ones are dropped first, they say nothing.

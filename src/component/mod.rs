@@ -23,6 +23,7 @@ mod delivery;
 mod disco;
 pub mod ending;
 mod execution;
+pub mod export;
 mod face;
 mod form;
 mod gateway;
@@ -31,6 +32,7 @@ mod join;
 mod lane;
 mod learning;
 pub mod limits;
+pub mod line;
 mod live;
 mod pace;
 mod pending;
@@ -140,6 +142,8 @@ pub enum Event {
     Committed(Ticket),
     /// A batch could not be written.
     Failed(Ticket),
+    /// An export of everybody has ended: as it was written, or why there is none.
+    Exported(Result<export::Written, String>),
     /// The time that [`Component::deadline`] named has come.
     Deadline,
     /// The process is about to end: say good-bye.
@@ -163,10 +167,23 @@ pub enum Effect {
         /// In order.
         changes: Vec<Change>,
     },
+    /// Export everything that is stored, and report `Exported`.
+    Export,
     /// Send a stanza (`jabber:client`).
     Send(Box<Element>),
     /// Tell the operator.
     Report(Report),
+}
+
+/// How much there is of what the operator may want to see grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// Users who have joined, served now or not.
+    pub users: usize,
+    /// Commands under way.
+    pub executions: usize,
+    /// Durable changes that are being written or wait for it.
+    pub in_flight: usize,
 }
 
 /// Something for the operator's log.
@@ -254,6 +271,9 @@ pub struct Component {
     probes: Buckets,
     probes_of_domain: Buckets,
     chats: Buckets,
+    exports_of_users: Buckets,
+    /// Who is to be told of the export of everybody.
+    exporting: export::Waiting,
     executions_by_watcher: Buckets,
     executions_for_user: Buckets,
     /// Keys `rev`; drawn at the first input.
@@ -307,12 +327,19 @@ impl Component {
             ),
             probes_of_domain: rate(limits.probe_rate_per_domain, limits.probe_burst_per_domain),
             chats: Buckets::new(limits::CHAT_RATE),
+            exports_of_users: Buckets::new(limits::EXPORT_RATE),
+            exporting: export::Waiting::new(),
             executions_by_watcher: Buckets::new(limits::EXECUTION_RATE),
             executions_for_user: Buckets::new(limits::EXECUTION_RATE_PER_USER),
             key: None,
             order: 0,
             started: None,
         }
+    }
+
+    /// Takes over one record that is stored; before the first input.
+    pub fn restore(&mut self, stored: &Change) {
+        self.state.apply(stored);
     }
 
     /// Takes one input. Drain [`Self::poll_effect`] before the next.
@@ -331,6 +358,7 @@ impl Component {
             Event::Received(arrival) => route::received(self, &mut turn, arrival),
             Event::Committed(ticket) => lane::settled(self, &mut turn, ticket, true),
             Event::Failed(ticket) => lane::settled(self, &mut turn, ticket, false),
+            Event::Exported(result) => export::ended(self, &mut turn, &result),
             Event::Deadline => {}
             Event::Shutdown => {
                 behind::remember(self, &turn);
@@ -368,6 +396,16 @@ impl Component {
         let expiry = self.state.next_expiry().map(|(at, _)| until(*at));
         let lapse = self.state.next_lapse().map(until);
         timer.into_iter().chain(expiry).chain(lapse).min()
+    }
+
+    /// What there is at this moment.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        Figures {
+            users: self.state.n_users(),
+            executions: self.running.len(),
+            in_flight: self.lanes.n_in_flight(),
+        }
     }
 
     /// Changes that are being written or wait for it; tests hold this against its bound.

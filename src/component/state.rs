@@ -145,6 +145,11 @@ impl State {
             .map(|known| &mut known.live)
     }
 
+    /// How many there are.
+    pub(super) fn n_users(&self) -> usize {
+        self.users.len()
+    }
+
     /// The user at a place in the order of joining; `None` past the end.
     pub(super) fn at(&self, index: usize) -> Option<(&Bare, &User)> {
         self.users.get_index(index)

@@ -117,6 +117,9 @@ fn audit(request: &Request, state: ExecutionState) -> Audit {
 
 /// One more line of history; the oldest ones give way.
 fn audited(core: &Component, user: &Bare, at: Wall, id: &str, audit: Audit) -> Vec<Change> {
+    if core.state.stored(user).is_none() {
+        return Vec::new(); // She has left: nothing is kept any more.
+    }
     let line = |at, id: &str, value| Change::Audit {
         user: user.clone(),
         at,

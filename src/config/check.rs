@@ -1,6 +1,7 @@
 //! From what was typed to what is meant: types, ranges, defaults, and what must agree between keys.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::problem::{Place, Problem};
@@ -18,6 +19,15 @@ const SERVER: &str = "127.0.0.1:5347";
 const STORE_PATH: &str = "/var/lib/vestibule";
 /// Room for the commits of some minutes and for sled's own housekeeping.
 const STORE_MIN_FREE: u64 = 64 << 20;
+
+/// Where exports go in the directory of the store: they outlive damage of sled, not of the disk.
+const EXPORTS: &str = "exports";
+/// Once a day: what is lost with a store is a day's changes at most.
+const EXPORT_EVERY: Duration = Duration::from_secs(86_400);
+/// Anything sooner would be one export after the other.
+const EXPORT_EVERY_MIN: Duration = Duration::from_secs(60);
+/// A week of days.
+const EXPORT_KEEP: usize = 7;
 
 /// Checks everything that was typed.
 pub(super) fn check(source: &Source, raw: Raw) -> Result<Config, Problems> {
@@ -47,6 +57,31 @@ pub(super) fn check(source: &Source, raw: Raw) -> Result<Config, Problems> {
         "store.min-free",
         "a size such as \"64MiB\" (B, KiB, MiB, GiB, TiB)",
         Value::size,
+    );
+    let export_dir = check.read("store.export-dir", "a directory", path);
+    let export_every = check.read(
+        "store.export-every",
+        "a time of at least \"1min\" such as \"24h\" (s, min, h, d), or 0 for never",
+        |value| {
+            let every = value.duration()?;
+            (every.is_zero() || every >= EXPORT_EVERY_MIN).then_some(every)
+        },
+    );
+    let export_keep = check.read(
+        "store.export-keep",
+        "a whole number of at least 1",
+        |value| {
+            let keep = value.number()?;
+            (keep >= 1.0 && keep.fract() == 0.0).then_some(keep as usize)
+        },
+    );
+    let metrics_listen = check.read(
+        "metrics.listen",
+        "an address of this machine alone and a port, such as \"127.0.0.1:9090\"",
+        |value| {
+            let listen: SocketAddr = value.text()?.parse().ok()?;
+            listen.ip().is_loopback().then_some(listen)
+        },
     );
     let users = check.users(domain.as_ref());
     let admins = check.list(
@@ -99,6 +134,18 @@ pub(super) fn check(source: &Source, raw: Raw) -> Result<Config, Problems> {
             domain,
             server: server.unwrap_or_else(|| SERVER.to_owned()),
             secret,
+            export_dir: export_dir.map_or_else(
+                || {
+                    source
+                        .resolve(store_path.as_deref().unwrap_or(STORE_PATH))
+                        .join(EXPORTS)
+                },
+                |typed| source.resolve(&typed),
+            ),
+            export_every: Some(export_every.unwrap_or(EXPORT_EVERY))
+                .filter(|every| !every.is_zero()),
+            export_keep: export_keep.unwrap_or(EXPORT_KEEP),
+            metrics_listen,
             store_path: source.resolve(store_path.as_deref().unwrap_or(STORE_PATH)),
             store_min_free: store_min_free.unwrap_or(STORE_MIN_FREE),
             users: users.unwrap_or_default(),

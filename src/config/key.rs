@@ -10,14 +10,20 @@ pub(super) struct Section {
 }
 
 /// Every section but [`PARTY`].
-pub(super) const SECTIONS: [Section; 6] = [
+pub(super) const SECTIONS: [Section; 7] = [
     Section {
         name: "component",
         keys: &["domain", "server", "secret", "secret-file"],
     },
     Section {
         name: "store",
-        keys: &["path", "min-free"],
+        keys: &[
+            "path",
+            "min-free",
+            "export-dir",
+            "export-every",
+            "export-keep",
+        ],
     },
     Section {
         name: "users",
@@ -26,6 +32,10 @@ pub(super) const SECTIONS: [Section; 6] = [
     Section {
         name: "contact",
         keys: &CONTACT_KEYS,
+    },
+    Section {
+        name: "metrics",
+        keys: &["listen"],
     },
     Section {
         name: "log",
@@ -53,7 +63,7 @@ pub(super) const CONTACT_KEYS: [&str; 7] = [
 pub(super) const PARTY_KEYS: [&str; 3] = ["name", "jids", "rights"];
 
 /// Sections of the interface that this version does not have.
-pub(super) const LATER_SECTIONS: [&str; 3] = ["dedicated", "http", "metrics"];
+pub(super) const LATER_SECTIONS: [&str; 2] = ["dedicated", "http"];
 
 /// Keys of a party that this version does not have.
 pub(super) const LATER_PARTY_KEYS: [&str; 4] = [

@@ -18,12 +18,16 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::address::{Bare, ComponentDomain};
 use crate::component::authorization::{Ceiling, Party, Visibility};
 use crate::component::limits::Limits;
+use crate::driver::Schedule;
+use crate::store::export::Place;
 use crate::{component, link};
 
 pub use problem::{Problem, Problems};
@@ -45,6 +49,14 @@ pub struct Config {
     pub store_path: PathBuf,
     /// Bytes that must be free on the disk of the store; with less it is read-only.
     pub store_min_free: u64,
+    /// Where exports go.
+    pub export_dir: PathBuf,
+    /// How often one is made by itself; `None`: never.
+    pub export_every: Option<Duration>,
+    /// How many are kept.
+    pub export_keep: usize,
+    /// Where monitoring is answered; `None`: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// The domains whose users may join.
     pub users: Vec<Bare>,
     /// The operator's own addresses.
@@ -109,6 +121,19 @@ impl Config {
             ceiling: Ceiling::default(),
             limits: self.limits,
             contacts: self.contacts.clone(),
+        }
+    }
+
+    /// Where exports go, and how often.
+    #[must_use]
+    pub fn exports(&self) -> Schedule {
+        Schedule {
+            place: Place {
+                directory: self.export_dir.clone(),
+                keep: self.export_keep,
+                min_free: self.store_min_free,
+            },
+            every: self.export_every,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::Ipv6Addr;
+use std::time::Duration;
 
 use toml::de::{DeInteger, DeValue};
 
@@ -113,6 +114,15 @@ impl Value {
         }
     }
 
+    /// A time: `"24h"`, or 0.
+    pub(super) fn duration(&self) -> Option<Duration> {
+        match self {
+            Self::Number(number) if *number == 0.0 => Some(Duration::ZERO),
+            Self::Text(text) | Self::Variable(text) => duration(text.trim()),
+            _ => None,
+        }
+    }
+
     /// The texts of a list, each with its offset in the file; in the environment they are separated by
     /// commas or white space.
     pub(super) fn list(&self) -> Option<Vec<(usize, Self)>> {
@@ -141,6 +151,21 @@ fn size(text: &str) -> Option<u64> {
         _ => return None,
     };
     number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    let factor: u64 = match unit.trim_start() {
+        "s" => 1,
+        "min" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        "" if number == 0 => 1,
+        _ => return None,
+    };
+    number.checked_mul(factor).map(Duration::from_secs)
 }
 
 /// Whether text names a host and a port: `host:port`, `127.0.0.1:port` or `[::1]:port`.

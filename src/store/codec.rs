@@ -160,6 +160,15 @@ pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<Change, Flaw> {
     })
 }
 
+/// Whether the record at `key` is about who may do what: all that are not known to be about
+/// something else.
+pub(super) fn is_consent(key: &[u8]) -> bool {
+    !matches!(
+        key.first(),
+        Some(&(table::STATUS | table::FACE | table::EXECUTION | table::AUDIT))
+    )
+}
+
 /// Finds the fault that a batch has by itself, before it shares a write with others.
 pub(super) fn check(batch: &[Change]) -> Result<(), Error> {
     batch.iter().try_for_each(|change| encode(change).map(drop))

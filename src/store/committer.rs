@@ -9,20 +9,58 @@
 
 use std::mem::{self, Discriminant};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::sync::mpsc as outcomes;
 use tokio::sync::mpsc::OwnedPermit;
+use tokio::sync::oneshot::{self, Receiver};
 
+use super::export::{Exported, Failure, Place};
 use super::isolation;
 use super::{Durability, Error, Store, codec};
 use crate::component::Ticket;
+use crate::component::clock::Wall;
 use crate::component::record::Change;
+use crate::metrics::Figure;
+use exporting::{Exporting, Order};
 
 /// Changes of one write, about: more would make those who came first wait for those who came last,
 /// and no longer save anything.
 const GROUP_CHANGES: usize = 2048;
+
+/// How often a healthy store is looked at where nothing is written.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// How often one that refuses changes is looked at.
+const LOOK_AGAIN_EVERY: Duration = Duration::from_secs(1);
+
+/// What is counted of the store, for the operator's monitoring.
+#[derive(Debug, Default)]
+pub struct Health {
+    /// Writes, each of all that waited.
+    pub writes: Figure,
+    /// Changes that were written.
+    pub changes: Figure,
+    /// Batches that could not be written.
+    pub refused: Figure,
+    alarm: Mutex<Option<String>>,
+}
+
+impl Health {
+    /// Why no change is taken now; `None` where changes are.
+    #[must_use]
+    pub fn alarm(&self) -> Option<String> {
+        let alarm = self.alarm.lock().unwrap_or_else(PoisonError::into_inner);
+        alarm.clone()
+    }
+
+    fn raise(&self, alarm: Option<String>) {
+        *self.alarm.lock().unwrap_or_else(PoisonError::into_inner) = alarm;
+    }
+}
 
 /// Changes that become durable together or not at all.
 #[derive(Debug)]
@@ -47,15 +85,23 @@ pub struct Outcome {
 /// The handle of the thread that owns the store.
 #[derive(Debug)]
 pub struct Committer {
-    queue: SyncSender<Job>,
+    queue: SyncSender<Asked>,
     outcomes: outcomes::Sender<Outcome>,
     thread: JoinHandle<()>,
+    health: Arc<Health>,
 }
 
 #[derive(Debug)]
 struct Job {
     batch: Batch,
     place: OwnedPermit<Outcome>,
+}
+
+/// What the thread is asked for.
+#[derive(Debug)]
+enum Asked {
+    Write(Job),
+    Export(Order),
 }
 
 impl Committer {
@@ -67,18 +113,28 @@ impl Committer {
     /// Where the operating system refuses a thread.
     pub fn start(store: impl Store, capacity: usize) -> (Self, outcomes::Receiver<Outcome>) {
         let capacity = capacity.max(1);
-        let (queue, jobs) = mpsc::sync_channel(capacity);
+        // One place more, for an export.
+        let (queue, jobs) = mpsc::sync_channel(capacity + 1);
         let (sender, receiver) = outcomes::channel(capacity);
+        let health = Arc::new(Health::default());
+        let told = health.clone();
         let thread = thread::Builder::new()
             .name("committer".into())
-            .spawn(move || run(store, &jobs))
+            .spawn(move || run(store, &jobs, told))
             .expect("the operating system has a thread for us at start-up");
         let committer = Self {
             queue,
             outcomes: sender,
             thread,
+            health,
         };
         (committer, receiver)
+    }
+
+    /// What is counted of the store.
+    #[must_use]
+    pub fn health(&self) -> Arc<Health> {
+        self.health.clone()
     }
 
     /// Queues a batch. Never blocks; gives the batch back where `capacity` is used up (read outcomes,
@@ -88,10 +144,21 @@ impl Committer {
             return Err(batch);
         };
         self.queue
-            .try_send(Job { batch, place })
-            .map_err(|error| match error {
-                mpsc::TrySendError::Full(job) | mpsc::TrySendError::Disconnected(job) => job.batch,
+            .try_send(Asked::Write(Job { batch, place }))
+            .or_else(|error| match error {
+                TrySendError::Full(Asked::Write(job))
+                | TrySendError::Disconnected(Asked::Write(job)) => Err(job.batch),
+                _ => Ok(()),
             })
+    }
+
+    /// Begins an export, which goes on between the writes. Never blocks; `None` where one is under way,
+    /// or nobody is left to make it.
+    pub fn export(&self, place: Place, made: Wall) -> Option<Receiver<Result<Exported, Failure>>> {
+        let (done, told) = oneshot::channel();
+        let order = Order { place, made, done };
+        self.queue.try_send(Asked::Export(order)).ok()?;
+        Some(told)
     }
 
     /// Writes what is queued, syncs what was written behind, ends the thread and closes the store.
@@ -101,6 +168,7 @@ impl Committer {
             queue,
             outcomes,
             thread,
+            health: _,
         } = self;
         drop((queue, outcomes));
         if let Err(panic) = thread.join() {
@@ -109,21 +177,44 @@ impl Committer {
     }
 }
 
-fn run(store: impl Store, jobs: &Receiver<Job>) {
+fn run(store: impl Store, asked: &mpsc::Receiver<Asked>, health: Arc<Health>) {
     let mut writer = Writer {
         store: Some(store),
         refused: None,
+        health,
     };
-    while let Ok(first) = jobs.recv() {
-        let mut size = first.size();
-        let mut group = vec![first];
-        while size < GROUP_CHANGES
-            && let Ok(job) = jobs.try_recv()
-        {
-            size += job.size();
-            group.push(job);
+    let mut exporting: Option<Exporting> = None;
+    loop {
+        let first = match &exporting {
+            None => asked.recv_timeout(writer.pause()),
+            Some(exporting) => asked.recv_timeout(exporting.pause()),
+        };
+        match first {
+            Ok(Asked::Write(first)) => {
+                let mut size = first.size();
+                let mut group = vec![first];
+                while size < GROUP_CHANGES
+                    && let Ok(next) = asked.try_recv()
+                {
+                    match next {
+                        Asked::Write(job) => {
+                            size += job.size();
+                            group.push(job);
+                        }
+                        Asked::Export(order) => {
+                            exporting = exporting.or_else(|| order.begin(&mut writer))
+                        }
+                    }
+                }
+                commit(&mut writer, group);
+            }
+            // Of two orders at a time the second is dropped, and so its asker is told.
+            Ok(Asked::Export(order)) => exporting = exporting.or_else(|| order.begin(&mut writer)),
+            Err(RecvTimeoutError::Timeout) if exporting.is_none() => writer.check(),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
         }
-        commit(&mut writer, group);
+        exporting = exporting.and_then(|exporting| exporting.go_on(&mut writer));
     }
     // What was written behind would otherwise be lost with the power.
     writer.write(&[], Durability::Synced);
@@ -154,7 +245,10 @@ fn commit(writer: &mut Writer<impl Store>, group: Vec<Job>) {
         }
         answers.push((batch.ticket, sound, place));
     }
+    let refused = answers.iter().filter(|(_, sound, _)| !sound).count();
     let written = answers.iter().any(|(_, sound, _)| *sound) && writer.write(&changes, durability);
+    let refused = if written { refused } else { answers.len() };
+    writer.health.refused.add(refused as u64);
     for (ticket, sound, place) in answers {
         place.send(Outcome {
             ticket,
@@ -175,22 +269,53 @@ struct Writer<S> {
     // `None` after it has panicked: what it would do next is unknown.
     store: Option<S>,
     refused: Option<Discriminant<Error>>,
+    health: Arc<Health>,
 }
 
 impl<S: Store> Writer<S> {
     fn write(&mut self, changes: &[Change], durability: Durability) -> bool {
-        let Some(store) = &mut self.store else {
-            return false;
-        };
-        let applied = panic::catch_unwind(AssertUnwindSafe(|| store.apply(changes, durability)));
-        match applied {
-            Ok(result) => self.tell(result),
+        match self.call(|store| store.apply(changes, durability)) {
+            Some(result) => {
+                let written = self.tell(result);
+                if written {
+                    self.health.writes.add(1);
+                    self.health.changes.add(changes.len() as u64);
+                }
+                written
+            }
+            None => false,
+        }
+    }
+
+    /// Looks whether the store takes changes, so that the operator is told before anybody needs it,
+    /// and that it recovers by itself.
+    fn check(&mut self) {
+        if let Some(result) = self.call(Store::check) {
+            self.tell(result);
+        }
+    }
+
+    /// How long until the next look.
+    fn pause(&self) -> Duration {
+        match self.refused {
+            Some(_) => LOOK_AGAIN_EVERY,
+            None => LOOK_EVERY,
+        }
+    }
+
+    /// Calls the store; `None` where it is gone, or goes by this.
+    fn call<T>(&mut self, work: impl FnOnce(&mut S) -> T) -> Option<T> {
+        let store = self.store.as_mut()?;
+        match panic::catch_unwind(AssertUnwindSafe(|| work(store))) {
+            Ok(result) => Some(result),
             Err(panic) => {
                 let what = isolation::text(panic.as_ref());
                 tracing::error!("the store has failed for good, restart Vestibule: {what}");
+                self.health
+                    .raise(Some("the store has failed for good".to_owned()));
                 // Its destructor is not to be trusted either.
                 mem::forget(self.store.take());
-                false
+                None
             }
         }
     }
@@ -201,6 +326,7 @@ impl<S: Store> Writer<S> {
             Ok(()) => {
                 if self.refused.take().is_some() {
                     tracing::info!("the store takes changes again");
+                    self.health.raise(None);
                 }
                 true
             }
@@ -209,12 +335,15 @@ impl<S: Store> Writer<S> {
                 if self.refused != kind {
                     self.refused = kind;
                     tracing::error!("no change is stored: {error}");
+                    self.health.raise(Some(error.to_string()));
                 }
                 false
             }
         }
     }
 }
+
+mod exporting;
 
 #[cfg(test)]
 mod tests;

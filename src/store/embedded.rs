@@ -7,14 +7,19 @@
 use std::io;
 use std::mem;
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use super::codec::{self, Flaw};
+use super::codec;
 use super::directory::Directory;
 use super::engine::{Engine, Fault, Writes};
+use super::isolation;
 use super::mark::{Mark, Sum};
 use super::proof::{NoProof, Proof};
-use super::{Durability, Error, Store};
+use super::snapshot::Snapshot;
+use super::taken;
+use super::{Durability, Error, Origin, Store};
 use crate::component::record::Change;
 
 /// How often a store that a write has failed on is opened anew, at most.
@@ -22,6 +27,12 @@ const REOPEN_EVERY: Duration = Duration::from_secs(1);
 
 /// Room without which a full disk is not tried again: the end of sled's file, and a segment to write to.
 const REOPEN_ROOM_BYTES: u64 = 1 << 20;
+
+/// Records that are read in one go at a start.
+const READ_RECORDS: usize = 1024;
+
+/// How many times as many are read ahead of what is decoded.
+const READ_AHEAD: usize = 4;
 
 /// A store in an embedded database. One process has it open at a time.
 pub struct Embedded {
@@ -33,6 +44,7 @@ pub struct Embedded {
     condition: Condition,
     // When it was last opened anew, or that was tried.
     reopened: Option<Instant>,
+    exporting: Option<Snapshot>,
     directory: Directory,
 }
 
@@ -117,21 +129,43 @@ impl Embedded {
             mark,
             condition: Condition::Unread,
             reopened: None,
+            exporting: None,
             directory,
         })
     }
 
-    fn read(&self, each: &mut dyn FnMut(Change)) -> Result<(), Fault> {
-        let mut sum = Sum::default();
-        for record in self.engine().records() {
-            let (key, value) = record?;
-            sum.add(&key, &value);
-            let change = codec::decode(&key, &value).map_err(|flaw| match flaw {
-                Flaw::Damaged(what) => Fault::Damaged(what),
-                Flaw::TooNew(what) => Fault::TooNew(what),
-            })?;
-            each(change);
+    /// The same, of a store that must be there.
+    ///
+    /// # Errors
+    ///
+    /// The same, and [`Error::Unusable`] where there is none.
+    pub fn open_present(path: &Path, min_free: u64) -> Result<Self, Error> {
+        if !path.join("proof").exists() && !path.join("sled").exists() {
+            return Err(Error::Unusable {
+                path: path.to_owned(),
+                reason: io::Error::new(io::ErrorKind::NotFound, "there is no store"),
+            });
         }
+        Self::open(path, min_free)
+    }
+
+    /// Reads in one thread, sums up, decodes and hands over in this one, in the order of keys.
+    fn read(&self, each: &mut dyn FnMut(Change)) -> Result<(), Fault> {
+        let engine = self.engine();
+        let mut sum = Sum::default();
+        thread::scope(|scope| {
+            let (pages, read) = mpsc::sync_channel(READ_AHEAD);
+            let reading = thread::Builder::new()
+                .name("store-read".into())
+                .spawn_scoped(scope, move || engine.read(READ_RECORDS, &pages))?;
+            for (key, value) in read.iter().flatten() {
+                sum.add(&key, &value);
+                each(codec::decode(&key, &value)?);
+            }
+            reading
+                .join()
+                .unwrap_or_else(|panic| Err(Fault::Damaged(isolation::text(panic.as_ref()))))
+        })?;
         if sum != self.mark.sum {
             return Err(Fault::Damaged(format!(
                 "its {} records are not the {} that were written last",
@@ -171,6 +205,9 @@ impl Embedded {
                 let old = self.engine().value(key)?;
                 if let Some(old) = &old {
                     mark.sum.remove(key, old);
+                }
+                if taken::takes_away(key, old.as_deref(), value.as_deref()) {
+                    mark.taken_away = mark.seq;
                 }
                 if let Some(value) = value {
                     mark.sum.add(key, value);
@@ -216,6 +253,8 @@ impl Embedded {
             return Ok(());
         };
         let before = mem::take(&mut breakage.before);
+        // What was written behind may be gone: nothing that was kept fits any more.
+        self.exporting = None;
         if let Cause::Full = breakage.cause {
             self.directory.release_reserve();
         }
@@ -303,6 +342,11 @@ impl Store for Embedded {
         let mut before = Writes::new();
         let last = self.mark;
         let Err(fault) = self.commit(&writes, &mut before, durability) else {
+            if let Some(exporting) = &mut self.exporting
+                && !exporting.keep(&before)
+            {
+                self.exporting = None;
+            }
             return Ok(());
         };
         self.mark = last;
@@ -317,6 +361,38 @@ impl Store for Embedded {
         }
         Err(error)
     }
+
+    fn check(&mut self) -> Result<(), Error> {
+        self.ready()?;
+        self.directory.room()
+    }
+
+    fn begin_export(&mut self) -> Result<Origin, Error> {
+        if let Condition::Unread = self.condition {
+            self.load(&mut |_| {})?;
+        }
+        self.exporting = None;
+        if let Condition::Broken(breakage) = &self.condition {
+            return Err(breakage.error(&self.directory));
+        }
+        Ok(self.exporting.insert(Snapshot::new(self.mark)).origin())
+    }
+
+    fn go_on_export(&mut self, most: usize, each: &mut dyn FnMut(Change)) -> Result<bool, Error> {
+        let Some(mut exporting) = self.exporting.take() else {
+            return Err(Error::NoExport {
+                path: self.directory.path().to_owned(),
+                what: "a write has failed meanwhile, or too much was changed".into(),
+            });
+        };
+        let last = exporting
+            .go_on(self.engine(), most, each)
+            .map_err(|fault| named(&self.directory, fault))?;
+        if !last {
+            self.exporting = Some(exporting);
+        }
+        Ok(last)
+    }
 }
 
 fn open(directory: &mut Directory) -> Result<(Proof, Mark, Engine), Fault> {
@@ -325,12 +401,12 @@ fn open(directory: &mut Directory) -> Result<(Proof, Mark, Engine), Fault> {
     let proof = match Proof::open(&path) {
         Ok(proof) => proof,
         // The proof is made before anything of sled is.
-        Err(NoProof::Absent) if !sled.exists() => {
-            let mut store = [0; 16];
-            getrandom::fill(&mut store).map_err(|error| io::Error::other(error.to_string()))?;
-            Proof::create(&path, store)?
+        Err(NoProof::Absent) if !sled.exists() => Proof::create(&path, Mark::of_new(draw_name()?))?,
+        Err(NoProof::Absent) => {
+            return Err(Fault::Damaged(
+                "its proof is missing, or an import into it was interrupted".into(),
+            ));
         }
-        Err(NoProof::Absent) => return Err(Fault::Damaged("its proof is missing".into())),
         Err(NoProof::Damaged(what)) => return Err(Fault::Damaged(what)),
         Err(NoProof::TooNew(format)) => {
             return Err(Fault::TooNew(format!("its proof has format {format}")));
@@ -356,6 +432,13 @@ fn open(directory: &mut Directory) -> Result<(Proof, Mark, Engine), Fault> {
     Ok((proof, mark, engine))
 }
 
+/// A name for a new store, which no other has.
+pub(super) fn draw_name() -> io::Result<[u8; 16]> {
+    let mut name = [0; 16];
+    getrandom::fill(&mut name).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(name)
+}
+
 /// Opens sled, on a full disk with the room that was kept back for that.
 fn open_engine(directory: &mut Directory) -> Result<Engine, Fault> {
     let sled = directory.path().join("sled");
@@ -365,7 +448,7 @@ fn open_engine(directory: &mut Directory) -> Result<Engine, Fault> {
     }
 }
 
-fn named(directory: &Directory, fault: Fault) -> Error {
+pub(super) fn named(directory: &Directory, fault: Fault) -> Error {
     let path = directory.path().to_owned();
     match fault {
         Fault::Locked => Error::Locked { path },

@@ -14,18 +14,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
+use std::mem;
+use std::ops::Bound;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::codec::Flaw;
 use super::directory;
 use super::isolation::contain;
 use super::mark::{Mark, NoMark, Sum};
 
-/// sled's page cache: records are read once, at start-up, so only what is written again must fit.
-const CACHE_BYTES: u64 = 64 << 20;
+/// sled's page cache: records are read once, at start-up, so only what is written again must fit. sled
+/// takes several times as much.
+const CACHE_BYTES: u64 = 16 << 20;
 
 /// How often sled writes and syncs by itself what was written behind.
 const WRITE_BEHIND: Duration = Duration::from_millis(500);
@@ -58,6 +64,15 @@ pub(super) enum Fault {
     TooNew(String),
     /// Anything else that the operating system or sled said.
     Failed(io::Error),
+}
+
+impl From<Flaw> for Fault {
+    fn from(flaw: Flaw) -> Self {
+        match flaw {
+            Flaw::Damaged(what) => Self::Damaged(what),
+            Flaw::TooNew(what) => Self::TooNew(what),
+        }
+    }
 }
 
 impl From<io::Error> for Fault {
@@ -108,6 +123,10 @@ pub(super) struct Engine {
     file: File,
     blobs: PathBuf,
     synced_blobs: BTreeSet<OsString>,
+    // Grows by one when a flush begins and when it ends: odd while one is under way.
+    flushes: Arc<AtomicU64>,
+    // The thread that looks after flushes, until its sender is dropped.
+    nudge: Option<(SyncSender<()>, JoinHandle<()>)>,
 }
 
 impl Engine {
@@ -141,11 +160,15 @@ impl Engine {
             .read(true)
             .write(true)
             .open(path.join("db"))?;
+        let flushes = Arc::new(AtomicU64::new(0));
+        let nudge = look_after(db.clone(), flushes.clone())?;
         let engine = Self {
             db: Some(db),
             file,
             blobs: path.join("blobs"),
             synced_blobs: BTreeSet::new(),
+            flushes,
+            nudge: Some(nudge),
         };
         // sled does not make the names of its files durable.
         File::open(path.join("conf"))?.sync_all()?;
@@ -180,7 +203,16 @@ impl Engine {
 
     /// Hands every key and value but the mark to `each`, in the order of keys.
     pub(super) fn records(&self) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), Fault>> {
-        let mut records = self.db().iter();
+        self.records_behind(&[])
+    }
+
+    /// The same, of keys behind `key` alone.
+    pub(super) fn records_behind(
+        &self,
+        key: &[u8],
+    ) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), Fault>> + use<> {
+        let behind = (Bound::Excluded(key.to_vec()), Bound::Unbounded);
+        let mut records = self.db().range::<Vec<u8>, _>(behind);
         std::iter::from_fn(move || {
             loop {
                 return match call(|| records.next().transpose()) {
@@ -189,6 +221,26 @@ impl Engine {
                 };
             }
         })
+    }
+
+    /// Hands over all records, in the order of keys and `size` at a time, while somebody takes them.
+    pub(super) fn read(
+        &self,
+        size: usize,
+        pages: &SyncSender<Vec<(sled::IVec, sled::IVec)>>,
+    ) -> Result<(), Fault> {
+        let mut page = Vec::with_capacity(size);
+        for record in self.records() {
+            page.push(record?);
+            if page.len() == size {
+                let full = mem::replace(&mut page, Vec::with_capacity(size));
+                if pages.send(full).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        let _ = pages.send(page);
+        Ok(())
     }
 
     /// The sum over all records.
@@ -227,22 +279,10 @@ impl Engine {
     /// A background write that fails last of all wakes nobody who waits for it; any other flush finds
     /// the error and wakes the first.
     fn flush(&self) -> Result<(), Fault> {
-        let db = self.db();
-        let (done, waiting) = mpsc::sync_channel::<()>(1);
-        thread::scope(|scope| {
-            thread::Builder::new()
-                .name("store-nudge".into())
-                .spawn_scoped(scope, move || {
-                    while let Err(RecvTimeoutError::Timeout) = waiting.recv_timeout(FLUSH_PATIENCE)
-                    {
-                        // Its result is the same as that of the one it helps.
-                        let _ = contain(|| db.flush());
-                    }
-                })?;
-            let flushed = call(|| db.flush());
-            drop(done);
-            flushed.map(drop)
-        })
+        self.flushes.fetch_add(1, Ordering::SeqCst);
+        let flushed = call(|| self.db().flush());
+        self.flushes.fetch_add(1, Ordering::SeqCst);
+        flushed.map(drop)
     }
 
     /// Syncs what sled has put into files of their own: pages over 128 KiB, which need many records of
@@ -275,13 +315,43 @@ impl Engine {
     }
 }
 
+/// Looks after flushes until the sender is dropped: one that takes too long is helped by another.
+fn look_after(
+    db: sled::Db,
+    flushes: Arc<AtomicU64>,
+) -> io::Result<(SyncSender<()>, JoinHandle<()>)> {
+    let (nudge, ended) = mpsc::sync_channel(0);
+    let thread = thread::Builder::new()
+        .name("store-nudge".into())
+        .spawn(move || {
+            let mut before = 0;
+            while ended.recv_timeout(FLUSH_PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                let now = flushes.load(Ordering::SeqCst);
+                if now == before && now % 2 == 1 {
+                    // Its result is the same as that of the one it helps.
+                    let _ = contain(|| db.flush());
+                }
+                before = now;
+            }
+        })?;
+    Ok((nudge, thread))
+}
+
 impl Drop for Engine {
     fn drop(&mut self) {
+        // Its handle goes first: sled closes, and gives its lock back, with the last one.
+        let nudge = self.nudge.take().map(|(sender, thread)| {
+            drop(sender);
+            thread
+        });
         let db = self.db.take();
         let (done, closed) = mpsc::sync_channel(1);
         let closing = thread::Builder::new()
             .name("store-close".into())
             .spawn(move || {
+                if let Some(nudge) = nudge {
+                    let _ = nudge.join();
+                }
                 let _ = contain(|| drop(db));
                 let _ = done.send(());
             });

@@ -6,9 +6,12 @@
 use sha2::{Digest, Sha256};
 
 const MAGIC: &[u8; 8] = b"vestibul";
-const FORMAT: u16 = 1;
+/// The format that is written. Format 1 had no [`Mark::taken_away`].
+const FORMAT: u16 = 2;
 /// Bytes of a mark.
-pub(super) const MARK_BYTES: usize = 68;
+pub(super) const MARK_BYTES: usize = 76;
+/// Bytes of a mark of format 1.
+const MARK_BYTES_1: usize = 68;
 
 /// What all records together amount to after a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub(super) struct Mark {
     pub(super) store: [u8; 16],
     /// How many batches were applied.
     pub(super) seq: u64,
+    /// The last batch that took something away from anybody (`taken`); unknown, it is `seq`.
+    pub(super) taken_away: u64,
     /// The number and digest of the records.
     pub(super) sum: Sum,
 }
@@ -67,6 +72,16 @@ pub(super) enum NoMark {
 }
 
 impl Mark {
+    /// That of a store without records.
+    pub(super) fn of_new(store: [u8; 16]) -> Self {
+        Self {
+            store,
+            seq: 0,
+            taken_away: 0,
+            sum: Sum::default(),
+        }
+    }
+
     /// The mark as it stands in sled and in the proof.
     pub(super) fn to_bytes(self) -> [u8; MARK_BYTES] {
         let mut bytes = [0; MARK_BYTES];
@@ -76,24 +91,41 @@ impl Mark {
         bytes[32..40].copy_from_slice(&self.seq.to_be_bytes());
         bytes[40..48].copy_from_slice(&self.sum.count.to_be_bytes());
         bytes[48..64].copy_from_slice(&self.sum.digest.to_be_bytes());
-        let checksum = crc32fast::hash(&bytes[..64]);
-        bytes[64..].copy_from_slice(&checksum.to_be_bytes());
+        bytes[64..72].copy_from_slice(&self.taken_away.to_be_bytes());
+        let checksum = crc32fast::hash(&bytes[..72]);
+        bytes[72..].copy_from_slice(&checksum.to_be_bytes());
         bytes
     }
 
-    /// Reads a mark.
+    /// Reads a mark of this or an earlier format; what follows it in `bytes` is ignored.
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, NoMark> {
-        let bytes: &[u8; MARK_BYTES] = bytes.try_into().map_err(|_| NoMark::Damaged)?;
-        if &bytes[..8] != MAGIC || bytes[64..] != crc32fast::hash(&bytes[..64]).to_be_bytes() {
+        if bytes.len() < MARK_BYTES_1 || &bytes[..8] != MAGIC {
             return Err(NoMark::Damaged);
         }
         let format = u16::from_be_bytes(part(bytes, 8));
-        if format != FORMAT {
+        let length = match format {
+            1 => MARK_BYTES_1,
+            _ => MARK_BYTES,
+        };
+        // Of a later format the length is not known, and a flipped bit may pretend to be one.
+        let whole = |length: usize| {
+            length <= bytes.len()
+                && bytes[length - 4..length] == crc32fast::hash(&bytes[..length - 4]).to_be_bytes()
+        };
+        if format > FORMAT && (length..=bytes.len()).any(whole) {
             return Err(NoMark::TooNew(format));
         }
+        if format == 0 || format > FORMAT || !whole(length) {
+            return Err(NoMark::Damaged);
+        }
+        let seq = u64::from_be_bytes(part(bytes, 32));
         Ok(Self {
             store: part(bytes, 16),
-            seq: u64::from_be_bytes(part(bytes, 32)),
+            seq,
+            taken_away: match format {
+                1 => seq,
+                _ => u64::from_be_bytes(part(bytes, 64)),
+            },
             sum: Sum {
                 count: u64::from_be_bytes(part(bytes, 40)),
                 digest: u128::from_be_bytes(part(bytes, 48)),
@@ -102,7 +134,7 @@ impl Mark {
     }
 }
 
-fn part<const N: usize>(bytes: &[u8; MARK_BYTES], at: usize) -> [u8; N] {
+fn part<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     *bytes[at..]
         .first_chunk()
         .expect("the layout ends before the mark does")
@@ -120,6 +152,7 @@ mod tests {
         Mark {
             store: [7; 16],
             seq,
+            taken_away: seq / 2,
             sum,
         }
     }
@@ -147,25 +180,36 @@ mod tests {
     }
 
     #[test]
-    fn version_1_of_the_mark_stays_readable() {
-        let golden = [
-            &b"vestibul\x00\x01\0\0\0\0\0\0"[..],
-            &[7; 16],
-            &[0, 0, 0, 0, 0, 0, 0, 1],
-            &[0, 0, 0, 0, 0, 0, 0, 1],
-            GOLDEN_DIGEST,
-            GOLDEN_CHECKSUM,
-        ]
-        .concat();
+    fn each_format_of_the_mark_stays_readable() {
+        let golden = |format: u8, rest: &[u8]| {
+            [
+                &b"vestibul\0"[..],
+                &[format, 0, 0, 0, 0, 0, 0],
+                &[7; 16],
+                &[0, 0, 0, 0, 0, 0, 0, 1],
+                &[0, 0, 0, 0, 0, 0, 0, 1],
+                GOLDEN_DIGEST,
+                rest,
+            ]
+            .concat()
+        };
+        let first = golden(1, GOLDEN_CHECKSUM_1);
+        let unknown = Mark {
+            taken_away: 1,
+            ..mark(1)
+        };
+        assert_eq!(Mark::from_bytes(&first), Ok(unknown));
+        let second = golden(2, GOLDEN_REST_2);
         assert_eq!(
             mark(1).to_bytes().escape_ascii().to_string(),
-            golden.escape_ascii().to_string()
+            second.escape_ascii().to_string()
         );
-        assert_eq!(Mark::from_bytes(&golden), Ok(mark(1)));
+        assert_eq!(Mark::from_bytes(&second), Ok(mark(1)));
     }
 
     const GOLDEN_DIGEST: &[u8] = b"^\xa3\x14d\xf8\xde\x91h2\xdb\xeb>\x82\xc3\"\xd5";
-    const GOLDEN_CHECKSUM: &[u8] = b"[%{\x10";
+    const GOLDEN_CHECKSUM_1: &[u8] = b"[%{\x10";
+    const GOLDEN_REST_2: &[u8] = b"\0\0\0\0\0\0\0\0\x1e\x81\xbf\xa8";
 
     #[test]
     fn a_flipped_bit_is_seen_and_a_newer_format_named() {
@@ -177,9 +221,9 @@ mod tests {
         }
         assert_eq!(Mark::from_bytes(&bytes[1..]), Err(NoMark::Damaged));
         let mut newer = bytes;
-        newer[9] = 2;
-        let checksum = crc32fast::hash(&newer[..64]);
-        newer[64..].copy_from_slice(&checksum.to_be_bytes());
-        assert_eq!(Mark::from_bytes(&newer), Err(NoMark::TooNew(2)));
+        newer[9] = 3;
+        let checksum = crc32fast::hash(&newer[..72]);
+        newer[72..].copy_from_slice(&checksum.to_be_bytes());
+        assert_eq!(Mark::from_bytes(&newer), Err(NoMark::TooNew(3)));
     }
 }

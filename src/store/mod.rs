@@ -8,11 +8,15 @@ pub mod committer;
 mod directory;
 pub mod embedded;
 mod engine;
+pub mod export;
+pub mod import;
 mod isolation;
 mod mark;
 mod proof;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
+mod snapshot;
+mod taken;
 
 use std::io;
 use std::path::PathBuf;
@@ -32,6 +36,42 @@ pub trait Store: Send + 'static {
     ///
     /// An empty batch with [`Durability::Synced`] makes durable what was written behind.
     fn apply(&mut self, batch: &[Change], durability: Durability) -> Result<(), Error>;
+
+    /// Whether a change could be written now; opens a broken store anew where that has become possible.
+    fn check(&mut self) -> Result<(), Error> {
+        self.apply(&[], Durability::Synced)
+    }
+
+    /// Begins to read all records as they are now, for an export; one under way is given up.
+    fn begin_export(&mut self) -> Result<Origin, Error> {
+        Err(no_export())
+    }
+
+    /// Hands over the next of those records, about `most`; `true` where they were the last, and all
+    /// of them are what was acknowledged. Changes may be applied in between.
+    fn go_on_export(&mut self, most: usize, each: &mut dyn FnMut(Change)) -> Result<bool, Error> {
+        let _ = (most, each);
+        Err(no_export())
+    }
+}
+
+/// What a store says that has none.
+fn no_export() -> Error {
+    Error::NoExport {
+        path: PathBuf::new(),
+        what: "this kind of store has no exports".into(),
+    }
+}
+
+/// What an export is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The store's own name, drawn when it was made.
+    pub store: [u8; 16],
+    /// How many batches had been applied.
+    pub batch: u64,
+    /// How many records there were.
+    pub records: u64,
 }
 
 /// How far a batch must have come before `apply` returns.
@@ -81,7 +121,7 @@ pub enum Error {
     #[error(
         "the store {path:?} is damaged: {what}; nothing was served, left out or restored: put the \
          whole directory back from a backup that was taken while Vestibule was stopped, or move it \
-         away and import an export into an empty one"
+         away and make a new one from the last export with vestibule import"
     )]
     Damaged {
         /// The directory of the store.
@@ -135,6 +175,27 @@ pub enum Error {
         path: PathBuf,
         /// The failure.
         what: String,
+    },
+
+    /// What was being exported cannot be read on.
+    #[error("the export of the store {path:?} is given up: {what}")]
+    NoExport {
+        /// The directory of the store.
+        path: PathBuf,
+        /// Why.
+        what: String,
+    },
+
+    /// It is not empty, and shall be imported into.
+    #[error(
+        "the store {path:?} has {records} records; an export is imported into an empty one: move this \
+         one away first"
+    )]
+    NotEmpty {
+        /// The directory of the store.
+        path: PathBuf,
+        /// How many.
+        records: u64,
     },
 
     /// One record is larger than any store takes: a fault of that batch alone.

@@ -13,10 +13,13 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::directory;
-use super::mark::{MARK_BYTES, Mark, NoMark, Sum};
+use super::mark::{MARK_BYTES, Mark, NoMark};
 
 /// A sector or page that is lost must not take both slots.
 const SLOT_BYTES: usize = 4096;
+
+/// Bytes of a slot that a mark of this or a later format may take.
+const SLOT_USED_BYTES: usize = 256;
 
 /// Why there is no proof.
 #[derive(Debug)]
@@ -42,13 +45,8 @@ pub(super) struct Proof {
 }
 
 impl Proof {
-    /// Makes the proof of a new store, whole or not at all.
-    pub(super) fn create(path: &Path, store: [u8; 16]) -> io::Result<Self> {
-        let latest = Mark {
-            store,
-            seq: 0,
-            sum: Sum::default(),
-        };
+    /// Makes the proof of a new store that is what `latest` says, whole or not at all.
+    pub(super) fn create(path: &Path, latest: Mark) -> io::Result<Self> {
         let draft = path.with_extension("new");
         let file = OpenOptions::new()
             .write(true)
@@ -88,7 +86,7 @@ impl Proof {
                 Err(error) => return Err(NoProof::Io(error)),
             }
         }
-        let slots = [0, SLOT_BYTES].map(|at| Mark::from_bytes(&bytes[at..at + MARK_BYTES]));
+        let slots = [0, SLOT_BYTES].map(|at| Mark::from_bytes(&bytes[at..at + SLOT_USED_BYTES]));
         for slot in slots {
             if let Err(NoMark::TooNew(format)) = slot {
                 return Err(NoProof::TooNew(format));
@@ -119,6 +117,11 @@ impl Proof {
     /// What was last acknowledged.
     pub(super) fn latest(&self) -> Mark {
         self.latest
+    }
+
+    /// Whether an older state than the latest may be all that it says.
+    pub(super) fn is_spoilt(&self) -> bool {
+        self.spoilt
     }
 
     /// Whether it says `mark`, in a way that survives power loss and the loss of nothing else.
@@ -176,6 +179,7 @@ impl Proof {
 
 #[cfg(test)]
 mod tests {
+    use super::super::mark::Sum;
     use super::*;
 
     fn mark(seq: u64) -> Mark {
@@ -186,6 +190,7 @@ mod tests {
         Mark {
             store: [7; 16],
             seq,
+            taken_away: seq,
             sum,
         }
     }
@@ -195,7 +200,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("proof");
         assert!(matches!(Proof::open(&path), Err(NoProof::Absent)));
-        let mut proof = Proof::create(&path, [7; 16]).unwrap();
+        let mut proof = Proof::create(&path, Mark::of_new([7; 16])).unwrap();
         for seq in 1..=5 {
             proof.write(mark(seq)).unwrap();
             let read = Proof::open(&path).unwrap();
@@ -238,7 +243,7 @@ mod tests {
     #[test]
     fn what_is_behind_or_foreign_is_named_and_what_is_ahead_is_fine() {
         let folder = tempfile::tempdir().unwrap();
-        let mut proof = Proof::create(&folder.path().join("proof"), [7; 16]).unwrap();
+        let mut proof = Proof::create(&folder.path().join("proof"), Mark::of_new([7; 16])).unwrap();
         assert!(proof.compare(None).is_ok());
         proof.write(mark(3)).unwrap();
         let other = Mark {

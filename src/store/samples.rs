@@ -1,4 +1,4 @@
-//! One change of every kind, for the tests of this module.
+//! One change of every kind, for the tests of this and of what it is made into.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,12 +7,12 @@ use crate::component::authorization::{Confirm, Interface, Level, Right, Visibili
 use crate::component::clock::Wall;
 use crate::component::record::*;
 
-pub(super) fn jid(text: &str) -> Bare {
+pub(crate) fn jid(text: &str) -> Bare {
     Bare::parse(text).unwrap()
 }
 
 /// A custom status of the user with number `n`, set at second `set`.
-pub(super) fn status(n: u64, set: i64) -> Change {
+pub(crate) fn status(n: u64, set: i64) -> Change {
     Change::Status {
         user: jid(&format!("user{n}@example.org")),
         value: Some(Status::of_text(
@@ -23,7 +23,7 @@ pub(super) fn status(n: u64, set: i64) -> Change {
 }
 
 /// A subscription request, as it waits for her word.
-pub(super) fn request() -> Change {
+pub(crate) fn request() -> Change {
     Change::Subscription {
         user: jid("juliet@capulet.example"),
         watcher: jid("romeo@montague.example"),
@@ -41,7 +41,7 @@ pub(super) fn request() -> Change {
 }
 
 /// The same record, taken away.
-pub(super) fn no_status(n: u64) -> Change {
+pub(crate) fn no_status(n: u64) -> Change {
     Change::Status {
         user: jid(&format!("user{n}@example.org")),
         value: None,
@@ -49,7 +49,7 @@ pub(super) fn no_status(n: u64) -> Change {
 }
 
 /// Every kind of record, every field of its first form filled.
-pub(super) fn all() -> Vec<Change> {
+pub(crate) fn all() -> Vec<Change> {
     let user = jid("juliet@capulet.example");
     let watcher = jid("bot@acme.example");
     let at = Wall(1_795_440_005_250);
@@ -155,7 +155,7 @@ pub(super) fn all() -> Vec<Change> {
 }
 
 /// Records with the fields that came later, all filled.
-pub(super) fn later() -> Vec<Change> {
+pub(crate) fn later() -> Vec<Change> {
     let user = jid("romeo@montague.example");
     let at = Wall(1_795_440_005_250);
     let text = |text: &str, emoji: &str, until: Option<i64>| Text {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,7 +22,7 @@ use vestibule::driver::{self, SystemClock};
 use vestibule::link;
 use vestibule::store::committer::Committer;
 use vestibule::store::embedded::Embedded;
-use vestibule::store::{Durability, Error, Store};
+use vestibule::store::{Durability, Error, Origin, Store};
 
 /// A store that is slow, and deadly at one step.
 struct Faulty {
@@ -61,6 +62,18 @@ impl Store for Faulty {
         let applied = self.store.apply(batch, durability);
         self.step();
         applied
+    }
+
+    fn check(&mut self) -> Result<(), Error> {
+        self.store.check()
+    }
+
+    fn begin_export(&mut self) -> Result<Origin, Error> {
+        self.store.begin_export()
+    }
+
+    fn go_on_export(&mut self, most: usize, each: &mut dyn FnMut(Change)) -> Result<bool, Error> {
+        self.store.go_on_export(most, each)
     }
 }
 
@@ -121,6 +134,8 @@ fn main() -> ExitCode {
         link,
         clock,
         retry: true,
+        exports: None,
+        metrics: Arc::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

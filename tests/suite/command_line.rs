@@ -90,7 +90,8 @@ fn a_wrong_configuration_is_64_with_every_problem_before_anything_is_opened() {
              vestibule: {path}:12: log.level: found \"loud\", expected \"error\", \"warn\", \"info\", \
              \"debug\" or \"trace\"\n\
              vestibule: environment: VESTIBULE_STORE_MINFREE: unknown variable, expected one of \
-             VESTIBULE_STORE_PATH, VESTIBULE_STORE_MIN_FREE\n"
+             VESTIBULE_STORE_PATH, VESTIBULE_STORE_MIN_FREE, VESTIBULE_STORE_EXPORT_DIR, \
+             VESTIBULE_STORE_EXPORT_EVERY, VESTIBULE_STORE_EXPORT_KEEP\n"
         );
         assert_eq!(String::from_utf8_lossy(&output.stderr), expected);
     }

@@ -239,7 +239,7 @@ impl World {
                         Effect::Persist { ticket, .. } | Effect::Remember { ticket, .. } => {
                             events.push(Event::Committed(ticket));
                         }
-                        Effect::Report(_) => {}
+                        Effect::Report(_) | Effect::Export => {}
                     }
                 }
                 let chance = self.draw();

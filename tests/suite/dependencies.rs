@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// Licences of dependencies, as they are written in the packages. Each was read and fits
 /// `MIT OR Apache-2.0`; the MPL-2.0 crates are used unmodified. A new spelling is a decision.
-const LICENCES: [&str; 17] = [
+const LICENCES: [&str; 18] = [
     "(MIT OR Apache-2.0) AND Apache-2.0",
     "(MIT OR Apache-2.0) AND Unicode-3.0",
     "Apache-2.0 AND ISC",
@@ -23,6 +23,7 @@ const LICENCES: [&str; 17] = [
     "MPL-2.0",
     "Unicode-3.0",
     "Unlicense OR MIT",
+    "Zlib",
     "Zlib OR Apache-2.0 OR MIT",
 ];
 

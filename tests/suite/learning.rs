@@ -77,7 +77,7 @@ fn goes_on_past_questions_that_are_lost() {
                         now,
                     );
                 }
-                Effect::Send(_) => {}
+                Effect::Send(_) | Effect::Export => {}
             }
         }
         assert!(open.len() + lost <= WINDOW, "{} open", open.len() + lost);
@@ -157,6 +157,8 @@ async fn of_ten_thousand_users_takes_seconds() {
         },
         clock: SystemClock::default(),
         retry: true,
+        exports: None,
+        metrics: std::sync::Arc::default(),
     };
     let driver = tokio::spawn(driver::run(parts, async {
         let _ = ended.await;

@@ -6,6 +6,7 @@ mod attaching;
 mod bulk;
 mod contacts;
 mod durability;
+mod exporting;
 mod faces;
 mod ghosts;
 mod hostile;
@@ -54,6 +55,7 @@ on_both_servers! {
     bulk::tells_of_a_hundred_users as a_bot_asks_a_hundred_users_at_once;
     durability::of_the_status as the_status_outlives_logout_and_sigkill;
     durability::over_restarts_of_the_server as the_component_comes_back_after_the_server;
+    exporting::and_importing as what_is_stored_is_exported_and_imported;
     leaving_messages::by_form_at_once_and_plainly as messages_are_left;
     opening_pages::without_an_agent as a_page_becomes_a_message_without_an_agent;
     opening_pages::with_an_agent as a_page_is_opened_by_the_agent;

@@ -1,8 +1,10 @@
 //! The durable record under damage, a full disk and SIGKILL.
 
 mod damage;
+mod exports;
 mod full_disk;
 mod kill;
+mod metrics;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,6 +14,16 @@ use vestibule::component::clock::Wall;
 use vestibule::component::record::{Change, Status};
 use vestibule::store::embedded::Embedded;
 use vestibule::store::{Durability, Error, Store};
+
+/// Whether `make test-long` runs.
+fn is_long() -> bool {
+    std::env::var_os("VESTIBULE_TEST_LONG").is_some()
+}
+
+/// How often a test with SIGKILL kills.
+pub(crate) fn kill_rounds() -> u64 {
+    if is_long() { 5000 } else { 50 }
+}
 
 /// The texts of all custom statuses, by user: what these tests put into a store.
 type Texts = BTreeMap<String, String>;
@@ -57,10 +69,10 @@ fn open(path: &Path) -> Result<Texts, Error> {
 }
 
 /// Numbers that look random and are the same in each run (splitmix64).
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -19,7 +19,7 @@ use super::form::{self, Fields};
 use super::limits::FORM_BYTES_MAX;
 use super::reply::Refusal;
 use super::setting::{Reply, Setting, What};
-use super::{Component, Turn, lane};
+use super::{Component, Turn, export, lane};
 use crate::address::Bare;
 use crate::stanza::size::value_bytes;
 pub(super) use overview::text as overview;
@@ -37,10 +37,16 @@ pub(super) enum Own {
     Pending,
     Block,
     Overview,
+    /// All that is stored of her.
+    Export,
+    /// No longer to be served, and nothing to be kept.
+    Leave,
+    /// All that is stored of everybody, for the operator.
+    ExportStore,
 }
 
 impl Own {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Join,
         Self::Status,
         Self::Visibility,
@@ -49,6 +55,9 @@ impl Own {
         Self::Pending,
         Self::Block,
         Self::Overview,
+        Self::Export,
+        Self::Leave,
+        Self::ExportStore,
     ];
 
     /// The node (design.md §4).
@@ -62,6 +71,9 @@ impl Own {
             Self::Pending => "pending",
             Self::Block => "block",
             Self::Overview => "overview",
+            Self::Export => "export",
+            Self::Leave => "leave",
+            Self::ExportStore => return format!("{}#export", form::ADMIN),
         };
         format!("{}#{name}", form::CONSENT)
     }
@@ -80,22 +92,28 @@ impl Own {
             Self::Pending => "Who asks to see me",
             Self::Block => "Block and unblock",
             Self::Overview => "Who may do what",
+            Self::Export => "What is stored of me",
+            Self::Leave => "Leave and erase everything",
+            Self::ExportStore => "Export everything (operator)",
         }
     }
 
-    /// Joining is for users of our domains, the rest for those who have joined.
+    /// Joining is for users of our domains, what is about the store for the operator, the rest for those
+    /// who have joined; who is not served now still gets at what is stored.
     pub(super) fn is_open_to(self, core: &Component, user: &Bare) -> bool {
         match self {
             Self::Join => core.settings.may_join(user),
+            Self::ExportStore => core.settings.admins.contains(user),
+            Self::Export | Self::Leave => core.state.stored(user).is_some(),
             _ => core.state.user(user).is_some(),
         }
     }
 
     pub(super) fn form_type(self) -> &'static str {
-        if self == Self::Status {
-            form::STATUS
-        } else {
-            form::CONSENT
+        match self {
+            Self::Status => form::STATUS,
+            Self::ExportStore => form::ADMIN,
+            _ => form::CONSENT,
         }
     }
 
@@ -103,7 +121,17 @@ impl Own {
     pub(super) fn form(self, core: &Component, turn: &Turn, user: &Bare) -> Option<DataForm> {
         let known = core.state.user(user);
         let (instructions, fields) = match self {
-            Self::Join | Self::Overview => return None,
+            Self::Join | Self::Overview | Self::Export | Self::ExportStore => return None,
+            // Some clients run a command at a click.
+            Self::Leave => (
+                "It cannot be undone.",
+                vec![form::field(
+                    "erase",
+                    FieldType::Boolean,
+                    "Erase all that is stored of me",
+                    Some("0"),
+                )],
+            ),
             Self::Status => (
                 "The text stays after you log out. Times without a zone are those of your time zone.",
                 status::fields(
@@ -157,6 +185,13 @@ impl Own {
                 let text = overview::text(core, turn, user);
                 return command::acknowledge(core, turn, reply, Ok(text));
             }
+            Self::Export => return export::own(core, turn, user, reply),
+            Self::ExportStore => return export::of_all(core, turn, reply),
+            Self::Leave => match fields.boolean("erase") {
+                Ok(Some(true)) => Ok(vec![What::Leave]),
+                Ok(_) => Err(bad("To leave, set the field erase.")),
+                Err(refusal) => Err(refusal),
+            },
             Self::Pending | Self::Block => {
                 let known = core.state.user(user);
                 let read = match (self, known) {

@@ -19,6 +19,20 @@ fn wrong_values_are_named_with_line_and_expectation() {
             "7: store.min-free: found \"64MB\", expected a size such as \"64MiB\" (B, KiB, MiB, GiB, TiB)",
         ),
         (
+            "[store]\nexport-every = '5s'",
+            "7: store.export-every: found \"5s\", expected a time of at least \"1min\" such as \"24h\" (s, \
+             min, h, d), or 0 for never",
+        ),
+        (
+            "[store]\nexport-keep = 0",
+            "7: store.export-keep: found 0, expected a whole number of at least 1",
+        ),
+        (
+            "[metrics]\nlisten = '192.0.2.1:9090'",
+            "7: metrics.listen: found \"192.0.2.1:9090\", expected an address of this machine alone and a \
+             port, such as \"127.0.0.1:9090\"",
+        ),
+        (
             "[store]\nmin-free = -1",
             "7: store.min-free: found -1, expected a size such as \"64MiB\" (B, KiB, MiB, GiB, TiB)",
         ),
@@ -134,7 +148,8 @@ fn unknown_names_and_those_of_later_versions_are_told_apart() {
     for (text, expected) in [
         (
             "[store]\nmin-fre = 5",
-            "7: store.min-fre: unknown key, expected one of path, min-free",
+            "7: store.min-fre: unknown key, expected one of path, min-free, export-dir, export-every, \
+             export-keep",
         ),
         (
             "Admins = []",
@@ -146,12 +161,12 @@ fn unknown_names_and_those_of_later_versions_are_told_apart() {
         ),
         (
             "[stor]\npath = 5",
-            "6: stor: unknown section, expected one of component, store, users, contact, log, limits, \
+            "6: stor: unknown section, expected one of component, store, users, contact, metrics, log, limits, \
              party",
         ),
         (
             "[\"a\\u001b[31mb\"]",
-            "6: \"a\\u{1b}[31mb\": unknown section, expected one of component, store, users, contact, log, \
+            "6: \"a\\u{1b}[31mb\": unknown section, expected one of component, store, users, contact, metrics, log, \
              limits, party",
         ),
         (
@@ -166,10 +181,7 @@ fn unknown_names_and_those_of_later_versions_are_told_apart() {
             "[http]\nlisten = 'x'",
             "6: http: not in this version yet: remove it",
         ),
-        (
-            "[metrics]",
-            "6: metrics: not in this version yet: remove it",
-        ),
+        ("[http]", "6: http: not in this version yet: remove it"),
         (
             "[dedicated]",
             "6: dedicated: not in this version yet: remove it",
@@ -202,7 +214,7 @@ fn all_is_told_at_once() {
              \"127.0.0.1:5347\"",
             "c.toml:4: users.domains: found nothing, expected a list of the domains whose users may join, \
              such as [\"example.org\"]",
-            "c.toml:5: x: unknown section, expected one of component, store, users, contact, log, limits, \
+            "c.toml:5: x: unknown section, expected one of component, store, users, contact, metrics, log, limits, \
              party",
             "c.toml: component.secret: missing, expected the secret that the server has for this \
              component, or secret-file",
@@ -297,7 +309,7 @@ fn unknown_variables_are_named() {
     for (name, expected) in [
         (
             "VESTIBULE_STORE_MINFREE",
-            "unknown variable, expected one of VESTIBULE_STORE_PATH, VESTIBULE_STORE_MIN_FREE",
+            "unknown variable, expected one of VESTIBULE_STORE_PATH, VESTIBULE_STORE_MIN_FREE, VESTIBULE_STORE_EXPORT_DIR, VESTIBULE_STORE_EXPORT_EVERY, VESTIBULE_STORE_EXPORT_KEEP",
         ),
         (
             "VESTIBULE_",

@@ -263,6 +263,7 @@ fn the_operator_is_told_of_each_change_once() {
         _ => Ok(()),
     });
     let mut writer = Writer {
+        health: Arc::default(),
         store: Some(store),
         refused: None,
     };

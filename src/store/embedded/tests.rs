@@ -266,3 +266,77 @@ fn pages_of_the_largest_records_and_keys_come_back() {
     expected.sort_by_key(|change| codec::encode(change).unwrap().0);
     assert_eq!(records(&mut store), expected);
 }
+
+/// What a mark was before it said when something was last taken away.
+fn of_format_1(mark: Mark) -> Vec<u8> {
+    let mut bytes = mark.to_bytes()[..64].to_vec();
+    bytes[9] = 1;
+    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_be_bytes());
+    bytes
+}
+
+/// Makes a store look as if the version before had left it.
+fn age(folder: &Path, mark: Mark) {
+    let db = sled::open(folder.join("sled")).unwrap();
+    db.insert([0], of_format_1(mark)).unwrap();
+    db.flush().unwrap();
+    drop(db);
+    let mut proof = vec![0; 8192];
+    for slot in proof.chunks_exact_mut(4096) {
+        slot[..68].copy_from_slice(&of_format_1(mark));
+    }
+    fs::write(folder.join("proof"), proof).unwrap();
+}
+
+#[test]
+fn a_store_with_marks_of_the_first_format_is_taken_over() {
+    let (_parent, folder) = folder();
+    let mut store = Embedded::open(&folder, 0).unwrap();
+    store.apply(&samples::all(), Durability::Synced).unwrap();
+    let mark = store.mark;
+    drop(store);
+    age(&folder, mark);
+
+    // Looked at and left alone it stays as it is; a crash behind the first write costs nothing.
+    let mut store = Embedded::open(&folder, 0).unwrap();
+    assert_eq!(records(&mut store), samples::all());
+    assert_eq!(
+        store.mark.taken_away, mark.seq,
+        "unknown, so in doubt the last write"
+    );
+    store
+        .apply(&[samples::status(1, 1)], Durability::Behind)
+        .unwrap();
+    drop(store);
+    let mut store = Embedded::open(&folder, 0).unwrap();
+    assert_eq!(records(&mut store).len(), samples::all().len() + 1);
+    store
+        .apply(&[samples::status(1, 2)], Durability::Synced)
+        .unwrap();
+    assert_eq!(store.mark.taken_away, mark.seq);
+    drop(store);
+    assert_eq!(
+        records(&mut Embedded::open(&folder, 0).unwrap()).len(),
+        samples::all().len() + 1
+    );
+}
+
+#[test]
+fn an_export_is_given_up_with_a_store_that_is_opened_anew() {
+    let (_parent, folder) = folder();
+    let mut store = Embedded::open(&folder, 0).unwrap();
+    store.apply(&samples::all(), Durability::Synced).unwrap();
+    assert!(
+        store.go_on_export(1, &mut |_| {}).is_err(),
+        "none was begun"
+    );
+    store.begin_export().unwrap();
+    store.condition = Condition::Broken(Breakage::new(Cause::Full, Writes::new()));
+    assert!(store.begin_export().is_err(), "it is broken");
+    store.check().unwrap();
+    assert!(store.go_on_export(1, &mut |_| {}).is_err());
+    store.begin_export().unwrap();
+    let mut found = Vec::new();
+    while !store.go_on_export(3, &mut |one| found.push(one)).unwrap() {}
+    assert_eq!(found, samples::all());
+}

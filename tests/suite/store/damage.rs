@@ -82,11 +82,12 @@ fn damage_is_named_or_harmless_and_never_served() {
         .find(|name| name.starts_with("snap."))
         .expect("sled writes a snapshot when it opens a database that it has written");
     let plan = [
-        ("sled/db".to_owned(), [70, 30, 40]),
-        (format!("sled/{snapshot}"), [20, 10, 10]),
-        ("sled/conf".to_owned(), [20, 10, 5]),
-        ("proof".to_owned(), [20, 10, 5]),
+        ("sled/db".to_owned(), [150, 60, 90]),
+        (format!("sled/{snapshot}"), [40, 20, 20]),
+        ("sled/conf".to_owned(), [30, 15, 15]),
+        ("proof".to_owned(), [30, 15, 15]),
     ];
+    let times = if is_long() { 100 } else { 1 };
     let mut dice = Dice(11);
     let (mut named, mut harmless) = (0, 0);
     for (file, counts) in &plan {
@@ -94,7 +95,7 @@ fn damage_is_named_or_harmless_and_never_served() {
             .into_iter()
             .zip(counts)
         {
-            for case in 0..*count {
+            for case in 0..count * times {
                 let damaged = folder
                     .path()
                     .join(format!("{}-{how:?}-{case}", file.replace('/', "-")));
@@ -119,8 +120,11 @@ fn damage_is_named_or_harmless_and_never_served() {
         }
     }
     println!("{named} named, {harmless} harmless");
-    assert_eq!(named + harmless, 2 * 250);
-    assert!(named > 250, "the damage does not hit: {named} named");
+    assert_eq!(named + harmless, 2 * 500 * times);
+    assert!(
+        named > 500 * times,
+        "the damage does not hit: {named} named"
+    );
 }
 
 fn within_patience(path: &Path, what: &str) -> Result<Texts, Error> {

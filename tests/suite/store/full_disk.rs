@@ -6,7 +6,12 @@ use std::io::Write;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use vestibule::component::Ticket;
+use vestibule::store::committer::{Batch, Committer, Outcome};
+
 use super::*;
+
+type Outcomes = tokio::sync::mpsc::Receiver<Outcome>;
 
 const DISK: &str = "16m";
 const INSIDE: &str = "VESTIBULE_TEST_NAMESPACE";
@@ -192,6 +197,52 @@ fn a_full_disk_costs_nothing_acknowledged_and_is_recovered_from() {
             assert_eq!(open(&disk.store()).unwrap(), acknowledged);
         },
     );
+}
+
+/// A change that is durable, or refused; as the committer says.
+fn change(committer: &Committer, outcomes: &mut Outcomes, n: u64) -> bool {
+    let batch = Batch {
+        ticket: Ticket(n),
+        changes: vec![status(n, Some(&"z".repeat(500)))],
+        durability: Durability::Synced,
+    };
+    committer.submit(batch).unwrap();
+    outcomes.blocking_recv().unwrap().committed
+}
+
+#[test]
+fn the_alarm_is_raised_and_ends_without_a_change() {
+    with_small_disk("the_alarm_is_raised_and_ends_without_a_change", |disk| {
+        for least in [0, 3 << 20] {
+            let path = disk.folder.path().join(format!("store-{least}"));
+            let (committer, mut outcomes) =
+                Committer::start(Embedded::open(&path, least).unwrap(), 8);
+            let health = committer.health();
+            assert!(change(&committer, &mut outcomes, 0));
+            assert_eq!(health.alarm(), None);
+            disk.fill(least + 100_000);
+            let mut n = 1;
+            while change(&committer, &mut outcomes, n) {
+                n += 1;
+                assert!(n < 100_000, "the disk is never full");
+            }
+            let alarm = health.alarm().expect("an alarm");
+            assert!(alarm.contains("read-only"), "{alarm}");
+            assert!(health.refused.get() > 0);
+            disk.free();
+            let began = Instant::now();
+            while health.alarm().is_some() {
+                assert!(
+                    began.elapsed() < Duration::from_secs(5),
+                    "{:?}",
+                    health.alarm()
+                );
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            assert!(change(&committer, &mut outcomes, n));
+            committer.stop();
+        }
+    });
 }
 
 #[test]

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::*;
 
-const ROUNDS: u64 = 25;
 const PLACE: &str = "VESTIBULE_TEST_STORE";
 /// The user whose status is the number of the last batch.
 const COUNTER: u64 = 1_000_000;
@@ -65,7 +64,7 @@ fn nothing_acknowledged_is_lost_by_a_kill_and_no_batch_is_torn() {
     let mut dice = Dice(5);
     let mut model = Texts::new();
     let mut acknowledged = 0;
-    for round in 0..ROUNDS {
+    for round in 0..kill_rounds() {
         let mut child = Command::new(env::current_exe().unwrap())
             .args(["--exact", "store::kill::a_writer_says_what_is_acknowledged"])
             .args(["--nocapture", "--test-threads=1"])

@@ -51,6 +51,20 @@ impl Config {
         ))
     }
 
+    /// The least that starts, with a server where nobody listens.
+    pub(crate) fn alone() -> Self {
+        Self(toml::toml! {
+            [component]
+            domain = "presence.localhost"
+            server = "127.0.0.1:1"
+            secret = "secret"
+            [store]
+            min-free = 0
+            [users]
+            domains = [DOMAIN]
+        })
+    }
+
     /// Adds TOML text: tables are merged, values replace those of the same name, and an array of
     /// tables such as `[[party]]` is added to.
     ///

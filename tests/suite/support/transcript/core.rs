@@ -31,6 +31,8 @@ pub(crate) struct Core {
     held: bool,
     /// How many held commits may go through.
     commits: VecDeque<Commit>,
+    /// Exports that were asked for.
+    exports: usize,
     faults: Vec<String>,
 }
 
@@ -61,6 +63,7 @@ impl Core {
             queue: VecDeque::new(),
             held: false,
             commits: VecDeque::new(),
+            exports: 0,
             faults: Vec::new(),
         }
     }
@@ -76,6 +79,10 @@ impl Core {
         for _ in 0..BUSY_MAX {
             if let Some(event) = self.committed() {
                 self.one(event);
+            } else if self.exports > 0 {
+                self.exports -= 1;
+                let why = "exports are not set up here".to_owned();
+                self.one(Event::Exported(Err(why)));
             } else if let Some(stanza) = self.broadcast() {
                 self.send(stanza);
                 self.drain();
@@ -125,6 +132,8 @@ impl Core {
                     }
                     self.send(stanza);
                 }
+                // As the driver answers where nothing is set up for it.
+                Effect::Export => self.exports += 1,
                 Effect::Report(_) => {}
             }
         }
@@ -202,6 +211,11 @@ impl Wire for Core {
             self.handle(Event::Deadline);
         }
         passed
+    }
+
+    fn jump(&mut self, seconds: i64) {
+        self.now.wall = self.now.wall.plus_s(seconds);
+        self.handle(Event::Deadline);
     }
 
     fn now(&self) -> Wall {

@@ -124,4 +124,8 @@ impl Store for Process {
         inner.records.apply(batch, durability == Durability::Synced);
         Ok(())
     }
+
+    fn check(&mut self) -> Result<(), Error> {
+        Ok(()) // A transcript holds commits, and this is none.
+    }
 }

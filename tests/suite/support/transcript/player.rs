@@ -88,6 +88,7 @@ impl Player<'_> {
             Action::Expect(group) => self.expect(group)?,
             Action::Quiet => self.quiet("nothing more was to be sent")?,
             Action::Pass(time) => self.pass(*time)?,
+            Action::Jump(seconds) => self.wire.jump(*seconds),
             Action::Surround(kind) => self.server.kind = *kind,
             Action::Hold(held) => self.wire.hold(*held),
             Action::Settle(commit) => self.wire.settle(*commit).map_err(|why| self.fail(why))?,

@@ -42,6 +42,8 @@ pub(crate) enum Action {
     Quiet,
     /// Time passes.
     Pass(Duration),
+    /// The wall clock alone is set so many seconds forward.
+    Jump(i64),
     /// From now on this answers the component's own questions.
     Surround(Surroundings),
     /// Commits wait for a word, or do not.
@@ -205,6 +207,12 @@ fn expectation(line: usize, text: &str) -> Option<(Result<Expected, String>, boo
 fn bare(text: &str) -> Result<Action, String> {
     if let Some(time) = text.strip_prefix("+ ") {
         return duration(time).map(Action::Pass);
+    }
+    if let Some(time) = text.strip_prefix("clock +") {
+        return duration(time).map(|time| Action::Jump(time.as_secs() as i64));
+    }
+    if let Some(time) = text.strip_prefix("clock -") {
+        return duration(time).map(|time| Action::Jump(-(time.as_secs() as i64)));
     }
     if let Some(name) = text.strip_prefix("surroundings ") {
         return Surroundings::parse(name).map(Action::Surround);

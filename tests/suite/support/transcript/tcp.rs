@@ -101,6 +101,8 @@ impl Tcp {
             },
             clock: self.clock.clone(),
             retry: true,
+            exports: None,
+            metrics: std::sync::Arc::default(),
         };
         let (shutdown, told) = oneshot::channel();
         let (end, ended) = oneshot::channel::<()>();
@@ -225,6 +227,12 @@ impl Wire for Tcp {
             self.fence();
         }
         step
+    }
+
+    fn jump(&mut self, seconds: i64) {
+        self.clock.jump(seconds);
+        // As time does that passes.
+        self.pass(Duration::ZERO);
     }
 
     fn now(&self) -> Wall {

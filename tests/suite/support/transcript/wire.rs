@@ -23,6 +23,9 @@ pub(crate) trait Wire {
     /// Lets time pass, at most so much that nothing due is left out; says how much.
     fn pass(&mut self, at_most: Duration) -> Duration;
 
+    /// The wall clock is set so many seconds forward, and the component comes to see it.
+    fn jump(&mut self, seconds: i64);
+
     /// The wall clock of the component.
     fn now(&self) -> Wall;
 

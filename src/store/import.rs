@@ -1,0 +1,444 @@
+//! Import of an export into an empty store: everything is checked before anything is written, and the
+//! store exists only when all of it is on the disk.
+//!
+//! What has been taken away since the export was made does not come back by it. Whether anything has is
+//! known where the proof of the store that it is of is at hand; otherwise what comes back gives
+//! nobody more than a user gives who has just joined (`docs/design/0005-export.md`).
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::directory::Directory;
+use super::embedded::{Embedded, draw_name, named};
+use super::engine::{Engine, Fault, Writes};
+use super::export::{End, FORMAT, Header, hex};
+use super::mark::Mark;
+use super::proof::Proof;
+use super::{Error, Store, codec};
+use crate::component::authorization::Visibility;
+use crate::component::clock::Wall;
+use crate::component::line;
+use crate::component::record::{Change, Profile, Subscription, SubscriptionState};
+
+/// Bytes of a line: a value of the largest size, each of its bytes written with an escape of six.
+const LINE_BYTES_MAX: u64 = 6 * codec::VALUE_BYTES_MAX as u64 + 2 * codec::KEY_BYTES_MAX as u64;
+
+/// Records in one write.
+const WRITE_RECORDS: usize = 1000;
+
+/// What is to be imported, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Import<'a> {
+    /// The export.
+    pub file: &'a Path,
+    /// The directory of the new store.
+    pub store: &'a Path,
+    /// Bytes that stay free on its disk.
+    pub min_free: u64,
+    /// The widest visibility that comes back without proof: that of a user who has just joined.
+    pub default_visibility: Visibility,
+    /// The directory of the store that the export is of, whose proof may say that nothing has been
+    /// taken away since.
+    pub since: Option<&'a Path>,
+    /// The present moment: contacts that must be approved again ask from now on.
+    pub now: Wall,
+    /// The operator's word that everything comes back as it was.
+    pub revive: bool,
+}
+
+/// What has been imported.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Records of the export.
+    pub records: u64,
+    /// When the export was made, as it says.
+    pub made: String,
+    /// Why everything came back as it was; `None` where it did not.
+    pub whole: Option<Whole>,
+    /// Grants that were left out.
+    pub grants: u64,
+    /// Approved subscriptions that wait for the user's word again.
+    pub approvals: u64,
+    /// Approvals in advance that were left out.
+    pub preapprovals: u64,
+    /// Users whose visibility was wider than the default.
+    pub visibilities: u64,
+}
+
+/// Why an import may give everything back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whole {
+    /// The operator has said so.
+    Told,
+    /// The proof of the store that it is of says that nothing has been taken away since.
+    Proven,
+}
+
+/// Why nothing was imported.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The file cannot be read.
+    #[error("the export {path:?} cannot be read: {reason}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        reason: io::Error,
+    },
+    /// The file is not what an export is.
+    #[error("the export {path:?} is refused, and nothing was imported: line {line}: {what}")]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The store could not be made.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+/// Imports.
+///
+/// # Errors
+///
+/// Where anything is wrong; then nothing has been imported.
+pub fn import(what: &Import<'_>) -> Result<Imported, Failure> {
+    let (header, hash) = Lines::open(what.file)?.read(&mut |_, _, _| Ok(()))?;
+    let mut imported = Imported {
+        records: header.records,
+        made: header.made.clone(),
+        whole: match what.since {
+            _ if what.revive => Some(Whole::Told),
+            Some(since) if is_current(&header, since)? => Some(Whole::Proven),
+            _ => None,
+        },
+        ..Imported::default()
+    };
+    let mut directory = claim(what)?;
+    let written = write(what, &mut directory, hash, &mut imported);
+    if written.is_err() {
+        // Without a proof the rest is no store; it only takes room.
+        let _ = fs::remove_dir_all(directory.path().join("sled"));
+    }
+    written.map(|()| imported)
+}
+
+/// Whether the proof of the store at `since` says that nothing has been taken away after the export.
+fn is_current(header: &Header, since: &Path) -> Result<bool, Error> {
+    if !since.is_dir() {
+        return Err(Error::Unusable {
+            path: since.to_owned(),
+            reason: io::ErrorKind::NotFound.into(),
+        });
+    }
+    // Nobody may be taking anything away there at this moment.
+    let _unused = Directory::claim(since, 0)?;
+    let Ok(proof) = Proof::open(&since.join("proof")) else {
+        return Ok(false);
+    };
+    let latest = proof.latest();
+    Ok(!proof.is_spoilt()
+        && hex(&latest.store) == header.store
+        && latest.taken_away <= header.batch)
+}
+
+/// Takes a directory in which there is no store, or an empty one, which goes.
+fn claim(what: &Import<'_>) -> Result<Directory, Error> {
+    let (sled, proof) = (what.store.join("sled"), what.store.join("proof"));
+    if sled.exists() || proof.exists() {
+        let records = Embedded::open(what.store, 0)?.begin_export()?.records;
+        if records > 0 {
+            let path = what.store.to_owned();
+            return Err(Error::NotEmpty { path, records });
+        }
+    }
+    let directory = Directory::claim(what.store, what.min_free)?;
+    let gone = || -> io::Result<()> {
+        // First the sled that no proof speaks for any more, then the proof: in between it is damaged.
+        if sled.exists() {
+            fs::remove_dir_all(&sled)?;
+        }
+        if proof.exists() {
+            fs::remove_file(&proof)?;
+        }
+        super::directory::sync(what.store)
+    };
+    gone().map_err(|error| named(&directory, error.into()))?;
+    Ok(directory)
+}
+
+fn write(
+    what: &Import<'_>,
+    directory: &mut Directory,
+    hash: [u8; 32],
+    imported: &mut Imported,
+) -> Result<(), Failure> {
+    let fault = |directory: &Directory, fault: Fault| Failure::Store(named(directory, fault));
+    directory.room()?;
+    let name = draw_name().map_err(|error| fault(directory, error.into()))?;
+    let sled = directory.path().join("sled");
+    let mut engine = Engine::open(&sled).map_err(|one| fault(directory, one))?;
+    let mut mark = Mark::of_new(name);
+    let mut writes = Writes::new();
+    let mut flush = |mark: &mut Mark, writes: &mut Writes| -> Result<(), Failure> {
+        directory.room()?;
+        mark.seq += 1;
+        engine
+            .write(writes, *mark)
+            .map_err(|one| fault(directory, one))?;
+        writes.clear();
+        Ok(())
+    };
+    let (_, again) = Lines::open(what.file)?.read(&mut |change, key, value| {
+        let (key, value) = match imported.whole {
+            Some(_) => (key, value),
+            None => match imported.without_proof(change, what) {
+                None => return Ok(()),
+                Some(change) => match codec::encode(&change)? {
+                    (key, Some(value)) => (key, value),
+                    (_, None) => return Ok(()),
+                },
+            },
+        };
+        mark.sum.add(&key, &value);
+        writes.insert(key, Some(value));
+        match writes.len() {
+            WRITE_RECORDS => flush(&mut mark, &mut writes),
+            _ => Ok(()),
+        }
+    })?;
+    if again != hash {
+        return Err(Failure::Wrong {
+            path: what.file.to_owned(),
+            line: 1,
+            what: "it has been changed while it was read".into(),
+        });
+    }
+    flush(&mut mark, &mut writes)?;
+    let proven = engine.sync().and_then(|()| {
+        if engine.sum()? != mark.sum {
+            return Err(Fault::Damaged("it is not what was just written".into()));
+        }
+        Ok(Proof::create(&directory.path().join("proof"), mark)?)
+    });
+    proven.map(drop).map_err(|one| fault(directory, one))
+}
+
+impl fmt::Display for Imported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} records of {} are imported", self.records, self.made)?;
+        match self.whole {
+            Some(Whole::Proven) => write!(
+                f,
+                "; the proof says that nothing was taken away since, so everything is as it was"
+            ),
+            Some(Whole::Told) => write!(
+                f,
+                "; everything is as it was then, also what users have taken away since"
+            ),
+            None => write!(
+                f,
+                ". Because users may have taken something away since then: {} grants are left out, {} \
+                 approved and {} pre-approved contacts must be approved again, and {} users are not \
+                 seen by more than the default visibility says. Blocks, and who has left, are as they \
+                 were then. With --revive everything would be",
+                self.grants, self.approvals, self.preapprovals, self.visibilities
+            ),
+        }
+    }
+}
+
+impl Imported {
+    /// What comes back of a record of which nobody knows whether it was taken away later.
+    fn without_proof(&mut self, change: Change, what: &Import<'_>) -> Option<Change> {
+        let (now, widest) = (what.now, what.default_visibility);
+        match change {
+            Change::Grant { .. } => {
+                self.grants += 1;
+                None
+            }
+            Change::Subscription {
+                user,
+                watcher,
+                value: Some(subscription),
+            } => {
+                let asked_again = subscription.state == SubscriptionState::Approved;
+                let state = match subscription.state {
+                    SubscriptionState::Preapproved => {
+                        self.preapprovals += 1;
+                        return None;
+                    }
+                    SubscriptionState::Approved => {
+                        self.approvals += 1;
+                        SubscriptionState::Pending
+                    }
+                    SubscriptionState::Pending => SubscriptionState::Pending,
+                };
+                Some(Change::Subscription {
+                    user,
+                    watcher,
+                    value: Some(match asked_again {
+                        // A request is as old as the import, for old ones end.
+                        true => Subscription {
+                            state,
+                            since: now,
+                            waiting: None,
+                        },
+                        false => subscription,
+                    }),
+                })
+            }
+            Change::Profile {
+                user,
+                value: Some(profile),
+            } => {
+                self.visibilities += u64::from(profile.visibility > widest);
+                Some(Change::Profile {
+                    user,
+                    value: Some(Profile {
+                        visibility: profile.visibility.min(widest),
+                        ..profile
+                    }),
+                })
+            }
+            Change::Profile { value: None, .. } | Change::Subscription { value: None, .. } => None,
+            Change::Status { .. }
+            | Change::Block { .. }
+            | Change::Execution { .. }
+            | Change::Audit { .. }
+            | Change::Face { .. } => Some(change),
+        }
+    }
+}
+
+/// An export, read line by line.
+struct Lines {
+    path: PathBuf,
+    input: BufReader<File>,
+    hash: Sha256,
+    line: u64,
+}
+
+/// Takes a record: as a change, as a key, as a value.
+type Each<'a> = &'a mut dyn FnMut(Change, Vec<u8>, Vec<u8>) -> Result<(), Failure>;
+
+impl Lines {
+    fn open(path: &Path) -> Result<Self, Failure> {
+        let file = File::open(path).map_err(|reason| Failure::Unreadable {
+            path: path.to_owned(),
+            reason,
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            input: BufReader::new(file),
+            hash: Sha256::new(),
+            line: 0,
+        })
+    }
+
+    fn wrong(&self, what: impl Into<String>) -> Failure {
+        Failure::Wrong {
+            path: self.path.clone(),
+            line: self.line,
+            what: what.into(),
+        }
+    }
+
+    /// The next line without its end; `None` at the end of the file.
+    fn next(&mut self) -> Result<Option<String>, Failure> {
+        self.line += 1;
+        let mut bytes = Vec::new();
+        let mut limited = (&mut self.input).take(LINE_BYTES_MAX + 1);
+        match limited.read_until(b'\n', &mut bytes) {
+            Ok(0) => return Ok(None),
+            Ok(_) => {}
+            Err(reason) => {
+                return Err(Failure::Unreadable {
+                    path: self.path.clone(),
+                    reason,
+                });
+            }
+        }
+        if bytes.pop() != Some(b'\n') {
+            return Err(self.wrong("it has no end: the file is cut off, or this is no export"));
+        }
+        match String::from_utf8(bytes) {
+            Ok(line) => Ok(Some(line)),
+            Err(_) => Err(self.wrong("it is not UTF-8")),
+        }
+    }
+
+    /// Reads all of it; gives its header and the hash of what is before its end.
+    fn read(mut self, each: Each<'_>) -> Result<(Header, [u8; 32]), Failure> {
+        let header = self.header()?;
+        let (mut n, mut last) = (0, Vec::new());
+        loop {
+            let Some(line) = self.next()? else {
+                return Err(self.wrong("the file ends before its last line"));
+            };
+            if line.starts_with("{\"end\"") {
+                let before: [u8; 32] = self.hash.clone().finalize().into();
+                self.end(&line, n, &header, &before)?;
+                return Ok((header, before));
+            }
+            let change = line::read(&line).map_err(|what| self.wrong(what))?;
+            match codec::encode(&change) {
+                Err(error) => return Err(self.wrong(error.to_string())),
+                Ok((key, Some(value))) if key > last => {
+                    last.clone_from(&key);
+                    each(change, key, value)?;
+                }
+                Ok(_) => return Err(self.wrong("it is not in order, or stands there twice")),
+            }
+            self.count(&line);
+            n += 1;
+        }
+    }
+
+    fn header(&mut self) -> Result<Header, Failure> {
+        let line = self.next()?.unwrap_or_default();
+        let format = serde_json::from_str::<serde_json::Value>(&line)
+            .ok()
+            .filter(|header| header["vestibule"] == "export")
+            .and_then(|header| header["format"].as_u64());
+        match format {
+            None => Err(self.wrong("this is no export of Vestibule")),
+            Some(later) if later > u64::from(FORMAT) => Err(self.wrong(format!(
+                "a newer Vestibule wrote it (format {later}, and this one reads {FORMAT})"
+            ))),
+            Some(_) => {
+                self.count(&line);
+                serde_json::from_str(&line).map_err(|error| self.wrong(error.to_string()))
+            }
+        }
+    }
+
+    fn end(&mut self, line: &str, n: u64, header: &Header, hash: &[u8]) -> Result<(), Failure> {
+        let end: End = serde_json::from_str(line).map_err(|error| self.wrong(error.to_string()))?;
+        if end.end != "export" || end.records != n || header.records != n {
+            return Err(self.wrong(format!(
+                "there are {n} records, and there were {}",
+                header.records
+            )));
+        }
+        if end.sha256 != hex(hash) {
+            return Err(self.wrong("the SHA-256 of the lines before is another one"));
+        }
+        match self.next()? {
+            None => Ok(()),
+            Some(_) => Err(self.wrong("there is something behind the end")),
+        }
+    }
+
+    fn count(&mut self, line: &str) {
+        self.hash.update(line);
+        self.hash.update("\n");
+    }
+}
