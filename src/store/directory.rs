@@ -6,6 +6,8 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::Error;
 
@@ -14,6 +16,10 @@ use super::Error;
 /// Whenever it opens, sled writes up to one segment (512 KiB) over the end of its file, and a snapshot
 /// of its page table (SNAPSHOT); where it cannot, it does not open at all.
 const RESERVE_BYTES: u64 = 2 << 20;
+
+/// How long a lock may be held by what is on its way out: threads of an earlier instance, or a child
+/// between its fork and its exec.
+pub(super) const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A directory that this process alone uses.
 #[derive(Debug)]
@@ -43,12 +49,25 @@ impl Directory {
             });
         }
         let lock = File::open(path).map_err(unusable)?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => Error::Locked {
-                path: path.to_owned(),
-            },
-            TryLockError::Error(reason) => unusable(reason),
-        })?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "how long a lock is waited for at start-up"
+        )]
+        let began = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_PATIENCE => {
+                    thread::sleep(Duration::from_millis(10));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::Locked {
+                        path: path.to_owned(),
+                    });
+                }
+                Err(TryLockError::Error(reason)) => return Err(unusable(reason)),
+            }
+        }
         let held = fs::metadata(path.join("reserve")).map_or(0, |reserve| reserve.len());
         Ok(Self {
             path: path.to_owned(),

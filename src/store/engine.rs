@@ -25,7 +25,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::codec::Flaw;
-use super::directory;
+use super::directory::{self, LOCK_PATIENCE};
 use super::isolation::contain;
 use super::mark::{Mark, NoMark, Sum};
 
@@ -35,9 +35,6 @@ const CACHE_BYTES: u64 = 16 << 20;
 
 /// How often sled writes and syncs by itself what was written behind.
 const WRITE_BEHIND: Duration = Duration::from_millis(500);
-
-/// How long the threads of an earlier instance in this process may hold sled's lock.
-const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a flush may take before it is looked after.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
