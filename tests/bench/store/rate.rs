@@ -26,7 +26,7 @@ pub(crate) fn status(user: u64, n: u64) -> Change {
     Change::Status {
         user: Bare::parse(&format!("user{user}@example.org")).unwrap(),
         value: Some(Status::of_text(
-            &format!("In a meeting about number {n}, back in the afternoon"),
+            format!("In a meeting about number {n}, back in the afternoon"),
             Wall(1_795_438_800_000),
         )),
     }
