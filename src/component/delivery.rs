@@ -1,5 +1,5 @@
 //! A command between the component and the user's agent: sent, answered, reported late, passed on to
-//! the next agent where that does no harm. protocol.md §9.3.
+//! the next agent where that does no harm. XEP-0050 (as the requester); protocol.md §9.3.
 
 use minidom::Element;
 use xmpp_parsers::data_forms::{DataForm, DataFormType, Field, FieldType};

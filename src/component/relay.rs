@@ -1,5 +1,9 @@
 //! Words to people and programs about a command: the message to the user, the outcome to the watcher;
 //! and a plain message to a presentity, which is `leave-message`. protocol.md §4.6, §9.4.
+//!
+//! What she must read has type `normal`, goes to her bare address, so that her server keeps it for her
+//! (XEP-0160 §3), and carries a hint to store it; results for programs carry one not to (XEP-0334). A link
+//! stands beside the words as XEP-0066 §3 has it.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Kind of stanza × addressee × payload → topic; the only such match.
+//! Kind of stanza × addressee × payload → topic; the only such match. Pings are answered here (XEP-0199 §4).
 
 use minidom::Element;
 use minidom::rxml::{Namespace, xml_ncname};

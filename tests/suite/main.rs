@@ -21,6 +21,7 @@ mod pipeline;
 mod privacy;
 mod real_servers_smoke;
 mod requests;
+mod specifications;
 mod store;
 mod support;
 mod support_smoke;
