@@ -103,6 +103,8 @@ impl Tcp {
             retry: true,
             exports: None,
             metrics: std::sync::Arc::default(),
+            doors: None,
+            reloads: None,
         };
         let (shutdown, told) = oneshot::channel();
         let (end, ended) = oneshot::channel::<()>();
