@@ -5,6 +5,7 @@ mod adhoc;
 mod attaching;
 mod bulk;
 mod contacts;
+mod dedicated_link;
 mod durability;
 mod exporting;
 mod faces;
@@ -74,6 +75,9 @@ on_both_servers! {
     sight::is_doubted_after_an_absence as sight_is_doubted_after_an_absence;
     sight::is_not_believed_before_it_is_given as sight_is_not_believed_before_it_is_given;
     sight::follows_blocking as sight_follows_blocking;
+    dedicated_link::carries_all as a_partner_on_its_link_is_served;
+    dedicated_link::takes_slixmpp as slixmpp_attaches_to_the_dedicated_link;
+    dedicated_link::takes_tokio_xmpp as tokio_xmpp_attaches_to_the_dedicated_link;
     attaching::goes_on_until_it_succeeds as attaching_goes_on_until_it_succeeds;
     spelling::costs_nobody_an_answer as no_spelling_of_an_address_costs_an_answer;
     hostile::stanzas_cost_only_themselves as hostile_stanzas_cost_only_themselves;
