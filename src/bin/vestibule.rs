@@ -111,6 +111,7 @@ fn main() -> ExitCode {
     match command {
         Command::CheckConfig => {
             let _ = writeln!(io::stdout(), "{} is fine", config.display());
+            let _ = write!(io::stdout(), "{}", checked.ceiling);
             ExitCode::SUCCESS
         }
         Command::Export { file } => {

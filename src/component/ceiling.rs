@@ -1,5 +1,7 @@
 //! The operator's ceiling: what each level may do at most. design.md §4.
 
+use std::fmt;
+
 use super::authorization::{Interface, Level, Right};
 
 /// One cell of the operator's ceiling.
@@ -94,4 +96,40 @@ impl Ceiling {
         };
         self.cells[interface as usize][right as usize][column]
     }
+}
+
+impl fmt::Display for Ceiling {
+    /// Writes it as a table for people; one for each interface only where they differ.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [public, dedicated, http] = &self.cells;
+        if public == dedicated && public == http {
+            return table(f, "what watchers may do at most", public);
+        }
+        table(f, "what watchers may do at most over the server", public)?;
+        table(
+            f,
+            "what parties may do at most on the dedicated link",
+            dedicated,
+        )
+    }
+}
+
+fn table(f: &mut fmt::Formatter<'_>, title: &str, rows: &[[Cell; 4]; 7]) -> fmt::Result {
+    writeln!(f, "{title}:")?;
+    let levels = [
+        Level::Public,
+        Level::Known,
+        Level::Authorized,
+        Level::Trusted,
+    ];
+    line(f, "", levels.map(Level::as_str))?;
+    Right::ALL
+        .iter()
+        .zip(rows)
+        .try_for_each(|(right, row)| line(f, right.as_str(), row.map(Cell::as_str)))
+}
+
+fn line(f: &mut fmt::Formatter<'_>, head: &str, words: [&str; 4]) -> fmt::Result {
+    let [one, two, three, last] = words;
+    writeln!(f, "  {head:16}{one:14}{two:14}{three:14}{last}")
 }

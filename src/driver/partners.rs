@@ -24,8 +24,9 @@ const OVERFLOW: usize = 4 << 20;
 const BROADCAST_ROOM: usize = 64 << 10;
 /// Arrivals that are taken of one partner before the next one's turn.
 const PER_TURN: usize = 64;
-/// A partner that has taken nothing for so long, while something waits for it, is cut off.
-const STALL: Duration = Duration::from_secs(60);
+/// A partner that has taken nothing for so long, while something waits for it, is cut off. Longer than the
+/// keepalive, for what waits may have come just now.
+const STALL: Duration = Duration::from_secs(45);
 /// A space is sent when nothing else was for so long (RFC 6120 §4.6.1). COMPAT(tokio-xmpp 6.0): its
 /// component takes 60 s of silence for the end.
 const KEEPALIVE: Duration = Duration::from_secs(30);

@@ -76,6 +76,8 @@ on_both_servers! {
     sight::is_not_believed_before_it_is_given as sight_is_not_believed_before_it_is_given;
     sight::follows_blocking as sight_follows_blocking;
     dedicated_link::carries_all as a_partner_on_its_link_is_served;
+    dedicated_link::outlives_a_flood as a_flooding_partner_slows_nobody_down;
+    dedicated_link::follows_the_configuration as a_partner_comes_and_goes_with_the_configuration;
     dedicated_link::takes_slixmpp as slixmpp_attaches_to_the_dedicated_link;
     dedicated_link::takes_tokio_xmpp as tokio_xmpp_attaches_to_the_dedicated_link;
     attaching::goes_on_until_it_succeeds as attaching_goes_on_until_it_succeeds;

@@ -67,7 +67,7 @@ pub(super) async fn perform<Io: AsyncRead + AsyncWrite + Unpin>(
         }
     };
     let (name, domain) = match named(&header, admission) {
-        Ok((name, domain)) => (name.to_owned(), domain),
+        Ok(named) => named,
         Err(refused) => {
             link.refuse(match refused {
                 Refused::InvalidFrom(_) => "invalid-from",

@@ -9,7 +9,7 @@ use minidom::Element;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -247,7 +247,7 @@ async fn an_unknown_party_and_a_wrong_secret_get_the_same_answer_in_the_same_tim
         ("to='nobody.presence.example.org'", ""),
         ("to='acme.presence.example.org' id='x'", "s&\u{e9}<"),
     ] {
-        let begun = Instant::now();
+        let begun = crate::link::now();
         let mut io = TcpStream::connect(door.address).await.unwrap();
         answers.push(knock(&mut io, attributes, secret).await);
         let mut rest = String::new();

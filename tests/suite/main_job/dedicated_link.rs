@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use minidom::Element;
 
@@ -16,7 +16,10 @@ use crate::support::{Failure, stanza};
 
 use super::adhoc::{NS_COMMANDS, answer_with, expect_at_agent, value};
 use super::opening_pages::agent_of_alice;
-use super::stage::{ALICE, ALICE_FULL, Stage, body_of, expect_message, reach_component, say};
+use super::stage::{
+    ALICE, ALICE_FULL, Stage, body_of, condition, expect_message, query, reach_component, request,
+    rights, say,
+};
 
 const DOMAIN: &str = "partner.presence.localhost";
 const SECRET: &str = "open <sesame>";
@@ -60,9 +63,9 @@ pub(super) async fn carries_all(kind: Kind) -> Result<(), Failure> {
         .await?;
     assert_eq!(face.attr("from"), Some(ALICE_FULL));
     assert!(face.to_string().contains("level='trusted'"), "{face}");
-    let rights = "<query xmlns='urn:x-presence-service:rights:0'/>";
+    let asked_for = "<query xmlns='urn:x-presence-service:rights:0'/>";
     let query = partner
-        .ask("get", &format!("bot@{DOMAIN}/x"), ALICE, rights)
+        .ask("get", &format!("bot@{DOMAIN}/x"), ALICE, asked_for)
         .await?;
     assert!(query.to_string().contains("show='online'"), "{query}");
 
@@ -144,6 +147,148 @@ async fn is_told_of_changes(alice: &mut Client, partner: &mut Partner) -> Result
         .await;
     partner.expect("her next state", |e| shows(e, "xa")).await?;
     Ok(())
+}
+
+/// One partner sends all it can and reads nothing. Another one, and a bot on the server, are served as if it
+/// were not there; in the end it is cut off.
+pub(super) async fn outlives_a_flood(kind: Kind) -> Result<(), Failure> {
+    let port = Port::reserve()?;
+    let party = |name| {
+        format!("[[party]]\nname = \"{name}\"\nrights = [\"see\"]\nlink-secret = {SECRET:?}\n")
+    };
+    let listen = format!("[dedicated]\nlisten = \"{}\"\n", port.address());
+    let mut stage = Stage::set_with(kind, &(listen + &party("noisy") + &party("partner"))).await?;
+    let _alice = stage.alice_joined("phone").await?;
+    let mut bot = stage.bot().await?;
+    let mut partner = Partner::attach(port.address(), DOMAIN, SECRET).await?;
+    let noisy = Partner::attach(port.address(), "noisy.presence.localhost", SECRET).await?;
+    let asked_for = "<query xmlns='urn:x-presence-service:rights:0'/>";
+    let flood = tokio::spawn(async move {
+        let mut noisy = noisy;
+        let probe =
+            format!("<presence type='probe' from='noisy.presence.localhost' to='{ALICE}'/>");
+        // Its answer is long: what waits is more than what the kernel takes.
+        let info = "<iq type='get' id='x' from='a@noisy.presence.localhost' to='presence.localhost'>\
+                    <query xmlns='http://jabber.org/protocol/disco#info'/></iq>";
+        let words = (probe + info).repeat(1000);
+        let mut n = 0_u64;
+        // Fails when it is cut off.
+        while noisy.say(&words).await.is_ok() {
+            n += 2000;
+        }
+        n
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut waits = Vec::new();
+    for _ in 0..50 {
+        let begun = Instant::now();
+        partner.ask("get", DOMAIN, ALICE, asked_for).await?;
+        waits.push(begun.elapsed());
+        let begun = Instant::now();
+        query(&mut bot).await;
+        waits.push(begun.elapsed());
+    }
+    waits.sort_unstable();
+    let (median, longest) = (waits[waits.len() / 2], waits[waits.len() - 1]);
+    assert!(
+        median < Duration::from_millis(250),
+        "{median:?}, at most {longest:?}"
+    );
+    assert!(
+        longest < Duration::from_secs(5),
+        "{median:?}, at most {longest:?}"
+    );
+    let cut_off = "noisy.presence.localhost does not read";
+    stage
+        .component
+        .logged(cut_off, Duration::from_secs(120))
+        .await?;
+    let n = flood
+        .await
+        .map_err(|error| Failure::new(error.to_string()))?;
+    assert!(n >= 2000, "only {n} stanzas were sent");
+    // It may come back.
+    let mut again = Partner::attach(port.address(), "noisy.presence.localhost", SECRET).await?;
+    let answer = again
+        .ask("get", "noisy.presence.localhost", ALICE, asked_for)
+        .await?;
+    assert_eq!(answer.attr("type"), Some("result"), "{answer}");
+    partner.ask("get", DOMAIN, ALICE, asked_for).await?;
+    Ok(())
+}
+
+/// SIGHUP: a wrong file changes nothing; a right one takes a party's link and rights away, and gives them
+/// back with another secret.
+pub(super) async fn follows_the_configuration(kind: Kind) -> Result<(), Failure> {
+    let (mut stage, port) = set(kind).await?;
+    let _alice = stage.alice_joined("phone").await?;
+    let mut bot = stage.bot().await?;
+    let mut partner = Partner::attach(port.address(), DOMAIN, SECRET).await?;
+    let asked_for = "<query xmlns='urn:x-presence-service:rights:0'/>";
+    let file = stage.component.config_file();
+    let good = std::fs::read_to_string(&file).map_err(|error| Failure::new(error.to_string()))?;
+    let write =
+        |text: &str| std::fs::write(&file, text).map_err(|error| Failure::new(error.to_string()));
+    let soon = Duration::from_secs(20);
+
+    write(&good.replace("link-secret", "link-sekret"))?;
+    stage.component.hang_up()?;
+    stage
+        .component
+        .logged("configuration not taken up: ", soon)
+        .await?;
+    let answer = partner.ask("get", DOMAIN, ALICE, asked_for).await?;
+    assert_eq!(answer.attr("type"), Some("result"), "{answer}");
+
+    // Without parties: bot@localhost is one on the server's interface.
+    let mut table: toml::Table = good.parse().expect("it was written by the test");
+    table.remove("party");
+    let component = table["component"].as_table_mut().expect("a section");
+    component.insert("server".to_owned(), "127.0.0.1:1".into());
+    assert_eq!(rights_of(&mut bot).await, "authorized");
+    write(&table.to_string())?;
+    stage.component.hang_up()?;
+    stage
+        .component
+        .logged("component.server has changed", soon)
+        .await?;
+    stage
+        .component
+        .logged("configuration taken up", soon)
+        .await?;
+    assert_eq!(partner.closed().await?, "not-authorized");
+    let asked = stanza(asked_for);
+    let refused = request(&mut bot, ALICE, "get", asked).await;
+    assert_eq!(condition(&refused), "service-unavailable");
+    assert!(
+        Partner::attach(port.address(), DOMAIN, SECRET)
+            .await
+            .is_err()
+    );
+
+    write(&good.replace("open <sesame>", "close"))?;
+    stage.component.hang_up()?;
+    stage
+        .component
+        .logged("configuration taken up", soon)
+        .await?;
+    assert!(
+        Partner::attach(port.address(), DOMAIN, SECRET)
+            .await
+            .is_err()
+    );
+    let mut partner = Partner::attach(port.address(), DOMAIN, "close").await?;
+    let answer = partner.ask("get", DOMAIN, ALICE, asked_for).await?;
+    assert_eq!(answer.attr("type"), Some("result"), "{answer}");
+    assert_eq!(rights_of(&mut bot).await, "authorized");
+    // When the component ends, it says so.
+    let (closed, code) = tokio::join!(partner.closed(), stage.component.stop());
+    assert_eq!((closed?.as_str(), code?), ("system-shutdown", 0));
+    Ok(())
+}
+
+async fn rights_of(bot: &mut Client) -> String {
+    rights(&query(bot).await).0
 }
 
 pub(super) async fn takes_slixmpp(kind: Kind) -> Result<(), Failure> {
