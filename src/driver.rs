@@ -33,7 +33,7 @@ use partners::Partners;
 
 pub use clock::{Clock, SystemClock};
 pub use exports::Schedule;
-pub use partners::{Doors, StanzaRate};
+pub use partners::{Doors, Rate};
 
 /// Bytes that wait for a server that does not read, before we stop reading too.
 pub const QUEUED_MAX: usize = 1 << 20;
@@ -81,7 +81,7 @@ pub struct Reload {
     /// The core's part; the domain is what it was.
     pub settings: component::Settings,
     /// How many stanzas are taken of each partner.
-    pub rate: StanzaRate,
+    pub rate: Rate,
 }
 
 /// Why the driver ended before it was told to.

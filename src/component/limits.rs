@@ -175,7 +175,7 @@ pub(super) const EXECUTIONS_PER_USER_MAX: usize = 64;
 pub(super) const EXECUTIONS_PER_PARTY_MAX: usize = 1000;
 /// Sessions of one party on the dedicated link, open or remembered.
 pub(super) const SESSIONS_PER_PARTY_MAX: usize = 2000;
-/// Results that wait for a party to attach again; each is the end of a command that it has run.
+/// Stanzas that wait for a party to attach again: ends of its commands and of its subscriptions.
 pub(super) const PARTNER_DEFERRED_MAX: usize = 1000;
 /// Open commands in all.
 pub(super) const EXECUTIONS_MAX: usize = 10_000;

@@ -2,12 +2,14 @@
 //! when the operator decides anew.
 //!
 //! A stanza for a party goes to its own link or nowhere. While the link is down nothing is kept for it but
-//! the ends of its commands; its watchers are told all anew when it attaches, as after our own attach.
+//! the ends of its commands and subscriptions; its watchers are told all anew when it attaches, as after
+//! our own attach.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use minidom::Element;
+use minidom::rxml::xml_ncname;
 
 use super::clock::{Chance, Now};
 use super::limits::{PARTNER_DEFERRED_MAX, Rate};
@@ -26,7 +28,7 @@ pub(super) struct Partners(HashMap<String, Partner>);
 #[derive(Debug, Default)]
 struct Partner {
     attached: bool,
-    /// Messages for the next attach.
+    /// For the next attach.
     deferred: VecDeque<Element>,
     /// Who is to be told of whom as soon as the link has room: (user, watcher), each once.
     waiting: VecDeque<(Bare, Bare)>,
@@ -103,7 +105,20 @@ fn attached(core: &mut Component, name: &str) {
     }
 }
 
-/// Sends a stanza to a party, if it is there; what tells it the end of a command waits for it.
+/// Whether a stanza tells what a party could not learn later: how a command ended, and whether it is
+/// subscribed. States are told anew, answers have nobody who waits for them.
+fn is_kept(stanza: &Element) -> bool {
+    match stanza.name() {
+        "message" => true,
+        "presence" => matches!(
+            stanza.attr(xml_ncname!("type")),
+            Some("subscribed" | "unsubscribed")
+        ),
+        _ => false,
+    }
+}
+
+/// Sends a stanza to a party, if it is there; some wait for it.
 pub(super) fn send(core: &mut Component, name: &str, stanza: Element) {
     if !core.settings.parties.iter().any(|party| party.name == name) {
         return;
@@ -112,7 +127,7 @@ pub(super) fn send(core: &mut Component, name: &str, stanza: Element) {
     if partner.attached {
         core.effects
             .push_back(super::Effect::Send(Box::new(stanza)));
-    } else if stanza.name() == "message" && partner.deferred.len() < PARTNER_DEFERRED_MAX {
+    } else if is_kept(&stanza) && partner.deferred.len() < PARTNER_DEFERRED_MAX {
         partner.deferred.push_back(stanza);
     }
 }

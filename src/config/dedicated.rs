@@ -7,7 +7,7 @@ use super::secret::Secret;
 use super::value::Value;
 use super::{Config, key};
 use crate::address::ComponentDomain;
-use crate::driver::StanzaRate;
+use crate::driver::Rate;
 use crate::link::dedicated::{Acceptor, Admission, Unusable};
 
 /// Bytes of a certificate with its chain, and of a key: what is given by mistake has more.
@@ -44,8 +44,8 @@ pub struct Certificate {
 impl Config {
     /// How many stanzas are taken of each partner.
     #[must_use]
-    pub fn stanza_rate(&self) -> StanzaRate {
-        StanzaRate {
+    pub fn stanza_rate(&self) -> Rate {
+        Rate {
             per_s: self
                 .dedicated
                 .as_ref()

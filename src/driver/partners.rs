@@ -32,6 +32,11 @@ const STALL: Duration = Duration::from_secs(45);
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// How often the two are looked at.
 const WATCH: Duration = Duration::from_secs(1);
+/// How often a party may attach: each time it is told anew of all whom it watches.
+const ATTACHES: Rate = Rate {
+    per_s: 0.5,
+    burst: 10.0,
+};
 /// How long parting may take.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -43,12 +48,12 @@ pub struct Doors {
     /// Who may attach; a partner that is not among them any more is sent away.
     pub admission: watch::Receiver<Arc<Admission>>,
     /// How many stanzas are taken of each.
-    pub rate: StanzaRate,
+    pub rate: Rate,
 }
 
-/// Stanzas of one partner.
+/// So many of something.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct StanzaRate {
+pub struct Rate {
     /// A second, in the long run; 0 is no limit.
     pub per_s: f64,
     /// At once.
@@ -66,17 +71,54 @@ pub(super) enum Move {
     Moved,
 }
 
-struct Stream {
-    partner: Partner,
+/// What a party may do; it outlives its streams, so that a new one is no way to get more.
+struct Allowance {
+    attaches: Bucket,
+    stanzas: Bucket,
+}
+
+/// Tokens that come back with time.
+struct Bucket {
     tokens: f64,
     filled: Duration,
+}
+
+impl Bucket {
+    fn full(rate: Rate, now: Duration) -> Self {
+        Self {
+            tokens: rate.burst,
+            filled: now,
+        }
+    }
+
+    fn refill(&mut self, rate: Rate, now: Duration) {
+        let passed = now.saturating_sub(self.filled).as_secs_f64();
+        self.filled = now;
+        self.tokens = if rate.per_s > 0.0 {
+            (self.tokens + passed * rate.per_s).min(rate.burst)
+        } else {
+            rate.burst
+        };
+    }
+
+    /// Takes one, where there is one.
+    fn take(&mut self, rate: Rate, now: Duration) -> bool {
+        self.refill(rate, now);
+        let has_one = self.tokens >= 1.0;
+        if has_one {
+            self.tokens -= 1.0;
+        }
+        has_one
+    }
 }
 
 /// All of them.
 #[derive(Default)]
 pub(super) struct Partners {
     doors: Option<Doors>,
-    streams: BTreeMap<Arc<str>, Stream>,
+    streams: BTreeMap<Arc<str>, Partner>,
+    /// Of the parties that have attached.
+    allowances: BTreeMap<Arc<str>, Allowance>,
     watched: Duration,
 }
 
@@ -94,6 +136,7 @@ impl Partners {
             return std::future::pending().await;
         };
         let streams = &mut self.streams;
+        let allowances = &self.allowances;
         let rate = doors.rate;
         let arrived = poll_fn(|cx| {
             if let Poll::Ready(Some(partner)) = doors.arriving.poll_recv(cx) {
@@ -102,8 +145,9 @@ impl Partners {
             // All of them, so that one that always moves does not keep the others waiting.
             let mut moved = Poll::Pending;
             for (name, stream) in streams.iter_mut() {
-                let link = &mut stream.partner.link;
-                let read = link.queued() < QUEUED_MAX && stream.tokens >= 1.0;
+                let link = &mut stream.link;
+                let may_speak = has_token(allowances, name);
+                let read = link.queued() < QUEUED_MAX && may_speak;
                 match link.poll_progress(cx, read) {
                     Poll::Pending => (),
                     Poll::Ready(Ok(())) => moved = Poll::Ready(Err(None)),
@@ -123,9 +167,20 @@ impl Partners {
 
     /// The newer stream stays: the older one may be dead without our knowing, and must not keep its
     /// partner out.
-    fn attached(&mut self, partner: Partner, rate: StanzaRate, now: Duration) -> Move {
+    fn attached(&mut self, partner: Partner, rate: Rate, now: Duration) -> Move {
         if !self.is_admitted(&partner) {
             part(partner, "not-authorized");
+            return Move::Moved;
+        }
+        let name: Arc<str> = partner.name().into();
+        let allowance = self.allowances.entry(name.clone());
+        let allowance = allowance.or_insert_with(|| Allowance {
+            attaches: Bucket::full(ATTACHES, now),
+            stanzas: Bucket::full(rate, now),
+        });
+        if !allowance.attaches.take(ATTACHES, now) {
+            tracing::warn!("{} attaches again and again", partner.domain());
+            part(partner, "policy-violation");
             return Move::Moved;
         }
         tracing::info!(
@@ -133,20 +188,14 @@ impl Partners {
             partner.domain(),
             partner.address()
         );
-        let name: Arc<str> = partner.name().into();
-        let stream = Stream {
-            partner,
-            tokens: rate.burst,
-            filled: now,
-        };
-        let older = self.streams.insert(name.clone(), stream);
+        let older = self.streams.insert(name.clone(), partner);
         let replaces = older.is_some();
         if let Some(older) = older {
             tracing::warn!(
                 "{} has attached twice; the older stream is closed",
-                older.partner.domain()
+                older.domain()
             );
-            part(older.partner, "conflict");
+            part(older, "conflict");
         }
         Move::Attached { name, replaces }
     }
@@ -160,9 +209,9 @@ impl Partners {
         let Some(stream) = self.streams.remove(name) else {
             return Move::Moved;
         };
-        tracing::info!("{} is gone: {why}", stream.partner.domain());
+        tracing::info!("{} is gone: {why}", stream.domain());
         // The partner is told what was wrong, if it still listens.
-        tokio::spawn(stream.partner.link.close(GRACE));
+        tokio::spawn(stream.link.close(GRACE));
         Move::Gone(name.clone())
     }
 
@@ -177,19 +226,22 @@ impl Partners {
         let mut unfit = None;
         for (name, stream) in &mut self.streams {
             let turn = turns.entry(name.clone()).or_default();
-            stream.refill(rate, now);
+            let Some(allowance) = self.allowances.get_mut(name) else {
+                continue;
+            };
+            allowance.stanzas.refill(rate, now);
             if *turn >= PER_TURN
-                || stream.tokens < 1.0
-                || stream.partner.link.queued() >= QUEUED_MAX
+                || allowance.stanzas.tokens < 1.0
+                || stream.link.queued() >= QUEUED_MAX
             {
                 continue;
             }
-            match stream.partner.next_arrival() {
+            match stream.next_arrival() {
                 Ok(None) => *turn = PER_TURN,
                 Ok(Some(arrival)) => {
                     *turn += 1;
                     if rate.per_s > 0.0 {
-                        stream.tokens -= 1.0;
+                        allowance.stanzas.tokens -= 1.0;
                     }
                     return Some(Ok((name.clone(), arrival)));
                 }
@@ -208,18 +260,15 @@ impl Partners {
         let Some(stream) = self.streams.get_mut(name) else {
             return false;
         };
-        if let Err(unsealed) = stream.partner.link.send(stanza) {
-            tracing::error!(
-                "a stanza for {} was not sent: {unsealed}",
-                stream.partner.domain()
-            );
+        if let Err(unsealed) = stream.link.send(stanza) {
+            tracing::error!("a stanza for {} was not sent: {unsealed}", stream.domain());
         }
         true
     }
 
     /// The partners that have room for a broadcast.
     pub(super) fn with_room(&self) -> Vec<Arc<str>> {
-        let has_room = |stream: &Stream| stream.partner.link.queued() < BROADCAST_ROOM;
+        let has_room = |stream: &Partner| stream.link.queued() < BROADCAST_ROOM;
         let with_room = self.streams.iter().filter(|(_, stream)| has_room(stream));
         with_room.map(|(name, _)| name.clone()).collect()
     }
@@ -227,13 +276,17 @@ impl Partners {
     /// Whether there is still room for one more.
     pub(super) fn has_room(&self, name: &str) -> bool {
         let stream = self.streams.get(name);
-        stream.is_some_and(|stream| stream.partner.link.queued() < BROADCAST_ROOM)
+        stream.is_some_and(|stream| stream.link.queued() < BROADCAST_ROOM)
     }
 
     /// How long until something is to be done for one of them: a stanza may be taken again, or a keepalive.
     pub(super) fn rest(&self) -> Option<Duration> {
         let rate = self.doors.as_ref()?.rate.per_s;
-        let thirsty = self.streams.values().map(|stream| stream.tokens);
+        let allowances = self
+            .streams
+            .keys()
+            .filter_map(|name| self.allowances.get(name));
+        let thirsty = allowances.map(|allowance| allowance.stanzas.tokens);
         let least = thirsty.reduce(f64::min)?;
         if least >= 1.0 || rate <= 0.0 {
             return Some(WATCH);
@@ -245,8 +298,8 @@ impl Partners {
     pub(super) fn watch(&mut self, now: Duration) -> Vec<Move> {
         let rate = self.doors.as_ref().map(|doors| doors.rate);
         if let Some(rate) = rate {
-            for stream in self.streams.values_mut() {
-                stream.refill(rate, now);
+            for allowance in self.allowances.values_mut() {
+                allowance.stanzas.refill(rate, now);
             }
         }
         if now < self.watched + WATCH {
@@ -255,7 +308,7 @@ impl Partners {
         self.watched = now;
         let mut stalled = Vec::new();
         for (name, stream) in &mut self.streams {
-            let link = &mut stream.partner.link;
+            let link = &mut stream.link;
             let idle = link.last_sent().elapsed();
             if link.queued() == 0 && idle >= KEEPALIVE {
                 link.keepalive();
@@ -271,16 +324,16 @@ impl Partners {
 
     fn cut_off(&mut self, name: &str) -> Option<Move> {
         let (name, stream) = self.streams.remove_entry(name)?;
-        let queued = stream.partner.link.queued();
+        let queued = stream.link.queued();
         tracing::warn!(
             "{} does not read ({queued} bytes wait): cut off",
-            stream.partner.domain()
+            stream.domain()
         );
         Some(Move::Gone(name))
     }
 
     /// Takes up a new rate and sends away those who may not be here any more.
-    pub(super) fn reload(&mut self, rate: StanzaRate) -> Vec<Move> {
+    pub(super) fn reload(&mut self, rate: Rate) -> Vec<Move> {
         let Some(doors) = &mut self.doors else {
             return Vec::new();
         };
@@ -289,13 +342,13 @@ impl Partners {
         let refused: Vec<_> = self
             .streams
             .iter()
-            .filter(|(_, stream)| !admission.admits(&stream.partner))
+            .filter(|(_, stream)| !admission.admits(stream))
             .map(|(name, _)| name.clone())
             .collect();
         let gone = refused.into_iter().filter_map(|name| {
             let (name, stream) = self.streams.remove_entry(&name)?;
-            tracing::info!("{} may not attach any more", stream.partner.domain());
-            part(stream.partner, "not-authorized");
+            tracing::info!("{} may not attach any more", stream.domain());
+            part(stream, "not-authorized");
             Some(Move::Gone(name))
         });
         gone.collect()
@@ -304,7 +357,7 @@ impl Partners {
     /// Says good-bye to all.
     pub(super) async fn end(self) {
         let partings = self.streams.into_values().map(|stream| {
-            let mut link = stream.partner.link;
+            let mut link = stream.link;
             link.refuse("system-shutdown");
             link.close(GRACE)
         });
@@ -312,15 +365,9 @@ impl Partners {
     }
 }
 
-impl Stream {
-    fn refill(&mut self, rate: StanzaRate, now: Duration) {
-        let passed = now.saturating_sub(self.filled).as_secs_f64();
-        self.filled = now;
-        self.tokens = (self.tokens + passed * rate.per_s).min(rate.burst);
-        if rate.per_s <= 0.0 {
-            self.tokens = rate.burst;
-        }
-    }
+fn has_token(allowances: &BTreeMap<Arc<str>, Allowance>, name: &str) -> bool {
+    let allowance = allowances.get(name);
+    allowance.is_some_and(|allowance| allowance.stanzas.tokens >= 1.0)
 }
 
 fn part(partner: Partner, condition: &'static str) {

@@ -214,6 +214,13 @@ pub(super) async fn outlives_a_flood(kind: Kind) -> Result<(), Failure> {
         .await?;
     assert_eq!(answer.attr("type"), Some("result"), "{answer}");
     partner.ask("get", DOMAIN, ALICE, asked_for).await?;
+    // But not again and again.
+    let mut n = 0;
+    while again.attach_again().await.is_ok() {
+        n += 1;
+        assert!(n < 30, "it may attach without end");
+    }
+    assert!(n >= 5, "only {n} times");
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use vestibule::component::clock::Wall;
 use vestibule::component::limits::IN_FLIGHT_MAX;
 use vestibule::component::{Component, Settings};
-use vestibule::driver::{self, Clock as _, Doors, Reload, StanzaRate};
+use vestibule::driver::{self, Clock as _, Doors, Rate, Reload};
 use vestibule::link;
 use vestibule::link::dedicated::{self, Admission};
 use vestibule::stanza::Fault;
@@ -72,7 +72,7 @@ struct Process {
 }
 
 /// As many stanzas of a party as it likes.
-const RATE: StanzaRate = StanzaRate {
+const RATE: Rate = Rate {
     per_s: 0.0,
     burst: 1.0,
 };
