@@ -157,7 +157,12 @@ pub(super) async fn outlives_a_flood(kind: Kind) -> Result<(), Failure> {
         format!("[[party]]\nname = \"{name}\"\nrights = [\"see\"]\nlink-secret = {SECRET:?}\n")
     };
     let listen = format!("[dedicated]\nlisten = \"{}\"\n", port.address());
-    let mut stage = Stage::set_with(kind, &(listen + &party("noisy") + &party("partner"))).await?;
+    let mut stage = Stage::set_with(
+        kind,
+        Options::default(),
+        &(listen + &party("noisy") + &party("partner")),
+    )
+    .await?;
     let _alice = stage.alice_joined("phone").await?;
     let mut bot = stage.bot().await?;
     let mut partner = Partner::attach(port.address(), DOMAIN, SECRET).await?;
