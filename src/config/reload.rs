@@ -23,6 +23,10 @@ impl Config {
             secret: "component.secret",
             store_path: "store.path",
             store_min_free: "store.min-free",
+            export_dir: "store.export-dir",
+            export_every: "store.export-every",
+            export_keep: "store.export-keep",
+            metrics_listen: "metrics.listen",
             log_format: "log.format",
         }
         let listens = |config: &Self| config.dedicated.as_ref().map(|one| one.listen);

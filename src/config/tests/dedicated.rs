@@ -242,6 +242,8 @@ fn what_cannot_change_at_run_time_is_kept_and_named() {
             "component.domain",
             "component.secret",
             "store.path",
+            // It is below that.
+            "store.export-dir",
             "dedicated.listen"
         ]
     );

@@ -132,7 +132,7 @@ impl Tcp {
             clock: self.clock.clone(),
             retry: true,
             exports: None,
-            metrics: std::sync::Arc::default(),
+            metrics: Arc::default(),
             doors: None,
             reloads: Some(reloads),
         };
