@@ -48,6 +48,7 @@ mod request;
 mod route;
 mod session;
 mod setting;
+mod settings;
 mod sight;
 mod standing;
 mod state;
@@ -62,7 +63,7 @@ mod wish;
 mod words;
 mod written;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,63 +73,15 @@ use minidom::rxml::xml_ncname;
 
 use crate::address::{Bare, ComponentDomain};
 use crate::stanza::Arrival;
-use authorization::{Ceiling, Interface, Party, Visibility};
 use clock::{Chance, Now};
-use limits::{Buckets, Limits, Rate};
+use limits::{Buckets, Rate};
 use record::Change;
+pub use settings::Settings;
 use timer::{Timer, Timers};
 
 /// Names one batch of durable changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
-
-/// What the operator decided, checked.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Our own domain.
-    pub domain: ComponentDomain,
-    /// The domains whose users may join.
-    pub users: Vec<Bare>,
-    /// The operator's own addresses.
-    pub admins: Vec<Bare>,
-    /// The visibility of a user who has just joined.
-    pub default_visibility: Visibility,
-    /// The time zone of users who have not chosen one.
-    pub timezone: chrono_tz::Tz,
-    /// Registered third parties.
-    pub parties: Vec<Party>,
-    /// The most that each level may do.
-    pub ceiling: Ceiling,
-    /// Rates.
-    pub limits: Limits,
-    /// The operator's contact addresses, URIs by purpose: `abuse`, `admin`, `feedback`, `sales`,
-    /// `security`, `status`, `support` (XEP-0157 §3).
-    pub contacts: BTreeMap<String, Vec<String>>,
-}
-
-impl Settings {
-    /// The party that a watcher belongs to: on the dedicated link by the link's own domain, else by its
-    /// own address, else by its domain.
-    #[must_use]
-    pub fn party(&self, watcher: &Bare, interface: Interface) -> Option<&Party> {
-        if interface == Interface::Dedicated {
-            let name = self.domain.below(watcher)?;
-            return self.parties.iter().find(|party| party.name == name);
-        }
-        let named = |jid: &Bare| self.parties.iter().find(|party| party.jids.contains(jid));
-        named(watcher).or_else(|| named(&watcher.to_domain()))
-    }
-
-    /// Whether a user of this address may join.
-    #[must_use]
-    pub fn may_join(&self, user: &Bare) -> bool {
-        user.local().is_some()
-            && self
-                .users
-                .iter()
-                .any(|domain| domain.as_str() == user.domain())
-    }
-}
 
 /// One thing that happened, with the random bytes that everything made for it derives from.
 #[derive(Clone, Debug)]
