@@ -5,28 +5,35 @@
 //! room. The committer's queues hold as many batches as the core lets be in flight, so handing one
 //! over never waits, and the committer never waits for us.
 
+mod chance;
 mod clock;
 mod exports;
+mod parties;
+mod partners;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::component::export::Written;
-use crate::component::{Component, Effect, Event, Input, Ticket};
+use crate::component::{self, Component, Effect, Event, Input, Ticket};
 use crate::link::{self, Backoff, Link};
 use crate::metrics::Metrics;
 use crate::store::Durability;
 use crate::store::committer::{Batch, Committer, Outcome};
 use crate::store::export::{Exported, Failure};
+use chance::Chance;
 use exports::Exports;
+use partners::Partners;
 
 pub use clock::{Clock, SystemClock};
 pub use exports::Schedule;
+pub use partners::{Doors, Rate};
 
 /// Bytes that wait for a server that does not read, before we stop reading too.
 pub const QUEUED_MAX: usize = 1 << 20;
@@ -62,6 +69,19 @@ pub struct Parts<C> {
     pub exports: Option<Schedule>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Where partners come in; `None`: nowhere.
+    pub doors: Option<Doors>,
+    /// Where a changed configuration comes in.
+    pub reloads: Option<mpsc::Receiver<Reload>>,
+}
+
+/// A configuration that has changed, as far as it is the core's and the driver's.
+#[derive(Debug)]
+pub struct Reload {
+    /// The core's part; the domain is what it was.
+    pub settings: component::Settings,
+    /// How many stanzas are taken of each partner.
+    pub rate: Rate,
 }
 
 /// Why the driver ended before it was told to.
@@ -101,6 +121,8 @@ pub async fn run<C: Clock>(
         retry,
         exports,
         metrics,
+        doors,
+        mut reloads,
     } = parts;
     let now = clock.now();
     let mut driver = Driver {
@@ -115,14 +137,23 @@ pub async fn run<C: Clock>(
         exports: Exports::new(exports, now),
         watch: clock::Watch::new(now),
         metrics,
+        partners: Partners::new(doors),
     };
     loop {
         let busy = driver.pump()?;
         driver.look();
         let sleep = driver.sleep(busy);
+        let now = driver.clock.now().mono;
+        // Here, too, lest a server that never rests keeps partners from their turn.
+        if let Some(turn) = driver.partners.wait(now).now_or_never() {
+            driver.partner_moved(turn)?;
+            driver.watch_partners()?;
+            continue;
+        }
         tokio::select! {
             biased;
             () = &mut shutdown => break,
+            reload = next(&mut reloads) => driver.reload(reload)?,
             outcome = outcomes.recv() => {
                 driver.committed(outcome.ok_or(Error::Committer)?)?;
                 while let Ok(outcome) = outcomes.try_recv() {
@@ -131,13 +162,25 @@ pub async fn run<C: Clock>(
             }
             step = wait(&mut driver.connection, &driver.clock) => driver.moved(step)?,
             result = driver.exports.ended() => driver.exported(result)?,
+            turn = driver.partners.wait(now) => driver.partner_moved(turn)?,
             () = tokio::time::sleep(sleep) => {
                 driver.feed(Event::Deadline)?;
                 driver.watch()?;
             }
         }
+        driver.watch_partners()?;
     }
     driver.end(&mut outcomes).await
+}
+
+/// The next one, where any can come.
+async fn next(reloads: &mut Option<mpsc::Receiver<Reload>>) -> Reload {
+    if let Some(receiver) = reloads
+        && let Some(reload) = receiver.recv().await
+    {
+        return reload;
+    }
+    std::future::pending().await
 }
 
 /// What the connection did.
@@ -177,6 +220,7 @@ struct Driver<C> {
     exports: Exports,
     watch: clock::Watch,
     metrics: Arc<Metrics>,
+    partners: Partners,
 }
 
 impl<C: Clock> Driver<C> {
@@ -231,7 +275,13 @@ impl<C: Clock> Driver<C> {
         Ok(())
     }
 
+    /// Sends a stanza the way that its `to` lies: what is below our domain is a partner's, all else the
+    /// server's. The seal of each link refuses what is not for it.
     fn send(&mut self, stanza: &minidom::Element) {
+        if let Some(name) = component::partner_of(&self.settings.domain, stanza) {
+            self.partners.send(name, stanza);
+            return;
+        }
         let Connection::Attached(link) = &mut self.connection else {
             return;
         };
@@ -290,6 +340,11 @@ impl<C: Clock> Driver<C> {
 
     /// Takes what has come in and draws broadcasts, as far as there is room; whether more is at hand.
     fn pump(&mut self) -> Result<bool, Error> {
+        let busy = self.pump_server()?;
+        Ok(self.pump_partners()? || busy)
+    }
+
+    fn pump_server(&mut self) -> Result<bool, Error> {
         loop {
             let Connection::Attached(link) = &mut self.connection else {
                 return Ok(false);
@@ -336,6 +391,7 @@ impl<C: Clock> Driver<C> {
         let core = self.core.deadline(now).map(|due| due.min(TICK));
         core.into_iter()
             .chain(self.exports.deadline(now))
+            .chain(self.partners.rest())
             .min()
             .map_or(KEEPALIVE, |due| due.min(KEEPALIVE))
     }
@@ -426,48 +482,13 @@ impl<C: Clock> Driver<C> {
                 () = tokio::time::sleep(if busy { Duration::ZERO } else { left }) => {}
             }
         }
-        if let Connection::Attached(link) = self.connection {
-            link.close(GRACE).await;
-        }
+        let server = async {
+            if let Connection::Attached(link) = self.connection {
+                link.close(GRACE).await;
+            }
+        };
+        tokio::join!(server, self.partners.end());
         self.committer.stop();
         Ok(())
-    }
-}
-
-/// Random bytes from the operating system, fetched in bulk.
-struct Chance {
-    bytes: [u8; 4096],
-    used: usize,
-}
-
-impl Default for Chance {
-    fn default() -> Self {
-        Self {
-            bytes: [0; 4096],
-            used: 4096,
-        }
-    }
-}
-
-impl Chance {
-    /// 16 bytes that are given out once.
-    fn draw(&mut self) -> Result<[u8; 16], Error> {
-        if self.used + 16 > self.bytes.len() {
-            getrandom::fill(&mut self.bytes).map_err(Error::Chance)?;
-            self.used = 0;
-        }
-        let mut drawn = [0; 16];
-        drawn.copy_from_slice(&self.bytes[self.used..self.used + 16]);
-        self.used += 16;
-        Ok(drawn)
-    }
-
-    /// A number.
-    fn number(&mut self) -> Result<u64, Error> {
-        let drawn = self.draw()?;
-        let (half, _) = drawn.split_at(8);
-        Ok(half
-            .iter()
-            .fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 }

@@ -15,6 +15,7 @@ pub mod config;
 pub mod driver;
 pub mod link;
 pub mod metrics;
+pub mod reload;
 pub mod stanza;
 pub mod store;
 pub mod web_address;

@@ -47,6 +47,31 @@ impl ComponentDomain {
         address.bare.domain() == self.0.as_str()
     }
 
+    /// The address of a party on the dedicated link, `NAME.<our domain>`; `None` where that is no domain,
+    /// or one whose normal form has another name.
+    #[must_use]
+    pub fn partner(&self, name: &str) -> Option<Bare> {
+        let text = format!("{name}.{}", self.0);
+        let domain = Bare::parse(&text).ok()?;
+        (domain.as_str() == text && self.below(&domain) == Some(name)).then_some(domain)
+    }
+
+    /// The label directly below our domain of an address there, however deep: `acme` of
+    /// `bot@eu.acme.presence.example.org`. `None` for every other address.
+    #[must_use]
+    pub fn below<'a>(&self, address: &'a Bare) -> Option<&'a str> {
+        self.below_in(address.domain())
+    }
+
+    /// The same of an address as text in normal form, with or without a resource.
+    #[must_use]
+    pub fn below_in<'a>(&self, address: &'a str) -> Option<&'a str> {
+        let bare = address.split_once('/').map_or(address, |(bare, _)| bare);
+        let host = bare.rsplit_once('@').map_or(bare, |(_, host)| host);
+        let above = host.strip_suffix(self.0.as_str())?;
+        above.strip_suffix('.')?.rsplit('.').next()
+    }
+
     /// The presentity of a user.
     ///
     /// `None` for a whole domain, and for the few users whose address makes no localpart: escaped it has

@@ -9,14 +9,20 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tracing::Level;
+use tracing_subscriber::Registry;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload::{Handle, Layer};
 use tracing_subscriber::util::SubscriberInitExt;
 use vestibule::component::Component;
 use vestibule::component::limits::IN_FLIGHT_MAX;
 use vestibule::config::{Config, LogFormat};
-use vestibule::driver::{self, Clock, Parts, SystemClock};
+use vestibule::driver::{self, Clock, Doors, Parts, SystemClock};
+use vestibule::link::dedicated::{self, Admission};
 use vestibule::metrics::{Metrics, listener};
+use vestibule::reload::Reloading;
 use vestibule::store::Store;
 use vestibule::store::committer::Committer;
 use vestibule::store::embedded::Embedded;
@@ -31,6 +37,8 @@ const UNAVAILABLE: u8 = 69;
 const INTERNAL: u8 = 70;
 /// The store cannot be opened (`EX_CANTCREAT`).
 const STORE: u8 = 73;
+/// Partners that have attached and wait for the driver.
+const ARRIVING: usize = 16;
 /// Batches whose outcome has not been read: what the core lets be in flight, and the write-behind of
 /// last faces beside it.
 const CAPACITY: usize = 2 * IN_FLIGHT_MAX;
@@ -103,6 +111,7 @@ fn main() -> ExitCode {
     match command {
         Command::CheckConfig => {
             let _ = writeln!(io::stdout(), "{} is fine", config.display());
+            let _ = write!(io::stdout(), "{}", checked.ceiling);
             ExitCode::SUCCESS
         }
         Command::Export { file } => {
@@ -129,9 +138,16 @@ fn main() -> ExitCode {
             }
         }
         Command::Run { no_retry } => {
-            log(&checked);
+            let level = log(&checked);
+            let reloading = Reloading {
+                file: config,
+                set_level: Box::new(move |new| {
+                    // Fails only where the log is gone already.
+                    let _ = level.reload(targets(new));
+                }),
+            };
             // The panic has been told by then, with its place.
-            panic::catch_unwind(AssertUnwindSafe(|| start(&checked, !no_retry)))
+            panic::catch_unwind(AssertUnwindSafe(|| start(checked, reloading, !no_retry)))
                 .unwrap_or_else(|_| fail(INTERNAL, "ended by a fault of its own, see above"))
         }
     }
@@ -163,11 +179,10 @@ fn fail(code: u8, why: impl std::fmt::Display) -> ExitCode {
 
 /// Writes the log to standard error, at the configured level; of libraries only what goes wrong, for
 /// their words may hold stanzas.
-fn log(config: &Config) {
-    let level = LevelFilter::from_level(config.log_level);
-    let targets = Targets::new()
-        .with_default(level.min(LevelFilter::WARN))
-        .with_target("vestibule", level);
+///
+/// What it returns can change the level.
+fn log(config: &Config) -> Handle<Targets, Registry> {
+    let (targets, handle) = Layer::new(targets(config.log_level));
     let text = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_target(false)
@@ -177,10 +192,43 @@ fn log(config: &Config) {
         LogFormat::Text => registry.with(text).init(),
         LogFormat::Json => registry.with(text.json().with_ansi(false)).init(),
     }
+    handle
+}
+
+fn targets(level: Level) -> Targets {
+    let level = LevelFilter::from_level(level);
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("vestibule", level)
+}
+
+/// Opens the door for partners, where there is one.
+async fn open_doors(
+    config: &Config,
+) -> Result<(watch::Sender<Arc<Admission>>, Option<Doors>), String> {
+    let admission = config.admission().map_err(|error| error.to_string())?;
+    let (sender, admission) = watch::channel(Arc::new(admission));
+    let Some(dedicated) = &config.dedicated else {
+        return Ok((sender, None));
+    };
+    let listen = dedicated.listen;
+    let listener = dedicated::bind(listen)
+        .await
+        .map_err(|error| format!("dedicated.listen: cannot listen on {listen}: {error}"))?;
+    tracing::info!("parties attach to the dedicated link at {listen}");
+    let (partners, arriving) = mpsc::channel(ARRIVING);
+    tokio::spawn(dedicated::serve(listener, admission.clone(), partners));
+    let rate = config.stanza_rate();
+    let doors = Doors {
+        arriving,
+        admission,
+        rate,
+    };
+    Ok((sender, Some(doors)))
 }
 
 /// Opens the store, attaches, and serves until told to end.
-fn start(config: &Config, retry: bool) -> ExitCode {
+fn start(config: Config, reloading: Reloading, retry: bool) -> ExitCode {
     let mut core = Component::new(config.settings(), []);
     let opened = Embedded::open(&config.store_path, config.store_min_free).and_then(|mut store| {
         store.load(&mut |change| core.restore(&change))?;
@@ -203,29 +251,40 @@ fn start(config: &Config, retry: bool) -> ExitCode {
     };
     let (committer, outcomes) = Committer::start(store, CAPACITY);
     let metrics = Arc::new(Metrics::new(committer.health()));
-    let parts = Parts {
-        core,
-        committer,
-        outcomes,
-        link: config.link(),
-        clock: SystemClock::default(),
-        retry,
-        exports: Some(config.exports()),
-        metrics: metrics.clone(),
-    };
     runtime.block_on(async {
         match listener.map(TcpListener::from_std).transpose() {
-            Ok(Some(listener)) => drop(tokio::spawn(listener::serve(listener, metrics))),
+            Ok(Some(listener)) => drop(tokio::spawn(listener::serve(listener, metrics.clone()))),
             Ok(None) => {}
             Err(error) => return fail(INTERNAL, error),
         }
-        let (mut terminate, mut interrupt) = match (
+        let (mut terminate, mut interrupt, hangup) = match (
             signal(SignalKind::terminate()),
             signal(SignalKind::interrupt()),
+            signal(SignalKind::hangup()),
         ) {
-            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-            (Err(error), _) | (_, Err(error)) => return fail(INTERNAL, error),
+            (Ok(terminate), Ok(interrupt), Ok(hangup)) => (terminate, interrupt, hangup),
+            (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
+                return fail(INTERNAL, error);
+            }
         };
+        let (admission, doors) = match open_doors(&config).await {
+            Ok(opened) => opened,
+            Err(why) => return fail(USAGE, why),
+        };
+        let (reload, reloads) = mpsc::channel(1);
+        let parts = Parts {
+            core,
+            committer,
+            outcomes,
+            link: config.link(),
+            clock: SystemClock::default(),
+            retry,
+            exports: Some(config.exports()),
+            metrics,
+            doors,
+            reloads: Some(reloads),
+        };
+        tokio::spawn(reloading.run(config, hangup, admission, reload));
         let shutdown = async {
             tokio::select! {
                 _ = terminate.recv() => {}

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::ceiling::{Ceiling, Cell};
 use super::clock::Now;
 use super::record::{Grant, Profile};
 use crate::address::Bare;
@@ -224,62 +225,6 @@ pub struct Policy<'a> {
     pub blocked: bool,
 }
 
-/// One cell of the operator's ceiling.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cell {
-    /// Never.
-    No,
-    /// After asking her.
-    Ask,
-    /// Yes.
-    Yes,
-    /// After asking her, and only where her grant names it.
-    AskByGrant,
-    /// Only where her grant names it.
-    YesByGrant,
-}
-
-/// The operator's ceiling: for each right a row, for each level below `self` a column.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ceiling {
-    cells: [[Cell; 4]; 7],
-}
-
-impl Default for Ceiling {
-    /// The table of design.md §4. That `see` at the public level also needs visibility `public`, and
-    /// below a grant any visibility but `private`, is the user's policy and stands in [`decide`].
-    fn default() -> Self {
-        use Cell::{Ask, AskByGrant, No, Yes, YesByGrant};
-        Self {
-            cells: [
-                // public, known, authorized, trusted
-                [Yes, Yes, Yes, Yes],             // see
-                [Ask, Ask, Yes, Yes],             // open-url
-                [Yes, Yes, Yes, Yes],             // leave-message
-                [No, Yes, Yes, Yes],              // notify
-                [No, No, YesByGrant, YesByGrant], // set-status
-                [No, No, AskByGrant, YesByGrant], // start-module
-                [No, No, Ask, Yes],               // activate-client
-            ],
-        }
-    }
-}
-
-impl Ceiling {
-    /// The cell of a right at a level; at `self` there is no ceiling.
-    #[must_use]
-    pub fn cell(&self, right: Right, level: Level) -> Cell {
-        let column = match level {
-            Level::Public => 0,
-            Level::Known => 1,
-            Level::Authorized => 2,
-            Level::Trusted => 3,
-            Level::Own => return Cell::Yes,
-        };
-        self.cells[right as usize][column]
-    }
-}
-
 /// Why a right is denied. What a watcher is told of it is the caller's business: blocked and unseen
 /// look like an unknown user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -420,7 +365,7 @@ impl<'a> Pieces<'a> {
     /// The mildest confirmation among the pieces that give the right; `None` where none does.
     fn confirm(&self, right: Right) -> Option<bool> {
         let granted = self.granted(right);
-        let at = |level| match self.ceiling.cell(right, level) {
+        let at = |level| match self.ceiling.cell(self.interface, right, level) {
             Cell::Yes => Some(false),
             Cell::Ask => Some(true),
             Cell::YesByGrant => granted.then_some(false),

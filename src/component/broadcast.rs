@@ -13,7 +13,8 @@ use super::face::{self, Face, Occasion};
 use super::limits::{FAREWELL, PACE};
 use super::record::SubscriptionState;
 use super::timer::Timer;
-use super::{Component, Turn, unreachable};
+use super::watcher::Watcher;
+use super::{Component, Turn, partners, unreachable};
 use crate::address::Bare;
 use crate::stanza::compose::{Compose, element};
 
@@ -147,7 +148,7 @@ impl Component {
         }
     }
 
-    fn is_approved(&self, user: &Bare, watcher: &Bare) -> bool {
+    pub(super) fn is_approved(&self, user: &Bare, watcher: &Bare) -> bool {
         self.state
             .user(user)
             .is_some_and(|known| known.subscription(watcher) == Some(SubscriptionState::Approved))
@@ -157,7 +158,10 @@ impl Component {
 /// The next presence to send.
 pub(super) fn poll(core: &mut Component, turn: &Turn) -> Option<Element> {
     while let Some((user, watcher)) = core.broadcasts.single.pop_first() {
-        if !core.is_approved(&user, &watcher) || unreachable::misses(core, turn, &user, &watcher) {
+        if !core.is_approved(&user, &watcher)
+            || partners::takes(core, &user, &watcher)
+            || unreachable::misses(core, turn, &user, &watcher)
+        {
             continue;
         }
         if let Some(stanza) = rendered(core, turn, &user, &watcher) {
@@ -187,7 +191,9 @@ pub(super) fn poll(core: &mut Component, turn: &Turn) -> Option<Element> {
             continue;
         };
         core.broadcasts.cursor = Some(watcher.clone());
-        if core.may(&user, &watcher, turn, Right::See)
+        let by = Watcher::stored(&watcher, &core.settings.domain);
+        if core.may(&user, &by, turn, Right::See)
+            && !partners::takes(core, &user, &watcher)
             && !unreachable::misses(core, turn, &user, &watcher)
             && let Some(stanza) = rendered(core, turn, &user, &watcher)
         {
@@ -199,15 +205,21 @@ pub(super) fn poll(core: &mut Component, turn: &Turn) -> Option<Element> {
 
 /// The presence for an approved watcher: the face, or plain `unavailable` where she does not let it
 /// see her any more.
-fn rendered(core: &Component, turn: &Turn, user: &Bare, watcher: &Bare) -> Option<Element> {
+pub(super) fn rendered(
+    core: &Component,
+    turn: &Turn,
+    user: &Bare,
+    watcher: &Bare,
+) -> Option<Element> {
     let presentity = core.settings.domain.presentity(user)?;
     if core.pace.holds_approval(&presentity, watcher) {
         return None; // It follows when that has gone out.
     }
-    if !core.may(user, watcher, turn, Right::See) {
+    let by = Watcher::stored(watcher, &core.settings.domain);
+    if !core.may(user, &by, turn, Right::See) {
         return Some(gone(&presentity, watcher));
     }
-    let (face, rights) = core.view(user, watcher, turn)?;
+    let (face, rights) = core.view(user, &by, turn)?;
     let to = watcher.clone().into();
     Some(face::presence(
         &presentity,

@@ -11,13 +11,14 @@ use minidom::Element;
 use minidom::rxml::xml_ncname;
 use xmpp_parsers::ns;
 
-use super::authorization::Right;
+use super::authorization::{Interface, Right};
 use super::limits::{
     HOLD, SNAPSHOT_BYTES, SNAPSHOT_JID_BYTES_MAX, SNAPSHOT_MAX, SNAPSHOTS_HELD_MAX,
     STANZA_BYTES_MAX,
 };
 use super::reply::{Asked, Refusal};
 use super::timer::Timer;
+use super::watcher::Watcher;
 use super::{Component, Turn, learning, probe};
 use crate::address::Bare;
 use crate::stanza::compose::{Compose, element};
@@ -53,9 +54,9 @@ pub(super) struct Waiting {
 
 /// A bulk query. The rates are asked before anything is looked up: for all of it, or it is refused.
 pub(super) fn received(core: &mut Component, turn: &mut Turn, asked: Asked, payload: &Element) {
-    let watcher = asked.to.bare.clone();
+    let watcher = asked.watcher();
     let read = read(payload).and_then(|(after, of)| {
-        probe::room(core, turn, &watcher, of.len())?;
+        probe::room(core, turn, &watcher.bare, of.len())?;
         Ok((after, of))
     });
     let (after, of) = match read {
@@ -108,6 +109,13 @@ pub(super) fn waited(core: &mut Component, turn: &mut Turn) {
     answer_those(core, turn, |waiting| waiting.until <= now);
 }
 
+/// The server is gone; what partners have asked is answered from what is known.
+pub(super) fn release_partners(core: &mut Component, turn: &Turn) {
+    answer_those(core, turn, |waiting| {
+        waiting.snapshot.asked.interface == Interface::Dedicated
+    });
+}
+
 fn answer_those(core: &mut Component, turn: &Turn, is_due: impl Fn(&Waiting) -> bool) {
     let (due, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut core.learning.snapshots)
         .into_iter()
@@ -146,7 +154,7 @@ fn read(payload: &Element) -> Result<(usize, Vec<Of>), Refusal> {
 
 /// The user that an entry names, if the watcher may see her: by her own address or by her presentity's,
 /// bare in both cases.
-fn seen(core: &Component, turn: &Turn, watcher: &Bare, of: &Of) -> Option<Bare> {
+fn seen(core: &Component, turn: &Turn, watcher: &Watcher, of: &Of) -> Option<Bare> {
     let typed = Bare::parse(&of.jid).ok()?;
     let domain = &core.settings.domain;
     let user = if typed.domain() == domain.bare().as_str() {
@@ -160,8 +168,8 @@ fn seen(core: &Component, turn: &Turn, watcher: &Bare, of: &Of) -> Option<Bare> 
 /// Answers from the state as it is now, as much as fits into a page. What the page tells is what it costs.
 fn answer(core: &mut Component, turn: &Turn, snapshot: Snapshot) {
     let Snapshot { asked, after, of } = snapshot;
-    let watcher = &asked.to.bare;
-    let room = match probe::room(core, turn, watcher, of.len()) {
+    let watcher = &asked.watcher();
+    let room = match probe::room(core, turn, &watcher.bare, of.len()) {
         Ok(room) => room,
         Err(refusal) => return core.answer(&asked, Err(refusal)),
     };
@@ -181,7 +189,7 @@ fn answer(core: &mut Component, turn: &Turn, snapshot: Snapshot) {
     }
     let result = if n == 0 {
         Err(Refusal::TooLarge)
-    } else if !probe::take(core, turn, watcher, n) {
+    } else if !probe::take(core, turn, &watcher.bare, n) {
         Err(Refusal::PolicyViolation(core.probes.retry_after_s()))
     } else {
         Ok(Some(
@@ -191,7 +199,7 @@ fn answer(core: &mut Component, turn: &Turn, snapshot: Snapshot) {
     core.answer(&asked, result);
 }
 
-fn entry(core: &Component, turn: &Turn, watcher: &Bare, of: &Of) -> Element {
+fn entry(core: &Component, turn: &Turn, watcher: &Watcher, of: &Of) -> Element {
     let entry = element("of", NS_BULK, &[("jid", &of.jid)]);
     let view = seen(core, turn, watcher, of).and_then(|user| core.view(&user, watcher, turn));
     match view {

@@ -4,12 +4,13 @@
 use minidom::Element;
 use xmpp_parsers::data_forms::DataForm;
 
-use super::authorization::{Decision, Interface, Right};
+use super::authorization::{Decision, Right};
 use super::form::{self, Fields};
 use super::reply::{Asked, Refusal};
 use super::request::Request;
 use super::session::{Move, Stage, open, read};
 use super::setting::Reply;
+use super::watcher::Watcher;
 use super::{Component, Turn, consent, execution, face, register};
 use crate::address::Bare;
 use crate::stanza::command::{Action, Command, Malformed, Severity, Status};
@@ -65,7 +66,7 @@ pub(super) fn watcher(
     };
     let refusal = match right_of(&command.node) {
         None => Some(Refusal::ItemNotFound),
-        Some(right) if !runs(core, turn, user, &asked.to.bare, right) => Some(Refusal::Forbidden),
+        Some(right) if !runs(core, turn, user, &asked.watcher(), right) => Some(Refusal::Forbidden),
         Some(_) => None,
     };
     let (right, step) = match (
@@ -78,7 +79,7 @@ pub(super) fn watcher(
         (None, None, _) => return core.answer(&asked, Err(Refusal::ItemNotFound)),
     };
     let opened = match &step {
-        Move::Begin(_) => open(core, turn, &asked.to, user, &command.node),
+        Move::Begin(_) => open(core, turn, &asked, user, &command.node),
         Move::Submit(id, _) | Move::Cancel(id) | Move::Poll(id, _) => Ok(id.clone()),
     };
     let session = match opened {
@@ -95,7 +96,7 @@ pub(super) fn watcher(
             offer(core, &asked, &command.node, session, form);
         }
         Move::Begin(Some(form)) | Move::Submit(_, form) => {
-            match Request::read(turn, user, &asked.to, right, &form) {
+            match Request::read(turn, user, &asked, right, &form) {
                 Err(refusal) => refused(core, &asked, &session, refusal),
                 Ok(request) => {
                     core.sessions.set(&session, Stage::Running(None));
@@ -108,7 +109,7 @@ pub(super) fn watcher(
 }
 
 /// Whether the watcher may run the right now, and it is one that can be run.
-fn runs(core: &Component, turn: &Turn, user: &Bare, watcher: &Bare, right: Right) -> bool {
+fn runs(core: &Component, turn: &Turn, user: &Bare, watcher: &Watcher, right: Right) -> bool {
     right != Right::See && face::is_offered(right) && core.may(user, watcher, turn, right)
 }
 
@@ -130,7 +131,7 @@ pub(super) fn offered(
     core: &Component,
     turn: &Turn,
     user: &Bare,
-    watcher: &Bare,
+    watcher: &Watcher,
 ) -> Vec<(String, &'static str)> {
     Right::ALL
         .into_iter()
@@ -170,7 +171,7 @@ pub(super) fn user(core: &mut Component, turn: &mut Turn, asked: Asked, payload:
         Err(refusal) => return core.answer(&asked, Err(refusal)),
     };
     let opened = match &step {
-        Move::Begin(_) => open(core, turn, &asked.to, &domain, &command.node),
+        Move::Begin(_) => open(core, turn, &asked, &domain, &command.node),
         Move::Submit(id, _) | Move::Cancel(id) | Move::Poll(id, _) => Ok(id.clone()),
     };
     let session = match opened {
@@ -290,22 +291,12 @@ impl Component {
         &self,
         turn: &Turn,
         user: &Bare,
-        watcher: &Bare,
+        watcher: &Watcher,
         right: Right,
     ) -> Decision {
         match self.state.user(user) {
             None => Decision::Deny(super::authorization::Reason::Unseen),
-            Some(known) => {
-                let user = (user, known);
-                face::decide(
-                    &self.settings,
-                    user,
-                    watcher,
-                    Interface::Public,
-                    turn.now,
-                    right,
-                )
-            }
+            Some(known) => face::decide(&self.settings, (user, known), watcher, turn.now, right),
         }
     }
 }

@@ -13,6 +13,7 @@ use super::reply::{Asked, Refusal};
 use super::request::denied;
 use super::route::About;
 use super::timer::Timer;
+use super::watcher::Watcher;
 use super::{Component, Turn};
 use crate::address::Address;
 use crate::stanza::command::{Action, Command, Severity, Status};
@@ -30,7 +31,8 @@ pub(super) fn next(core: &mut Component, turn: &mut Turn, id: &str) {
         return;
     };
     let user = execution.user.clone();
-    if denied(core.decision(turn, &user, &execution.watcher.bare, execution.right)).is_err() {
+    let watcher = Watcher::new(&execution.watcher, execution.interface);
+    if denied(core.decision(turn, &user, &watcher, execution.right)).is_err() {
         let text = Some("the right was taken away before the command was sent".to_owned());
         return finish(
             core,

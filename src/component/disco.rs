@@ -7,6 +7,7 @@ use xmpp_parsers::ns;
 use super::consent::Own;
 use super::identity::info;
 use super::reply::Refusal;
+use super::watcher::Watcher;
 use super::{Component, Turn, command, form, identity};
 use crate::address::{Address, Bare};
 use crate::stanza::command::NS as NS_COMMANDS;
@@ -94,7 +95,7 @@ pub(super) fn presentity_info(
     core: &Component,
     turn: &Turn,
     payload: &Element,
-    watcher: &Bare,
+    watcher: &Watcher,
     user: &Bare,
 ) -> Answer {
     let info = match node(payload) {
@@ -118,7 +119,7 @@ pub(super) fn presentity_items(
     core: &Component,
     turn: &Turn,
     payload: &Element,
-    watcher: &Bare,
+    watcher: &Watcher,
     user: &Bare,
 ) -> Answer {
     match node(payload) {

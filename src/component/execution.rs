@@ -186,7 +186,7 @@ pub(super) fn done(
             },
             Ok(()),
         ) => {
-            let watcher = &request.watcher.bare;
+            let watcher = &request.asker();
             if let Err(refusal) = denied(core.decision(turn, user, watcher, request.right)) {
                 // Taken away while it was written: it is not sent. The history says what was asked.
                 if let Some(running) = end(core, &id) {
@@ -226,6 +226,7 @@ pub(super) fn done(
             let request = Request {
                 user: user.clone(),
                 watcher: execution.watcher,
+                interface: execution.interface,
                 right: execution.right,
                 request_id: execution.request_id,
                 fields: execution.fields,

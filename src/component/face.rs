@@ -7,12 +7,13 @@ use minidom::Element;
 use sha2::{Digest, Sha256};
 use xmpp_parsers::ns;
 
-use super::authorization::{self, Decision, Interface, Level, Right};
+use super::authorization::{self, Decision, Level, Right};
 use super::clock::{Now, Wall};
 use super::limits::SHOWN_CHARS_MAX;
 use super::live::{Knowledge, Resource, Told};
 use super::record::{LastFace, LastSeen, Scope, ShownState, Text};
 use super::state::User;
+use super::watcher::Watcher;
 use super::{Settings, identity, text};
 use crate::address::{Address, Bare};
 use crate::stanza::compose::{Compose, element};
@@ -215,19 +216,22 @@ pub(super) fn is_offered(right: Right) -> bool {
 pub(super) fn decide(
     settings: &Settings,
     user: (&Bare, &User),
-    watcher: &Bare,
-    interface: Interface,
+    watcher: &Watcher,
     now: Now,
     right: Right,
 ) -> Decision {
     let (name, known) = user;
+    let Watcher {
+        bare: watcher,
+        interface,
+    } = watcher;
     let Some(policy) = known.policy(name, watcher) else {
         return Decision::Deny(authorization::Reason::Unseen);
     };
-    let evidence = known.evidence(watcher, settings.party(watcher));
+    let evidence = known.evidence(watcher, settings.party(watcher, *interface));
     authorization::decide(
         now,
-        interface,
+        *interface,
         watcher,
         evidence,
         policy,
@@ -236,33 +240,45 @@ pub(super) fn decide(
     )
 }
 
+/// The level of a watcher towards a user.
+pub(super) fn level(
+    settings: &Settings,
+    user: (&Bare, &User),
+    watcher: &Watcher,
+    now: Now,
+) -> Level {
+    let Watcher {
+        bare: watcher,
+        interface,
+    } = watcher;
+    let party = settings.party(watcher, *interface);
+    let evidence = user.1.evidence(watcher, party);
+    authorization::level(now, *interface, watcher, evidence, user.0)
+}
+
 /// The service right of a watcher that may see the user.
 pub(super) fn service_right(
     settings: &Settings,
     key: &[u8; 32],
     user: (&Bare, &User),
     face: &Face,
-    watcher: &Bare,
-    interface: Interface,
+    watcher: &Watcher,
     now: Now,
 ) -> ServiceRight {
-    let evidence = user.1.evidence(watcher, settings.party(watcher));
-    let level = authorization::level(now, interface, watcher, evidence, user.0);
+    let level = level(settings, user, watcher, now);
     let rights: Vec<_> = Right::ALL
         .into_iter()
         .filter(|right| *right != Right::See && is_offered(*right))
-        .filter_map(
-            |right| match decide(settings, user, watcher, interface, now, right) {
-                Decision::Allow { confirm } => Some((right, confirm)),
-                Decision::Deny(_) => None,
-            },
-        )
+        .filter_map(|right| match decide(settings, user, watcher, now, right) {
+            Decision::Allow { confirm } => Some((right, confirm)),
+            Decision::Deny(_) => None,
+        })
         .collect();
     let mut hash = Sha256::new()
         .chain_update(key)
         .chain_update(user.0.as_str())
         .chain_update([0])
-        .chain_update(watcher.as_str())
+        .chain_update(watcher.bare.as_str())
         .chain_update([0, level as u8]);
     hash.update([
         face.state.map_or(u8::MAX, |state| state as u8),

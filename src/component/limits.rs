@@ -171,6 +171,12 @@ pub(super) const CAPS_MAX: usize = 10_000;
 pub(super) const EXECUTIONS_PER_WATCHER_MAX: usize = 16;
 /// Open commands of one user: her agent may be asking her about each.
 pub(super) const EXECUTIONS_PER_USER_MAX: usize = 64;
+/// Open commands of one party on the dedicated link, whose addresses are its own to make.
+pub(super) const EXECUTIONS_PER_PARTY_MAX: usize = 1000;
+/// Sessions of one party on the dedicated link, open or remembered.
+pub(super) const SESSIONS_PER_PARTY_MAX: usize = 2000;
+/// Stanzas that wait for a party to attach again: ends of its commands and of its subscriptions.
+pub(super) const PARTNER_DEFERRED_MAX: usize = 1000;
 /// Open commands in all.
 pub(super) const EXECUTIONS_MAX: usize = 10_000;
 /// Commands a minute of one watcher, sustained (protocol.md §10), and at once.
@@ -222,6 +228,11 @@ impl Buckets {
             rate,
             levels: HashMap::new(),
         }
+    }
+
+    /// Goes on at another rate; what is in the buckets stays.
+    pub(super) fn set_rate(&mut self, rate: Rate) {
+        self.rate = rate;
     }
 
     /// Takes one token; `false` where there is none.

@@ -14,6 +14,7 @@ mod behind;
 mod broadcast;
 mod bulk;
 mod caps;
+mod ceiling;
 mod chat;
 pub mod clock;
 mod command;
@@ -35,6 +36,7 @@ pub mod limits;
 pub mod line;
 mod live;
 mod pace;
+mod partners;
 mod pending;
 mod presence;
 mod probe;
@@ -46,6 +48,7 @@ mod request;
 mod route;
 mod session;
 mod setting;
+mod settings;
 mod sight;
 mod standing;
 mod state;
@@ -54,71 +57,31 @@ mod subscription;
 mod text;
 mod timer;
 mod unreachable;
+mod watcher;
 mod whom;
 mod wish;
 mod words;
 mod written;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use minidom::Element;
+use minidom::rxml::xml_ncname;
 
 use crate::address::{Bare, ComponentDomain};
 use crate::stanza::Arrival;
-use authorization::{Ceiling, Party, Visibility};
 use clock::{Chance, Now};
-use limits::{Buckets, Limits, Rate};
+use limits::{Buckets, Rate};
 use record::Change;
+pub use settings::Settings;
 use timer::{Timer, Timers};
 
 /// Names one batch of durable changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
-
-/// What the operator decided, checked.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Our own domain.
-    pub domain: ComponentDomain,
-    /// The domains whose users may join.
-    pub users: Vec<Bare>,
-    /// The operator's own addresses.
-    pub admins: Vec<Bare>,
-    /// The visibility of a user who has just joined.
-    pub default_visibility: Visibility,
-    /// The time zone of users who have not chosen one.
-    pub timezone: chrono_tz::Tz,
-    /// Registered third parties.
-    pub parties: Vec<Party>,
-    /// The most that each level may do.
-    pub ceiling: Ceiling,
-    /// Rates.
-    pub limits: Limits,
-    /// The operator's contact addresses, URIs by purpose: `abuse`, `admin`, `feedback`, `sales`,
-    /// `security`, `status`, `support` (XEP-0157 §3).
-    pub contacts: BTreeMap<String, Vec<String>>,
-}
-
-impl Settings {
-    /// The party that a watcher belongs to: by its own address, else by its domain.
-    #[must_use]
-    pub fn party(&self, watcher: &Bare) -> Option<&Party> {
-        let named = |jid: &Bare| self.parties.iter().find(|party| party.jids.contains(jid));
-        named(watcher).or_else(|| named(&watcher.to_domain()))
-    }
-
-    /// Whether a user of this address may join.
-    #[must_use]
-    pub fn may_join(&self, user: &Bare) -> bool {
-        user.local().is_some()
-            && self
-                .users
-                .iter()
-                .any(|domain| domain.as_str() == user.domain())
-    }
-}
 
 /// One thing that happened, with the random bytes that everything made for it derives from.
 #[derive(Clone, Debug)]
@@ -136,8 +99,12 @@ pub enum Event {
     Attached,
     /// The link is gone.
     Detached,
-    /// Something came in.
+    /// Something came in from the server.
     Received(Arrival),
+    /// Something happened on a party's own link.
+    Party(Arc<str>, PartyEvent),
+    /// The operator has decided anew; the domain is what it was.
+    Reload(Box<Settings>),
     /// A batch is durable.
     Committed(Ticket),
     /// A batch could not be written.
@@ -148,6 +115,23 @@ pub enum Event {
     Deadline,
     /// The process is about to end: say good-bye.
     Shutdown,
+}
+
+/// What happened on a party's own link.
+#[derive(Clone, Debug)]
+pub enum PartyEvent {
+    /// The party has attached.
+    Attached,
+    /// Its link is gone.
+    Detached,
+    /// Something came in from it.
+    Received(Arrival),
+}
+
+/// The party whose link a stanza goes to, by its `to`; `None`: it goes to the server.
+#[must_use]
+pub fn partner_of<'a>(ours: &ComponentDomain, stanza: &'a Element) -> Option<&'a str> {
+    ours.below_in(stanza.attr(xml_ncname!("to"))?)
 }
 
 /// What is to be done, in this order.
@@ -259,6 +243,7 @@ pub struct Component {
     learning: learning::Learning,
     pace: pace::Pace,
     broadcasts: broadcast::Broadcasts,
+    partners: partners::Partners,
     awaited: HashMap<String, route::Awaited>,
     sessions: session::Sessions,
     running: HashMap<String, execution::Running>,
@@ -313,6 +298,7 @@ impl Component {
             learning: learning::Learning::default(),
             pace: pace::Pace::default(),
             broadcasts: broadcast::Broadcasts::default(),
+            partners: partners::Partners::default(),
             awaited: HashMap::new(),
             sessions: session::Sessions::default(),
             running: HashMap::new(),
@@ -354,8 +340,12 @@ impl Component {
         self.fire_expiries(&mut turn); // Before anything is answered from what has ended.
         match input.event {
             Event::Attached => self.attach(&mut turn),
-            Event::Detached => self.detach(&turn),
-            Event::Received(arrival) => route::received(self, &mut turn, arrival),
+            Event::Detached => self.detach(&mut turn),
+            Event::Received(arrival) => {
+                route::received(self, &mut turn, &route::Origin::Server, arrival);
+            }
+            Event::Party(name, event) => partners::take(self, &mut turn, name, event),
+            Event::Reload(settings) => partners::reload(self, &turn, *settings),
             Event::Committed(ticket) => lane::settled(self, &mut turn, ticket, true),
             Event::Failed(ticket) => lane::settled(self, &mut turn, ticket, false),
             Event::Exported(result) => export::ended(self, &mut turn, &result),
@@ -384,6 +374,12 @@ impl Component {
             chance: Chance::new(input),
         };
         broadcast::poll(self, &turn).or_else(|| learning::poll(self, &mut turn))
+    }
+
+    /// The next broadcast to a party on its own link, rendered as the others are; to be called only while
+    /// that link has room.
+    pub fn poll_partner(&mut self, name: &str, now: Now) -> Option<Element> {
+        partners::poll(self, name, now)
     }
 
     /// How long until [`Event::Deadline`] is due.
@@ -423,12 +419,14 @@ impl Component {
         learning::begin(self, turn);
     }
 
-    fn detach(&mut self, turn: &Turn) {
+    fn detach(&mut self, turn: &mut Turn) {
         behind::remember(self, turn); // What was seen since the last time is about to be forgotten.
         self.attached = false;
         self.awaited.clear();
         self.broadcasts.clear();
         self.unreachable.clear();
+        self.partners.forget_broadcasts();
+        probe::release_partners(self, turn);
         learning::end(self, turn);
         pace::detached(self);
         self.state.forget_live();

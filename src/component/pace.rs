@@ -238,9 +238,11 @@ fn enqueue(
     {
         return; // It is about to be said, or something truer is.
     }
+    // A partner has its own link, which counts nothing.
+    let of_partner = core.settings.domain.below(to).is_some();
     let pace = &mut core.pace;
     let before = pace.remove(&pair);
-    if core.attached && is_free(core, to) {
+    if of_partner || (core.attached && is_free(core, to)) {
         return release(core, turn, pair, word, urgency, id);
     }
     let pace = &mut core.pace;

@@ -9,6 +9,7 @@ use super::limits::{HELD_MAX, HOLD, ID_BYTES_MAX};
 use super::record::SubscriptionState;
 use super::reply::{Asked, Refusal};
 use super::timer::Timer;
+use super::watcher::Watcher;
 use super::{Component, Turn, about, bulk, command, learning, pace};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
@@ -17,8 +18,8 @@ use crate::stanza::compose::{Compose, element};
 /// A question that waits for the first news of a user.
 #[derive(Clone, Debug)]
 pub(super) enum Held {
-    /// A probe, from this address, with this `id`.
-    Probe(Address, Option<String>),
+    /// A probe, from this address, which came in there, with this `id`.
+    Probe(Address, Interface, Option<String>),
     /// The IQ query, with the `rev` that the watcher knows.
     Query(Asked, Option<String>),
     /// The query for her last activity.
@@ -26,10 +27,10 @@ pub(super) enum Held {
 }
 
 impl Held {
-    fn watcher(&self) -> &Bare {
+    fn watcher(&self) -> Watcher {
         match self {
-            Self::Probe(from, _) => &from.bare,
-            Self::Query(asked, _) | Self::Last(asked) => &asked.to.bare,
+            Self::Probe(from, interface, _) => Watcher::new(from, *interface),
+            Self::Query(asked, _) | Self::Last(asked) => asked.watcher(),
         }
     }
 }
@@ -41,11 +42,11 @@ pub(super) fn presence(
     stanza: &Inbound,
     user: Option<&Bare>,
 ) {
-    let watcher = &stanza.from.bare;
-    let Some(user) = user.filter(|user| core.may(user, watcher, turn, Right::See)) else {
+    let watcher = Watcher::new(&stanza.from, stanza.interface);
+    let Some(user) = user.filter(|user| core.may(user, &watcher, turn, Right::See)) else {
         return refuse(core, turn, stanza, user);
     };
-    if !has_token(core, turn, watcher) {
+    if !has_token(core, turn, &watcher.bare) {
         return;
     }
     if let Some(resource) = stanza
@@ -65,7 +66,8 @@ pub(super) fn presence(
         let none = element("presence", ns::JABBER_CLIENT, &head);
         return core.send(none.attribute("id", mirrored(stanza)));
     }
-    let held = Held::Probe(stanza.from.clone(), mirrored(stanza).map(ToOwned::to_owned));
+    let id = mirrored(stanza).map(ToOwned::to_owned);
+    let held = Held::Probe(stanza.from.clone(), stanza.interface, id);
     ask(core, turn, user, held);
 }
 
@@ -152,12 +154,29 @@ pub(super) fn release(core: &mut Component, turn: &mut Turn, user: &Bare) {
     bulk::learned(core, turn, user);
 }
 
+/// Answers what partners have asked, from what is known: the server is gone, and they are not.
+pub(super) fn release_partners(core: &mut Component, turn: &mut Turn) {
+    let is_partners = |held: &Held| held.watcher().interface == Interface::Dedicated;
+    let mut questions = Vec::new();
+    for (user, held) in &mut core.learning.held {
+        questions.extend(
+            held.extract_if(.., |one| is_partners(one))
+                .map(|one| (user.clone(), one)),
+        );
+    }
+    core.learning.n_held -= questions.len();
+    for (user, question) in questions {
+        answer(core, turn, &user, question);
+    }
+    bulk::release_partners(core, turn);
+}
+
 /// Answers from the state as it is now; consent may have changed while the question was held.
 fn answer(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
-    let watcher = question.watcher();
+    let watcher = &question.watcher();
     if !core.may(user, watcher, turn, Right::See) {
         return match question {
-            Held::Probe(from, id) => unsubscribed(core, turn, user, &from.bare, id.as_deref()),
+            Held::Probe(from, _, id) => unsubscribed(core, turn, user, &from.bare, id.as_deref()),
             Held::Query(asked, _) | Held::Last(asked) => {
                 core.answer(&asked, Err(Refusal::ServiceUnavailable));
             }
@@ -167,7 +186,7 @@ fn answer(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
         return;
     };
     match question {
-        Held::Probe(from, id) => {
+        Held::Probe(from, _, id) => {
             let Some(presentity) = core.settings.domain.presentity(user) else {
                 return;
             };
@@ -306,25 +325,18 @@ pub(super) fn take(core: &mut Component, turn: &Turn, watcher: &Bare, n: usize) 
 }
 
 impl Component {
-    /// What a watcher sees of a user and may do, on the public interface.
+    /// What a watcher sees of a user and may do.
     pub(super) fn view(
         &self,
         user: &Bare,
-        watcher: &Bare,
+        watcher: &Watcher,
         turn: &Turn,
     ) -> Option<(Face, ServiceRight)> {
         let known = self.state.user(user)?;
         let key = self.key.as_ref()?;
         let face = Face::of(known, turn.now);
-        let rights = face::service_right(
-            &self.settings,
-            key,
-            (user, known),
-            &face,
-            watcher,
-            Interface::Public,
-            turn.now,
-        );
+        let rights =
+            face::service_right(&self.settings, key, (user, known), &face, watcher, turn.now);
         Some((face, rights))
     }
 }

@@ -18,6 +18,7 @@ use super::limits::MESSAGE_CHARS_MAX;
 use super::record::ExecutionState;
 use super::reply::{NS_HINTS, Refusal, message_error};
 use super::request::Request;
+use super::watcher::Watcher;
 use super::{Component, Turn, probe};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
@@ -47,10 +48,10 @@ pub(super) fn message(
     ) else {
         return; // Headlines, errors, chat states and receipts are ignored.
     };
-    let watcher = &stanza.from.bare;
-    let Some(user) = user.filter(|user| core.may(user, watcher, turn, Right::See)) else {
+    let watcher = Watcher::new(&stanza.from, stanza.interface);
+    let Some(user) = user.filter(|user| core.may(user, &watcher, turn, Right::See)) else {
         // The same for blocked, private, unregistered and unknown, out of the same bucket.
-        if probe::has_token(core, turn, watcher) {
+        if probe::has_token(core, turn, &watcher.bare) {
             core.send(message_error(stanza, &Refusal::ServiceUnavailable));
         }
         return;
@@ -62,6 +63,7 @@ pub(super) fn message(
     let request = Request {
         user: user.clone(),
         watcher: stanza.from.clone(),
+        interface: stanza.interface,
         right: Right::LeaveMessage,
         request_id: turn.chance.id(),
         fields: BTreeMap::from([("text".to_owned(), text)]),

@@ -5,8 +5,10 @@
 use minidom::Element;
 use xmpp_parsers::ns;
 
+use super::authorization::Interface;
 use super::limits::DEFERRED_MAX;
-use super::{Component, Effect};
+use super::watcher::Watcher;
+use super::{Component, Effect, partner_of};
 use crate::address::{Address, Bare};
 use crate::stanza::compose::{Compose, element};
 use crate::stanza::{Inbound, command};
@@ -145,6 +147,8 @@ pub(super) struct Asked {
     pub(super) from: String,
     /// The requester.
     pub(super) to: Address,
+    /// Where the request came in.
+    pub(super) interface: Interface,
     pub(super) id: Option<String>,
 }
 
@@ -153,8 +157,14 @@ impl Asked {
         Self {
             from: stanza.to_as_typed.clone(),
             to: stanza.from.clone(),
+            interface: stanza.interface,
             id: stanza.id.clone(),
         }
+    }
+
+    /// The requester as `decide` knows it.
+    pub(super) fn watcher(&self) -> Watcher {
+        Watcher::new(&self.to, self.interface)
     }
 
     fn iq(&self, type_: &str) -> Element {
@@ -192,6 +202,10 @@ impl Component {
     /// Sends a stanza. While detached there is nobody to answer, but what is told to a person waits for
     /// the next attach.
     pub(super) fn send(&mut self, stanza: Element) {
+        if let Some(name) = partner_of(&self.settings.domain, &stanza) {
+            let name = name.to_owned();
+            return super::partners::send(self, &name, stanza);
+        }
         if self.attached {
             self.effects.push_back(Effect::Send(Box::new(stanza)));
         } else if stanza.name() == "message" && self.deferred.len() < DEFERRED_MAX {

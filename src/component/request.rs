@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use xmpp_parsers::data_forms::DataForm;
 
-use super::authorization::{Decision, Reason, Right};
+use super::authorization::{Decision, Interface, Reason, Right};
 use super::execution::Running;
 use super::face::cut;
 use super::form::{self, Fields};
 use super::limits::{
-    EXECUTIONS_MAX, EXECUTIONS_PER_USER_MAX, EXECUTIONS_PER_WATCHER_MAX, MESSAGE_CHARS_MAX,
-    OUTCOME_CHARS_MAX,
+    EXECUTIONS_MAX, EXECUTIONS_PER_PARTY_MAX, EXECUTIONS_PER_USER_MAX, EXECUTIONS_PER_WATCHER_MAX,
+    MESSAGE_CHARS_MAX, OUTCOME_CHARS_MAX,
 };
-use super::reply::Refusal;
+use super::reply::{Asked, Refusal};
+use super::watcher::Watcher;
 use super::{Component, Turn};
 use crate::address::{Address, Bare};
 use crate::web_address;
@@ -24,6 +25,8 @@ const REQUEST_ID_MAX: usize = 128;
 pub(super) struct Request {
     pub(super) user: Bare,
     pub(super) watcher: Address,
+    /// Where it came in.
+    pub(super) interface: Interface,
     pub(super) right: Right,
     pub(super) request_id: String,
     /// The right's own fields; nothing else of the watcher's form travels on (security T45).
@@ -31,11 +34,16 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// Who asks, as `decide` knows it.
+    pub(super) fn asker(&self) -> Watcher {
+        Watcher::new(&self.watcher, self.interface)
+    }
+
     /// Reads the form of a right.
     pub(super) fn read(
         turn: &mut Turn,
         user: &Bare,
-        watcher: &Address,
+        asked: &Asked,
         right: Right,
         form: &DataForm,
     ) -> Result<Self, Refusal> {
@@ -64,10 +72,10 @@ impl Request {
             }
             fields.insert("text".into(), text);
         }
-        let (user, watcher) = (user.clone(), watcher.clone());
         Ok(Self {
-            user,
-            watcher,
+            user: user.clone(),
+            watcher: asked.to.clone(),
+            interface: asked.interface,
             right,
             request_id,
             fields,
@@ -87,11 +95,13 @@ pub(super) fn admit(core: &mut Component, turn: &Turn, request: &Request) -> Res
         request_id,
         ..
     } = request;
+    denied(core.decision(turn, user, &request.asker(), *right))?;
     let watcher = &watcher.bare;
-    denied(core.decision(turn, user, watcher, *right))?;
     let of =
         |test: &dyn Fn(&Running) -> bool| core.running.values().filter(|one| test(one)).count();
+    let of_party = |one: &Running| one.watcher.bare.domain() == watcher.domain();
     if core.running.len() >= EXECUTIONS_MAX
+        || (request.interface == Interface::Dedicated && of(&of_party) >= EXECUTIONS_PER_PARTY_MAX)
         || of(&|one| one.watcher.bare == *watcher) >= EXECUTIONS_PER_WATCHER_MAX
         || of(&|one| one.user == *user) >= EXECUTIONS_PER_USER_MAX
     {

@@ -1,5 +1,7 @@
 //! Kind of stanza × addressee × payload → topic; the only such match. Pings are answered here (XEP-0199 §4).
 
+use std::sync::Arc;
+
 use minidom::Element;
 use minidom::rxml::{Namespace, xml_ncname};
 use xmpp_parsers::ns;
@@ -9,6 +11,7 @@ use super::authorization::{Interface, Right};
 use super::limits::{AWAITED_MAX, LEARNING_LOST};
 use super::reply::{Asked, Refusal};
 use super::timer::{Timer, TimerKey};
+use super::watcher::Watcher;
 use super::{
     Component, Turn, about, bulk, caps, chat, command, delivery, disco, face, gateway, join,
     learning, pace, presence, probe, register, relay, subscription, unreachable,
@@ -51,13 +54,35 @@ enum Addressee {
     Presentity(Option<Bare>),
 }
 
+/// Whose stream something came in by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The server's.
+    Server,
+    /// That of the party with this name.
+    Party(Arc<str>),
+}
+
+impl Origin {
+    fn interface(&self) -> Interface {
+        match self {
+            Self::Server => Interface::Public,
+            Self::Party(_) => Interface::Dedicated,
+        }
+    }
+}
+
 /// Takes one arrival.
-pub(super) fn received(core: &mut Component, turn: &mut Turn, arrival: Arrival) {
+pub(super) fn received(core: &mut Component, turn: &mut Turn, origin: &Origin, arrival: Arrival) {
+    let interface = origin.interface();
     let element = match arrival {
         Arrival::Stanza(element) => element,
         Arrival::Refused(refused) => {
-            let head = refused.head.and_then(|head| Inbound::read(head).ok());
-            let head = head.filter(|stanza| stanza.is_request() && core.concerns_us(stanza));
+            let head = refused
+                .head
+                .and_then(|head| Inbound::read(head, interface).ok());
+            let head =
+                head.filter(|stanza| stanza.is_request() && core.concerns_us(origin, stanza));
             if let Some(stanza) = head {
                 let refusal = match refused.fault {
                     Fault::NotAStanza => Refusal::BadRequest,
@@ -68,13 +93,16 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, arrival: Arrival) 
             return;
         }
     };
-    let stanza = match Inbound::read(element.clone()) {
+    let stanza = match Inbound::read(element.clone(), interface) {
         Ok(stanza) => stanza,
-        Err(Unaddressed::To) => return unaddressed(core, element),
+        Err(Unaddressed::To) => return unaddressed(core, origin, element),
         Err(_) => return,
     };
-    if !core.concerns_us(&stanza) {
-        return;
+    if !core.concerns_us(origin, &stanza) {
+        return match origin {
+            Origin::Server => {}
+            Origin::Party(_) => astray(core, origin, element),
+        };
     }
     let addressee = if stanza.to.bare.local().is_none() {
         Addressee::Component
@@ -97,8 +125,24 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, arrival: Arrival) 
     }
 }
 
+/// What a partner sends to somebody else: its link leads to us only. An IQ is answered, from the component
+/// domain; the rest is dropped.
+fn astray(core: &mut Component, origin: &Origin, mut element: Element) {
+    let domain = core.settings.domain.bare().to_string();
+    element.set_attr(Namespace::NONE, xml_ncname!("to").to_owned(), domain);
+    if let Ok(stanza) = Inbound::read(element, origin.interface())
+        && stanza.is_request()
+        && core.concerns_us(origin, &stanza)
+    {
+        core.answer(&Asked::of(&stanza), Err(Refusal::ServiceUnavailable));
+    }
+}
+
 /// An IQ whose `to` is no address is answered from the component domain; the rest is dropped.
-fn unaddressed(core: &mut Component, mut element: Element) {
+fn unaddressed(core: &mut Component, origin: &Origin, mut element: Element) {
+    if *origin != Origin::Server {
+        return astray(core, origin, element);
+    }
     let domain = core.settings.domain.bare().to_string();
     let typed = element.attr(xml_ncname!("to")).unwrap_or_default();
     let host = typed.split('/').next().unwrap_or_default();
@@ -106,7 +150,7 @@ fn unaddressed(core: &mut Component, mut element: Element) {
         return;
     }
     element.set_attr(Namespace::NONE, xml_ncname!("to").to_owned(), domain);
-    if let Ok(stanza) = Inbound::read(element)
+    if let Ok(stanza) = Inbound::read(element, origin.interface())
         && stanza.is_request()
     {
         core.answer(&Asked::of(&stanza), Err(Refusal::ServiceUnavailable));
@@ -222,7 +266,7 @@ fn presentity_iq(
     payload: &Element,
     user: Option<&Bare>,
 ) {
-    let watcher = &stanza.from.bare;
+    let watcher = &asked.watcher();
     let seen = user
         .filter(|user| core.may(user, watcher, turn, Right::See))
         .cloned();
@@ -230,7 +274,7 @@ fn presentity_iq(
     let Some(user) = seen else {
         // One answer for blocked, private, unregistered and unknown; disco#items asks for an empty
         // result instead (XEP-0030 §8).
-        let refused = if probe::has_token(core, turn, watcher) {
+        let refused = if probe::has_token(core, turn, &watcher.bare) {
             if (type_, name, namespace.as_str()) == ("get", "query", ns::DISCO_ITEMS) {
                 Ok(Some(disco::empty_items(payload)))
             } else {
@@ -302,10 +346,18 @@ pub(super) fn lost(core: &mut Component, turn: &mut Turn, id: &str) {
 }
 
 impl Component {
-    /// Nobody else may speak for our domain, and the server has no business of others for us.
-    fn concerns_us(&self, stanza: &Inbound) -> bool {
-        let domain = self.settings.domain.bare().as_str();
-        stanza.from.bare.domain() != domain && stanza.to.bare.domain() == domain
+    /// The door: the server may not speak for our domain nor for any below it, a party for its own only,
+    /// and neither has business of others for us.
+    fn concerns_us(&self, origin: &Origin, stanza: &Inbound) -> bool {
+        let ours = &self.settings.domain;
+        let from = &stanza.from.bare;
+        let may_speak = match origin {
+            Origin::Server => from.domain() != ours.bare().as_str() && ours.below(from).is_none(),
+            Origin::Party(name) => ours
+                .partner(name)
+                .is_some_and(|partner| partner.as_str() == from.domain()),
+        };
+        may_speak && stanza.to.bare.domain() == ours.bare().as_str()
     }
 
     /// Sends an IQ from the component domain and remembers whom it is for; `false` where too many
@@ -346,18 +398,10 @@ impl Component {
         self.awaited.insert(id, Awaited { from, about, lost });
     }
 
-    /// Whether a watcher may run a right on the public interface now.
-    pub(super) fn may(&self, user: &Bare, watcher: &Bare, turn: &Turn, right: Right) -> bool {
+    /// Whether a watcher may run a right now.
+    pub(super) fn may(&self, user: &Bare, watcher: &Watcher, turn: &Turn, right: Right) -> bool {
         self.state.user(user).is_some_and(|known| {
-            face::decide(
-                &self.settings,
-                (user, known),
-                watcher,
-                Interface::Public,
-                turn.now,
-                right,
-            )
-            .is_allowed()
+            face::decide(&self.settings, (user, known), watcher, turn.now, right).is_allowed()
         })
     }
 }

@@ -5,7 +5,8 @@ use std::collections::{HashMap, VecDeque};
 
 use xmpp_parsers::data_forms::{DataForm, DataFormType};
 
-use super::limits::{SESSION_LIFE, SESSIONS_MAX, SESSIONS_PER_WATCHER_MAX};
+use super::authorization::Interface;
+use super::limits::{SESSION_LIFE, SESSIONS_MAX, SESSIONS_PER_PARTY_MAX, SESSIONS_PER_WATCHER_MAX};
 use super::reply::{Asked, Refusal};
 use super::timer::Timer;
 use super::{Component, Turn};
@@ -31,6 +32,8 @@ pub(super) type End = (Severity, String, DataForm);
 #[derive(Debug)]
 pub(super) struct Session {
     owner: Address,
+    /// Whether the owner is on the dedicated link.
+    of_party: bool,
     /// The presentity, or ourselves.
     at: Bare,
     node: String,
@@ -43,6 +46,8 @@ pub(super) struct Sessions {
     by_id: HashMap<String, Session>,
     /// Sessions with an open form by who owns them, the oldest first.
     forms: HashMap<Bare, VecDeque<String>>,
+    /// How many there are of each party on the dedicated link, by its domain.
+    of_party: HashMap<Bare, usize>,
 }
 
 impl Sessions {
@@ -78,7 +83,20 @@ impl Sessions {
 
     fn remove(&mut self, id: &str) {
         self.forget_form(id);
-        self.by_id.remove(id);
+        self.forget(id);
+    }
+
+    fn forget(&mut self, id: &str) {
+        let Some(session) = self.by_id.remove(id) else {
+            return;
+        };
+        let party = session.owner.bare.to_domain();
+        if let Some(count) = self.of_party.get_mut(&party).filter(|_| session.of_party) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_party.remove(&party);
+            }
+        }
     }
 }
 
@@ -173,11 +191,20 @@ pub(super) fn read(
 pub(super) fn open(
     core: &mut Component,
     turn: &mut Turn,
-    owner: &Address,
+    asked: &Asked,
     at: &Bare,
     node: &str,
 ) -> Result<String, Refusal> {
-    if core.sessions.by_id.len() >= SESSIONS_MAX {
+    let owner = &asked.to;
+    let of_party = asked.interface == Interface::Dedicated;
+    let party = owner.bare.to_domain();
+    let n_of_party = core
+        .sessions
+        .of_party
+        .get(&party)
+        .copied()
+        .unwrap_or_default();
+    if core.sessions.by_id.len() >= SESSIONS_MAX || n_of_party >= SESSIONS_PER_PARTY_MAX {
         return Err(Refusal::TooManySessions);
     }
     let forms = core.sessions.forms.entry(owner.bare.clone()).or_default();
@@ -187,15 +214,19 @@ pub(super) fn open(
     let id = turn.chance.id();
     forms.push_back(id.clone());
     if let Some(oldest) = oldest {
-        core.sessions.by_id.remove(&oldest);
+        core.sessions.forget(&oldest);
     }
     let session = Session {
         owner: owner.clone(),
+        of_party,
         at: at.clone(),
         node: node.to_owned(),
         stage: Stage::Form,
     };
     core.sessions.by_id.insert(id.clone(), session);
+    if of_party {
+        *core.sessions.of_party.entry(party).or_default() += 1;
+    }
     core.timers
         .set(turn.now.mono + SESSION_LIFE, Timer::Session(id.clone()));
     Ok(id)

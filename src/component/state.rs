@@ -168,6 +168,11 @@ impl State {
             .count()
     }
 
+    /// All that is known, served or not.
+    pub(super) fn users(&self) -> impl Iterator<Item = (&Bare, &User)> {
+        self.users.iter()
+    }
+
     pub(super) fn execution(&self, id: &str) -> Option<&Execution> {
         self.executions.get(id)
     }

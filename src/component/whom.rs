@@ -122,11 +122,15 @@ fn named(core: &Component, verdict: Verdict, who: Bare) -> Vec<Bare> {
     if party.is_empty() { vec![who] } else { party }
 }
 
-/// The addresses of the party with a name; none where there is no such party.
+/// The addresses of the party with a name, that of its link first, also where it has none yet; none where
+/// there is no such party.
 pub(super) fn of_party(core: &Component, name: &Bare) -> Vec<Bare> {
     let mut parties = core.settings.parties.iter();
     let party = parties.find(|party| party.name == name.as_str());
-    party.map_or_else(Vec::new, |party| party.jids.clone())
+    party.map_or_else(Vec::new, |party| {
+        let link = core.settings.domain.partner(&party.name);
+        link.into_iter().chain(party.jids.iter().cloned()).collect()
+    })
 }
 
 #[cfg(test)]

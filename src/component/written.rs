@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::authorization::{Confirm, Interface, Level, Right};
+use super::authorization::{Confirm, Level, Right};
 use super::clock::{Now, Wall};
 use super::execution::{EXPIRES_CONFIRM_S, EXPIRES_S, Step, Way};
 use super::face::cut;
@@ -10,7 +10,8 @@ use super::limits::{HISTORY_MAX, OUTCOME_CHARS_MAX};
 use super::record::{Audit, Change, Execution, ExecutionState, Grant};
 use super::reply::Refusal;
 use super::request::{Request, denied};
-use super::{Component, Turn, authorization};
+use super::watcher::Watcher;
+use super::{Component, Turn, face};
 use crate::address::Bare;
 
 /// Finds the changes of a step, deciding again.
@@ -23,7 +24,7 @@ pub(super) fn plan(
     let now = turn.now;
     match step {
         Step::Start { id, request, way } => {
-            let watcher = &request.watcher.bare;
+            let watcher = &request.asker();
             let confirm = denied(core.decision(turn, user, watcher, request.right))?;
             let known = core.state.user(user).ok_or(Refusal::ServiceUnavailable)?;
             let agents = known.live.agents();
@@ -41,7 +42,7 @@ pub(super) fn plan(
             let value = Execution {
                 user: user.clone(),
                 watcher: request.watcher.clone(),
-                interface: Interface::Public,
+                interface: request.interface,
                 level: level(core, now, user, watcher),
                 right: request.right,
                 request_id: request.request_id.clone(),
@@ -92,12 +93,10 @@ fn is_taken(core: &Component, user: &Bare, id: &str, name: &str) -> bool {
     others.any(|(_, one)| one.agent_request_id == name)
 }
 
-pub(super) fn level(core: &Component, now: Now, user: &Bare, watcher: &Bare) -> Level {
-    let Some(known) = core.state.user(user) else {
-        return Level::Public;
-    };
-    let evidence = known.evidence(watcher, core.settings.party(watcher));
-    authorization::level(now, Interface::Public, watcher, evidence, user)
+pub(super) fn level(core: &Component, now: Now, user: &Bare, watcher: &Watcher) -> Level {
+    core.state.user(user).map_or(Level::Public, |known| {
+        face::level(&core.settings, (user, known), watcher, now)
+    })
 }
 
 fn detail(fields: &BTreeMap<String, String>) -> String {

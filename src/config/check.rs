@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::problem::{Place, Problem};
 use super::raw::{Found, Raw, RawParty};
 use super::value::{Value, is_party_name, is_server, shown};
-use super::{Config, LogFormat, Problems, Source, key};
+use super::{Config, LogFormat, Problems, Secret, Source, key};
 use crate::address::{Bare, ComponentDomain};
 use crate::component::authorization::{Party, Right, Visibility};
 use crate::component::ending;
@@ -36,7 +36,7 @@ pub(super) fn check(source: &Source, raw: Raw) -> Result<Config, Problems> {
         keys: raw.keys,
         problems: Vec::new(),
     };
-    let secret = check.secret();
+    let secret = check.component_secret();
     let domain = check.needed(
         "component.domain",
         "a domain such as \"presence.example.org\"",
@@ -114,7 +114,9 @@ pub(super) fn check(source: &Source, raw: Raw) -> Result<Config, Problems> {
     });
     let contacts = check.contacts();
     let limits = check.limits();
-    let parties = check.parties(raw.parties);
+    let ceiling = check.ceiling();
+    let dedicated = check.dedicated();
+    let (parties, links) = check.parties(raw.parties, domain.as_ref());
 
     // Beside a line that is no TOML, what is missing may well be there.
     let broken: Vec<_> = raw.faults.iter().filter_map(Problem::line).collect();
@@ -155,8 +157,11 @@ pub(super) fn check(source: &Source, raw: Raw) -> Result<Config, Problems> {
             log_level: log_level.unwrap_or(tracing::Level::INFO),
             log_format: log_format.unwrap_or(LogFormat::Text),
             limits,
+            ceiling,
+            dedicated,
             parties,
             contacts,
+            links,
         }),
         _ => Err(Problems::sorted(problems)),
     }
@@ -231,7 +236,7 @@ impl Check<'_> {
     }
 
     /// The elements of a list, each with its place; the wrong ones are left out and named.
-    fn elements<T>(
+    pub(super) fn elements<T>(
         &mut self,
         list: &Found,
         expected: &str,
@@ -278,6 +283,10 @@ impl Check<'_> {
         for (domain, bare) in &domains {
             if ours.is_some_and(|ours| ours.bare() == bare) {
                 self.wrong(domain, "a domain of users; this one is component.domain");
+            } else if ours.is_some_and(|ours| ours.below(bare).is_some()) {
+                let expected = "a domain of users; those below component.domain are of parties on the \
+                                dedicated link";
+                self.wrong(domain, expected);
             }
         }
         Some(domains.into_iter().map(|(_, domain)| domain).collect())
@@ -339,18 +348,27 @@ impl Check<'_> {
         }
     }
 
-    fn parties(&mut self, raw: Vec<RawParty>) -> Vec<Party> {
+    fn parties(
+        &mut self,
+        raw: Vec<RawParty>,
+        ours: Option<&ComponentDomain>,
+    ) -> (Vec<Party>, BTreeMap<String, Secret>) {
+        let mut links = BTreeMap::new();
         let mut parties = Vec::with_capacity(raw.len());
         let mut names: BTreeSet<String> = BTreeSet::new();
         let mut owners: BTreeMap<Bare, String> = BTreeMap::new();
         for RawParty { place, keys } in raw {
             self.keys = keys;
             let name = self.party_name(&place, &mut names).unwrap_or_default();
-            let jids = self.party_jids(&name, &mut owners);
+            let jids = self.party_jids(&name, ours, &mut owners);
             let rights = self.party_rights(&place);
+            if let Some(secret) = self.secret("party.link-secret") {
+                self.partner(&name, ours);
+                links.insert(name.clone(), secret);
+            }
             parties.push(Party { name, jids, rights });
         }
-        parties
+        (parties, links)
     }
 
     fn party_name(&mut self, place: &Place, names: &mut BTreeSet<String>) -> Option<String> {
@@ -371,7 +389,12 @@ impl Check<'_> {
         Some(name)
     }
 
-    fn party_jids(&mut self, name: &str, owners: &mut BTreeMap<Bare, String>) -> Vec<Bare> {
+    fn party_jids(
+        &mut self,
+        name: &str,
+        ours: Option<&ComponentDomain>,
+        owners: &mut BTreeMap<Bare, String>,
+    ) -> Vec<Bare> {
         let Some(found) = self.keys.get("party.jids").cloned() else {
             return Vec::new();
         };
@@ -383,6 +406,16 @@ impl Check<'_> {
         );
         let mut jids = Vec::new();
         for (found, jid) in elements.unwrap_or_default() {
+            let is_ours = |ours: &ComponentDomain| {
+                jid.domain() == ours.bare().as_str() || ours.below(&jid).is_some()
+            };
+            if ours.is_some_and(is_ours) {
+                self.wrong(
+                    &found,
+                    "an address elsewhere than at component.domain or below it",
+                );
+                continue;
+            }
             match owners.get(&jid) {
                 Some(owner) => {
                     let expected = format!(

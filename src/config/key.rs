@@ -1,5 +1,7 @@
 //! The names: every section and key there is, their environment variables, and those still to come.
 
+use crate::component::authorization::Interface;
+
 /// The section of registered third parties, an array of tables.
 pub(super) const PARTY: &str = "party";
 
@@ -10,7 +12,7 @@ pub(super) struct Section {
 }
 
 /// Every section but [`PARTY`].
-pub(super) const SECTIONS: [Section; 7] = [
+pub(super) const SECTIONS: [Section; 11] = [
     Section {
         name: "component",
         keys: &["domain", "server", "secret", "secret-file"],
@@ -38,6 +40,28 @@ pub(super) const SECTIONS: [Section; 7] = [
         keys: &["listen"],
     },
     Section {
+        name: "dedicated",
+        keys: &[
+            "listen",
+            "tls-cert",
+            "tls-key",
+            "stanza-rate",
+            "stanza-burst",
+        ],
+    },
+    Section {
+        name: CEILINGS[0].0,
+        keys: &RIGHTS,
+    },
+    Section {
+        name: CEILINGS[1].0,
+        keys: &RIGHTS,
+    },
+    Section {
+        name: CEILINGS[2].0,
+        keys: &RIGHTS,
+    },
+    Section {
         name: "log",
         keys: &["level", "format"],
     },
@@ -59,19 +83,36 @@ pub(super) const CONTACT_KEYS: [&str; 7] = [
     "abuse", "admin", "feedback", "sales", "security", "status", "support",
 ];
 
+/// The sections of the ceiling, and the interface that each is about; the first is about all.
+pub(super) const CEILINGS: [(&str, Option<Interface>); 3] = [
+    ("ceiling", None),
+    ("ceiling-public", Some(Interface::Public)),
+    ("ceiling-dedicated", Some(Interface::Dedicated)),
+];
+
+/// The keys of a ceiling; a test holds them against the rights.
+pub(super) const RIGHTS: [&str; 7] = [
+    "see",
+    "open-url",
+    "leave-message",
+    "notify",
+    "set-status",
+    "start-module",
+    "activate-client",
+];
+
 /// The keys of a party.
-pub(super) const PARTY_KEYS: [&str; 3] = ["name", "jids", "rights"];
+pub(super) const PARTY_KEYS: [&str; 5] =
+    ["name", "jids", "rights", "link-secret", "link-secret-file"];
+
+/// Those of them that a variable may override; by the name the party is found.
+pub(super) const PARTY_VARIABLES: [&str; 4] = ["jids", "rights", "link-secret", "link-secret-file"];
 
 /// Sections of the interface that this version does not have.
-pub(super) const LATER_SECTIONS: [&str; 2] = ["dedicated", "http"];
+pub(super) const LATER_SECTIONS: [&str; 1] = ["http"];
 
 /// Keys of a party that this version does not have.
-pub(super) const LATER_PARTY_KEYS: [&str; 4] = [
-    "link-secret",
-    "link-secret-file",
-    "http-token",
-    "http-token-file",
-];
+pub(super) const LATER_PARTY_KEYS: [&str; 2] = ["http-token", "http-token-file"];
 
 /// What every environment variable of ours begins with.
 pub(super) const PREFIX: &str = "VESTIBULE_";
@@ -83,6 +124,15 @@ pub(super) const TEST_PREFIX: &str = "VESTIBULE_TEST_";
 pub(super) fn variable(section: &str, key: &str) -> String {
     let path = format!("{section}.{key}").replace(['.', '-'], "_");
     format!("{PREFIX}{}", path.to_ascii_uppercase())
+}
+
+/// The other way to give the same secret: `secret` and `secret-file` exclude each other.
+pub(super) fn twin(key: &str) -> Option<String> {
+    match key.strip_suffix("-file") {
+        Some(inline) if is_secret(inline) => Some(inline.to_owned()),
+        None if is_secret(key) => Some(format!("{key}-file")),
+        _ => None,
+    }
 }
 
 /// Whether the value of a key is not to be shown to anybody.

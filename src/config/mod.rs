@@ -4,11 +4,14 @@
 //! is wrong. All of it is read once, before any socket or store is opened. `config/vestibule.toml`
 //! explains each key to the operator, and a test holds it against this.
 
+mod ceiling;
 mod check;
 mod contact;
+mod dedicated;
 mod key;
 mod problem;
 mod raw;
+mod reload;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -30,6 +33,7 @@ use crate::driver::Schedule;
 use crate::store::export::Place;
 use crate::{component, link};
 
+pub use dedicated::{Certificate, Dedicated};
 pub use problem::{Problem, Problems};
 pub use secret::Secret;
 
@@ -71,10 +75,16 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Rates of answers.
     pub limits: Limits,
+    /// The most that each level may do.
+    pub ceiling: Ceiling,
+    /// The listener that partners attach to.
+    pub dedicated: Option<Dedicated>,
     /// Third parties that the operator has registered.
     pub parties: Vec<Party>,
     /// The operator's contact addresses, by purpose.
     pub contacts: BTreeMap<String, Vec<String>>,
+    /// The secrets of those that may attach to the dedicated link, by name.
+    pub links: BTreeMap<String, Secret>,
 }
 
 /// How lines of the log are written.
@@ -118,7 +128,7 @@ impl Config {
             default_visibility: self.default_visibility,
             timezone: self.timezone,
             parties: self.parties.clone(),
-            ceiling: Ceiling::default(),
+            ceiling: self.ceiling.clone(),
             limits: self.limits,
             contacts: self.contacts.clone(),
         }

@@ -9,7 +9,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Source;
-use super::key::{self, LATER_PARTY_KEYS, LATER_SECTIONS, PARTY, PARTY_KEYS, PREFIX, SECTIONS};
+use super::key::{
+    self, LATER_PARTY_KEYS, LATER_SECTIONS, PARTY, PARTY_KEYS, PARTY_VARIABLES, PREFIX, SECTIONS,
+};
 use super::problem::{Place, Problem};
 use super::value::{Value, shown};
 
@@ -81,7 +83,8 @@ impl Raw {
             .flat_map(|section| section.keys.iter().map(|key| (section.name, *key)))
             .map(|(section, key)| (key::variable(section, key), format!("{section}.{key}")))
             .collect();
-        let mut secrets = Vec::new();
+        // By party, or of none.
+        let mut overriding: Vec<(Option<usize>, Found)> = Vec::new();
         for (name, text) in environment {
             let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
                 continue;
@@ -100,37 +103,38 @@ impl Raw {
                 value: Value::Variable(text.to_owned()),
             };
             if let Some(key) = known.get(name) {
-                if key.starts_with("component.secret") {
-                    secrets.push(found(key));
-                } else {
-                    self.keys.insert(key.clone(), found(key));
-                }
+                overriding.push((None, found(key)));
             } else if let Some((party, key)) = self.party_key(name) {
-                let key_path = format!("{PARTY}.{key}");
-                self.parties[party]
-                    .keys
-                    .insert(key_path.clone(), found(&key_path));
+                overriding.push((Some(party), found(&format!("{PARTY}.{key}"))));
             } else {
                 let what = self.unknown_variable(name, &known, file);
                 self.problem(&place, "", &what);
             }
         }
-        // Either way to give the secret overrides both.
-        if !secrets.is_empty() {
-            self.keys
-                .retain(|key, _| !key.starts_with("component.secret"));
+        // Either way to give a secret overrides both.
+        for (party, found) in &overriding {
+            if let Some(twin) = key::twin(&found.key) {
+                self.keys_of(*party).remove(&twin);
+            }
         }
-        self.keys
-            .extend(secrets.into_iter().map(|found| (found.key.clone(), found)));
+        for (party, found) in overriding {
+            self.keys_of(party).insert(found.key.clone(), found);
+        }
     }
 
-    /// The party and the key of it that a variable overrides; a party's name is not among them, for by
-    /// it the variable is found.
+    fn keys_of(&mut self, party: Option<usize>) -> &mut BTreeMap<String, Found> {
+        match party {
+            Some(index) => &mut self.parties[index].keys,
+            None => &mut self.keys,
+        }
+    }
+
+    /// The party and the key of it that a variable overrides.
     fn party_key(&self, variable: &str) -> Option<(usize, &'static str)> {
         self.parties.iter().enumerate().find_map(|(index, party)| {
             let name = party.keys.get("party.name")?.value.text()?;
             let section = format!("{PARTY}.{name}");
-            let key = ["jids", "rights"]
+            let key = PARTY_VARIABLES
                 .into_iter()
                 .find(|key| key::variable(&section, key) == variable)?;
             Some((index, key))
@@ -153,8 +157,11 @@ impl Raw {
         }
         if of_section(PARTY) {
             return format!(
-                "unknown variable, expected VESTIBULE_PARTY_<NAME>_JIDS or VESTIBULE_PARTY_<NAME>_RIGHTS \
-                 of a party that stands in {}",
+                "unknown variable, expected VESTIBULE_PARTY_<NAME>_<KEY> with one of {} of a party that \
+                 stands in {}",
+                PARTY_VARIABLES
+                    .map(|key| key.replace('-', "_").to_ascii_uppercase())
+                    .join(", "),
                 file.display()
             );
         }

@@ -1,6 +1,7 @@
-//! The secret: where it may stand, who may read it there, and that it is shown nowhere.
+//! Secrets: where they may stand, who may read them there, and that they are shown nowhere.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use super::check::{Check, path};
 use super::problem::Place;
@@ -15,6 +16,11 @@ const SECRET_BYTES_MAX: usize = 1024;
 pub struct Secret(String);
 
 impl Secret {
+    /// What was found to be fit to be kept so.
+    pub(super) fn new(text: String) -> Self {
+        Self(text)
+    }
+
     /// The secret itself, for the one place that needs it.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -29,72 +35,98 @@ impl fmt::Debug for Secret {
 }
 
 impl Check<'_> {
-    /// The secret, from the one of the two keys that was typed.
-    pub(super) fn secret(&mut self) -> Option<Secret> {
+    /// The secret shared with the server.
+    pub(super) fn component_secret(&mut self) -> Option<Secret> {
+        if self.keys.contains_key("component.secret")
+            || self.keys.contains_key("component.secret-file")
+        {
+            return self.secret("component.secret");
+        }
+        let place = Place::File(self.source.path.clone());
+        let expected = "the secret that the server has for this component, or secret-file";
+        self.missing(&place, "component.secret", expected);
+        None
+    }
+
+    /// A secret, from the one of the two keys, `key` and `key-file`, that was typed; `None` also where
+    /// neither was.
+    pub(super) fn secret(&mut self, key: &str) -> Option<Secret> {
         const EXPECTED: &str = "1 to 1024 bytes without control characters";
-        let inline = self.keys.get("component.secret").cloned();
-        let file = self.keys.get("component.secret-file").cloned();
+        let inline = self.keys.get(key).cloned();
+        let file = self.keys.get(&format!("{key}-file")).cloned();
         if let Some(found) = &inline {
             // Others may have read it by now, even if another one is meant to be used.
             if matches!(found.place, Place::Line(..)) && is_exposed(self.source.mode) {
                 let what = format!(
                     "stands in a file that others may read (its mode is {:04o}), expected mode 0640 \
-                     or 0600, or a secret-file",
-                    self.source.mode
+                     or 0600, or a {}-file",
+                    self.source.mode,
+                    last(key),
                 );
                 self.problem(found, &what);
             }
         }
         match (inline, file) {
             (Some(_), Some(file)) => {
-                self.problem(&file, "stands beside secret, expected only one of the two");
+                let what = format!("stands beside {}, expected only one of the two", last(key));
+                self.problem(&file, &what);
                 None
             }
-            (Some(inline), None) => self.read("component.secret", EXPECTED, |_| {
-                inline.value.text().and_then(checked)
-            }),
+            (Some(inline), None) => {
+                self.read(key, EXPECTED, |_| inline.value.text().and_then(checked))
+            }
             (None, Some(file)) => self.secret_file(&file, EXPECTED),
-            (None, None) => {
-                let place = Place::File(self.source.path.clone());
-                let expected = "the secret that the server has for this component, or secret-file";
-                self.missing(&place, "component.secret", expected);
-                None
-            }
+            (None, None) => None,
         }
     }
 
     fn secret_file(&mut self, found: &Found, expected: &str) -> Option<Secret> {
+        // One more for the line's end that editors add.
+        let (path, text) = self.private_file(found, SECRET_BYTES_MAX as u64 + 2)?;
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        let secret = checked(line.strip_suffix('\r').unwrap_or(line));
+        if secret.is_none() {
+            let what = format!("{} does not hold {expected}", path.display());
+            self.problem(found, &what);
+        }
+        secret
+    }
+
+    /// The path and the text of a file that others must not be able to read.
+    pub(super) fn private_file(&mut self, found: &Found, limit: u64) -> Option<(PathBuf, String)> {
+        let (path, text, mode) = self.file(found, limit)?;
+        if is_exposed(mode) {
+            let what = format!(
+                "others may read {} (its mode is {mode:04o}), expected mode 0640 or 0600",
+                path.display()
+            );
+            self.problem(found, &what);
+            return None;
+        }
+        Some((path, text))
+    }
+
+    /// The path, the text and the permission bits of a file.
+    pub(super) fn file(&mut self, found: &Found, limit: u64) -> Option<(PathBuf, String, u32)> {
         let Some(path) = path(&found.value) else {
-            self.wrong(found, "a file that holds the secret");
+            self.wrong(found, "a file");
             return None;
         };
         let path = self.source.resolve(&path);
-        // One more for the line's end that editors add.
-        match read_file(&path, SECRET_BYTES_MAX as u64 + 2) {
+        match read_file(&path, limit) {
             Err(error) => {
                 let what = format!("{} cannot be read: {error}", path.display());
                 self.problem(found, &what);
                 None
             }
-            Ok((_, mode)) if is_exposed(mode) => {
-                let what = format!(
-                    "others may read {} (its mode is {mode:04o}), expected mode 0640 or 0600",
-                    path.display()
-                );
-                self.problem(found, &what);
-                None
-            }
-            Ok((text, _)) => {
-                let line = text.strip_suffix('\n').unwrap_or(&text);
-                let secret = checked(line.strip_suffix('\r').unwrap_or(line));
-                if secret.is_none() {
-                    let what = format!("{} does not hold {expected}", path.display());
-                    self.problem(found, &what);
-                }
-                secret
-            }
+            Ok((text, mode)) => Some((path, text, mode)),
         }
     }
+}
+
+/// A key without its section.
+fn last(key: &str) -> &str {
+    key.split_once('.').map_or(key, |(_, last)| last)
 }
 
 fn checked(text: &str) -> Option<Secret> {

@@ -137,6 +137,26 @@ impl Error {
         }
     }
 
+    /// The same in words about a partner, for whom nothing of ours is to be checked.
+    pub(crate) fn by_partner(&self) -> String {
+        match self {
+            Self::Timeout { stage } => format!("it took too long; awaited was {stage}"),
+            Self::Stream { condition, text } => {
+                format!("it ended the stream ({condition}{})", quoted(text))
+            }
+            Self::Malformed { condition, detail } => {
+                format!("what it sent cannot be read ({condition}: {detail})")
+            }
+            Self::Closed { .. } => "it closed the stream".to_owned(),
+            Self::Connect { source, .. } | Self::Io { source } => {
+                format!("the connection broke: {source}")
+            }
+            Self::NotAuthorized { text } | Self::HostUnknown { text } | Self::Conflict { text } => {
+                format!("it ended the stream{}", quoted(text))
+            }
+        }
+    }
+
     /// The stream error a server sent.
     pub(super) fn from_stream_error(condition: &str, text: &str) -> Self {
         let text = one_line(text);
@@ -186,6 +206,22 @@ impl Violation {
         Self {
             condition: "restricted-xml",
             detail: detail.into(),
+        }
+    }
+
+    /// A stream of something else than a component's stanzas.
+    pub(super) fn invalid_namespace() -> Self {
+        Self {
+            condition: "invalid-namespace",
+            detail: "not a component's stream".into(),
+        }
+    }
+
+    /// A stanza of somebody whom the peer may not speak for.
+    pub(super) fn invalid_from(from: &str) -> Self {
+        Self {
+            condition: "invalid-from",
+            detail: format!("a stanza from {:?}", one_line(from)).into(),
         }
     }
 

@@ -70,11 +70,13 @@ async fn exchange<Io: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// In the content namespace of the stream, which the parser has turned into ours.
-fn is_handshake(element: &Element) -> bool {
+pub(super) fn is_handshake(element: &Element) -> bool {
     element.is("handshake", super::parse::CLIENT)
 }
 
-async fn next<Io: AsyncRead + AsyncWrite + Unpin>(link: &mut Link<Io>) -> Result<Inbound, Error> {
+pub(super) async fn next<Io: AsyncRead + AsyncWrite + Unpin>(
+    link: &mut Link<Io>,
+) -> Result<Inbound, Error> {
     loop {
         if let Some(inbound) = link.next_inbound()? {
             return Ok(inbound);
@@ -85,14 +87,24 @@ async fn next<Io: AsyncRead + AsyncWrite + Unpin>(link: &mut Link<Io>) -> Result
 
 /// `to` is the component's name, not the server's.
 fn header(settings: &Settings) -> String {
-    let mut to = Vec::new();
-    super::characters::write_value(settings.domain.bare().as_str(), &mut to);
-    format!(
-        "<?xml version='1.0'?><stream:stream xmlns='{}' xmlns:stream='{}' to='{}'>",
+    stream_header(&[("to", settings.domain.bare().as_str())])
+}
+
+/// A stream header with these attributes.
+pub(super) fn stream_header(attributes: &[(&str, &str)]) -> String {
+    let mut header = format!(
+        "<?xml version='1.0'?><stream:stream xmlns='{}' xmlns:stream='{}'",
         ns::COMPONENT,
         ns::STREAM,
-        String::from_utf8_lossy(&to),
     )
+    .into_bytes();
+    for (name, value) in attributes {
+        header.extend_from_slice(format!(" {name}='").as_bytes());
+        super::characters::write_value(value, &mut header);
+        header.push(b'\'');
+    }
+    header.push(b'>');
+    String::from_utf8_lossy(&header).into_owned()
 }
 
 /// SHA-1 of id and secret in lower-case hexadecimal. ejabberd takes no upper case.

@@ -7,6 +7,7 @@
 
 mod backoff;
 mod characters;
+pub mod dedicated;
 mod error;
 mod framing;
 mod handshake;

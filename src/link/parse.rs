@@ -26,6 +26,12 @@ pub(super) const CLIENT: &str = ns::JABBER_CLIENT;
 pub(super) struct StreamHeader {
     /// The stream's id. COMPAT(prosody 0.12): empty or absent where a stream error follows at once.
     pub(super) id: Option<String>,
+    /// Whom it is meant for, as written. One who attaches puts its own name here (XEP-0114 §3).
+    pub(super) to: Option<String>,
+    /// Who sends it, as written.
+    pub(super) from: Option<String>,
+    /// Whether its content is declared as that of a component's stream.
+    pub(super) of_component: bool,
 }
 
 /// Parses stanzas; always stands inside an open stream header.
@@ -57,8 +63,14 @@ impl Parser {
                 detail: format!("a stream of {:?}", content.unwrap_or_default()).into(),
             });
         }
-        let id = attributes.get(Namespace::none(), "id").cloned();
-        Ok((Self::within(&prefixes)?, StreamHeader { id }))
+        let said = |name: &str| attributes.get(Namespace::none(), name).cloned();
+        let header = StreamHeader {
+            id: said("id"),
+            to: said("to"),
+            from: said("from"),
+            of_component: content.as_deref() == Some(ns::COMPONENT),
+        };
+        Ok((Self::within(&prefixes)?, header))
     }
 
     fn within(prefixes: &BTreeMap<String, String>) -> Result<Self, Violation> {

@@ -8,7 +8,7 @@
 use super::characters::{all_legal, write_text, write_value};
 use super::limits::{DEPTH, ID_BYTES, STANZA_BYTES};
 use super::parse::CLIENT;
-use crate::address::{Address, ComponentDomain};
+use crate::address::{Address, Bare, ComponentDomain};
 use minidom::rxml::{Namespace, XMLNS_XML, XMLNS_XMLNS, strings, xml_ncname};
 use minidom::{Element, Node};
 use xmpp_parsers::ns;
@@ -25,6 +25,9 @@ pub enum Unsealed {
     /// `to` is missing, empty or not a JID.
     #[error("to is not an address")]
     To,
+    /// `to` is nobody that the far end of this stream is there for.
+    #[error("to is an address of another stream")]
+    Elsewhere,
     /// An `id` of ours that is too long.
     #[error("the id is longer than {ID_BYTES} bytes")]
     Id,
@@ -48,17 +51,37 @@ pub enum Unsealed {
     Ended,
 }
 
+/// Whom the far end of a stream is there for. A stanza for a partner never goes to the server, where
+/// others could read it or answer in the partner's place, and none for anybody else to a partner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Everybody who is not below our domain: the server.
+    Others,
+    /// One domain below ours: a partner.
+    Partner(Bare),
+}
+
+impl Reach {
+    fn covers(&self, to: &Bare, domain: &ComponentDomain) -> bool {
+        match self {
+            Self::Others => domain.below(to).is_none(),
+            Self::Partner(partner) => to.domain() == partner.as_str(),
+        }
+    }
+}
+
 /// Appends `stanza` as it must stand in a stream of `domain`; appends nothing if it cannot.
 pub(super) fn seal(
     stanza: &Element,
     domain: &ComponentDomain,
+    reach: &Reach,
     out: &mut Vec<u8>,
 ) -> Result<(), Unsealed> {
     if !is_stanza(stanza) {
         return Err(Unsealed::NotAStanza);
     }
     check_from(stanza, domain)?;
-    check_to(stanza)?;
+    check_to(stanza, domain, reach)?;
     check_id(stanza)?;
     let start = out.len();
     let mut writer = Writer { start, out };
@@ -89,7 +112,7 @@ fn check_from(stanza: &Element, domain: &ComponentDomain) -> Result<(), Unsealed
     let host = bare.split_once('@').map_or(bare, |(_, host)| host);
     // `unavailable` answers a probe of a resource that does not exist (RFC 6121 §4.3.2).
     let answers = || is_answer(stanza) || has_type(stanza, &["unavailable"]);
-    let is_address = || jid::Jid::new(from).is_ok() || (answers() && is_usable(from));
+    let is_address = || jid::Jid::new(from).is_ok() || (answers() && usable(from).is_some());
     if host == domain.bare().as_str() && is_address() {
         Ok(())
     } else {
@@ -99,17 +122,19 @@ fn check_from(stanza: &Element, domain: &ComponentDomain) -> Result<(), Unsealed
 
 /// A resource is taken as it is: a character too new for stringprep must not keep a watcher from being
 /// answered. No character may be replaced here, because it would be another address then.
-fn check_to(stanza: &Element) -> Result<(), Unsealed> {
+fn check_to(stanza: &Element, domain: &ComponentDomain, reach: &Reach) -> Result<(), Unsealed> {
     let to = stanza.attr(xml_ncname!("to")).ok_or(Unsealed::To)?;
-    if is_usable(to) {
+    let address = usable(to).ok_or(Unsealed::To)?;
+    if reach.covers(&address.bare, domain) {
         Ok(())
     } else {
-        Err(Unsealed::To)
+        Err(Unsealed::Elsewhere)
     }
 }
 
-fn is_usable(address: &str) -> bool {
-    Address::parse(address).is_ok() && !address.ends_with('/') && all_legal(address)
+fn usable(address: &str) -> Option<Address> {
+    let parsed = Address::parse(address).ok()?;
+    (!address.ends_with('/') && all_legal(address)).then_some(parsed)
 }
 
 fn is_answer(stanza: &Element) -> bool {

@@ -8,8 +8,8 @@ use super::framing::{Frame, Framer};
 use super::limits::{Limits, QUEUE_BYTES};
 use super::now;
 use super::parse::{Parser, StreamHeader};
-use super::seal::{Unsealed, is_stanza, seal};
-use crate::address::ComponentDomain;
+use super::seal::{Reach, Unsealed, is_stanza, seal};
+use crate::address::{Bare, ComponentDomain};
 use crate::stanza::{Arrival, Fault, Refused};
 use minidom::Element;
 use std::future::poll_fn;
@@ -30,6 +30,10 @@ const END: &[u8] = b"</stream:stream>";
 pub struct Link<Io> {
     io: Io,
     domain: ComponentDomain,
+    /// Whom the far end is there for.
+    reach: Reach,
+    /// Our stream header, as long as it is not sent; it goes before everything else.
+    header: Vec<u8>,
     framer: Framer,
     parser: Parser,
     out: Vec<u8>,
@@ -65,6 +69,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
         Self {
             io,
             domain,
+            reach: Reach::Others,
+            header: Vec::new(),
             framer: Framer::new(Limits::default()),
             parser: Parser::new(),
             out: Vec::new(),
@@ -90,7 +96,12 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
         poll_fn(|cx| self.poll_progress(cx, read)).await
     }
 
-    fn poll_progress(&mut self, cx: &mut Context<'_>, read: bool) -> Poll<Result<(), Error>> {
+    /// The same for one who polls several links.
+    pub(crate) fn poll_progress(
+        &mut self,
+        cx: &mut Context<'_>,
+        read: bool,
+    ) -> Poll<Result<(), Error>> {
         let mut moved = self.poll_write(cx).is_ready();
         if let Some(error) = self.broken.take_if(|_| !read) {
             return Poll::Ready(Err(Error::Io { source: error }));
@@ -233,9 +244,16 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
 
     /// Ends the stream because of what the peer sent.
     pub(super) fn violated(&mut self, violation: Violation) -> Error {
+        self.refuse(violation.condition);
+        violation.into()
+    }
+
+    /// Ends the stream with a stream error (RFC 6120 §4.9.3). What the peer still says is not heard;
+    /// [`Self::close`] sends it.
+    pub fn refuse(&mut self, condition: &'static str) {
         self.deaf = true;
         if !self.ended {
-            let condition = violation.condition;
+            self.open();
             let error = format!(
                 "<stream:error><{condition} xmlns='{}'/></stream:error>",
                 ns::XMPP_STREAMS
@@ -243,7 +261,6 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
             self.out.extend_from_slice(error.as_bytes());
             self.end();
         }
-        violation.into()
     }
 
     /// Seals a stanza and queues it. With an error nothing was queued and the stream is unharmed.
@@ -252,7 +269,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
             return Err(Unsealed::Ended);
         }
         let start = self.out.len();
-        seal(stanza, &self.domain, &mut self.out)?;
+        seal(stanza, &self.domain, &self.reach, &mut self.out)?;
         if self.queued() > QUEUE_BYTES {
             self.out.truncate(start);
             return Err(Unsealed::QueueFull);
@@ -310,8 +327,24 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
 
     fn end(&mut self) {
         if !std::mem::replace(&mut self.ended, true) {
+            self.open();
             self.out.extend_from_slice(END);
         }
+    }
+
+    /// Sets the header that is to go before everything else, in place of the one that was set before.
+    pub(super) fn set_header(&mut self, header: &[u8]) {
+        self.header = header.to_vec();
+    }
+
+    /// Queues our header, if it is not sent yet (RFC 6120 §4.9.1.2: an error has one before it, too).
+    pub(super) fn open(&mut self) {
+        self.out.append(&mut self.header);
+    }
+
+    /// From here on the far end is a partner.
+    pub(super) fn restrict_to(&mut self, partner: Bare) {
+        self.reach = Reach::Partner(partner);
     }
 
     /// Queues what is not a stanza: header and handshake.

@@ -4,6 +4,7 @@ use minidom::Element;
 use minidom::rxml::xml_ncname;
 
 use crate::address::Address;
+use crate::component::authorization::Interface;
 
 /// The three stanzas (RFC 6120 §8.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Inbound {
     pub type_: String,
     /// The `id`.
     pub id: Option<String>,
+    /// Where it came in; set by whom it was handed to, and nothing in it can say so.
+    pub interface: Interface,
     /// Who sent it.
     pub from: Address,
     /// To whom, in normal form.
@@ -48,8 +51,8 @@ pub enum Unaddressed {
 }
 
 impl Inbound {
-    /// Reads the header.
-    pub fn read(element: Element) -> Result<Self, Unaddressed> {
+    /// Reads the header of a stanza that came in at `interface`.
+    pub fn read(element: Element, interface: Interface) -> Result<Self, Unaddressed> {
         let kind = match element.name() {
             "message" => Kind::Message,
             "presence" => Kind::Presence,
@@ -67,6 +70,7 @@ impl Inbound {
                 .unwrap_or_default()
                 .to_owned(),
             id: attribute(xml_ncname!("id")).map(ToOwned::to_owned),
+            interface,
             from: from.ok_or(Unaddressed::From)?,
             to,
             to_as_typed,
@@ -101,7 +105,7 @@ mod tests {
             ("A@x\u{3002}example/a@b", "A@x.example/a@b"),
         ] {
             let stanza = format!("<iq xmlns='jabber:client' from='v@w' to='{typed}'/>");
-            let inbound = Inbound::read(stanza.parse().unwrap()).unwrap();
+            let inbound = Inbound::read(stanza.parse().unwrap(), Interface::Public).unwrap();
             assert_eq!(inbound.to_as_typed, answered);
         }
     }

@@ -136,6 +136,8 @@ fn main() -> ExitCode {
         retry: true,
         exports: None,
         metrics: Arc::default(),
+        doors: None,
+        reloads: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

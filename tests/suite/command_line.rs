@@ -127,11 +127,61 @@ fn a_good_configuration_is_fine() {
     let output = vestibule(&["check-config", "--config", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(said, format!("{} is fine\n", path.display()));
+    let (fine, ceiling) = said.split_once('\n').unwrap();
+    assert_eq!(fine, format!("{} is fine", path.display()));
+    // And what it amounts to.
+    assert_eq!(
+        ceiling,
+        "what watchers may do at most:
+                  public        known         authorized    trusted
+  see             yes           yes           yes           yes
+  open-url        ask           ask           yes           yes
+  leave-message   yes           yes           yes           yes
+  notify          no            yes           yes           yes
+  set-status      no            no            by-grant      by-grant
+  start-module    no            no            ask-by-grant  by-grant
+  activate-client no            no            ask           yes
+"
+    );
     assert!(output.stderr.is_empty());
     assert!(
         !folder.path().join("store").exists(),
         "the store was touched"
+    );
+}
+
+#[test]
+fn a_ceiling_that_differs_is_shown_for_each_interface() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = "[ceiling-dedicated]\nsee = [\"no\", \"no\", \"no\", \"by-grant\"]\n";
+    let path = config(folder.path(), row);
+    let output = vestibule(&["check-config", "--config", path.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (server, link) = said.split_once("on the dedicated link:").unwrap();
+    assert!(
+        server.contains("see             yes           yes           yes           yes\n"),
+        "{said}"
+    );
+    assert!(
+        link.contains("see             no            no            no            by-grant\n"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_port_that_is_taken_is_64() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = config(
+        folder.path(),
+        &format!("[dedicated]\nlisten = \"{address}\"\n"),
+    );
+    let output = vestibule(&["run", "--config", path.to_str().unwrap()]);
+    says(
+        &output,
+        64,
+        &format!("dedicated.listen: cannot listen on {address}: Address already in use"),
     );
 }
 

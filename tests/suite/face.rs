@@ -33,7 +33,7 @@ impl Scene {
             core: Core::new(settings),
             sent: Vec::new(),
         };
-        scene.core.attach();
+        scene.core.attach(&None);
         scene
             .deliver("<presence type='subscribe' from='alice@localhost' to='presence.localhost'/>");
         scene.deliver(
@@ -44,12 +44,17 @@ impl Scene {
     }
 
     fn deliver(&mut self, xml: &str) {
-        self.core.deliver(xml);
+        self.core.deliver(&None, xml);
         self.collect();
     }
 
     fn collect(&mut self) {
-        let sent = self.core.sent();
+        let sent: Vec<_> = self
+            .core
+            .sent()
+            .into_iter()
+            .map(|(_, stanza)| stanza)
+            .collect();
         self.sent.extend(sent.iter().map(ToString::to_string));
         assert_eq!(self.core.faults(), Vec::<String>::new());
     }

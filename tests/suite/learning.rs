@@ -159,6 +159,8 @@ async fn of_ten_thousand_users_takes_seconds() {
         retry: true,
         exports: None,
         metrics: std::sync::Arc::default(),
+        doors: None,
+        reloads: None,
     };
     let driver = tokio::spawn(driver::run(parts, async {
         let _ = ended.await;

@@ -38,6 +38,7 @@ topics![
     chat,
     clock,
     commands,
+    dedicated,
     disco,
     export,
     grants,

@@ -26,14 +26,14 @@ impl World {
             core: Core::new(settings),
             broken: false,
         };
-        world.core.attach();
+        world.core.attach(&None);
         world.sent();
         world
     }
 
     /// Delivers a stanza and returns what is sent then.
     pub(crate) fn deliver(&mut self, xml: &str) -> Vec<Tree> {
-        self.core.deliver(xml);
+        self.core.deliver(&None, xml);
         self.sent()
     }
 
@@ -49,7 +49,7 @@ impl World {
         let sent = self.core.sent();
         let faults = self.core.faults();
         assert!(faults.is_empty(), "{faults:?}");
-        sent
+        sent.into_iter().map(|(_, stanza)| stanza).collect()
     }
 
     /// Lets time pass, and returns what is sent meanwhile.
@@ -94,7 +94,7 @@ impl World {
     /// The process is killed and starts again; nobody is learned yet.
     pub(crate) fn restart(&mut self) {
         self.core.restart(Loss::None);
-        self.core.attach();
+        self.core.attach(&None);
         self.sent();
     }
 

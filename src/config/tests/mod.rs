@@ -1,6 +1,7 @@
 //! What is read, from where, and which secrets are refused.
 
 mod annotated;
+mod dedicated;
 mod problems;
 
 use std::fs;

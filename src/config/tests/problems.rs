@@ -157,17 +157,18 @@ fn unknown_names_and_those_of_later_versions_are_told_apart() {
         ),
         (
             "[[party]]\nname = 'a'\nrights = ['see']\nlink_secret = 'hidden'",
-            "9: party.link_secret: unknown key, expected one of name, jids, rights",
+            "9: party.link_secret: unknown key, expected one of name, jids, rights, link-secret, \
+             link-secret-file",
         ),
         (
             "[stor]\npath = 5",
-            "6: stor: unknown section, expected one of component, store, users, contact, metrics, log, limits, \
-             party",
+            "6: stor: unknown section, expected one of component, store, users, contact, \
+             metrics, dedicated, ceiling, ceiling-public, ceiling-dedicated, log, limits, party",
         ),
         (
             "[\"a\\u001b[31mb\"]",
-            "6: \"a\\u{1b}[31mb\": unknown section, expected one of component, store, users, contact, metrics, log, \
-             limits, party",
+            "6: \"a\\u{1b}[31mb\": unknown section, expected one of component, store, users, contact, \
+             metrics, dedicated, ceiling, ceiling-public, ceiling-dedicated, log, limits, party",
         ),
         (
             "[party]\nname = 'a'",
@@ -183,12 +184,8 @@ fn unknown_names_and_those_of_later_versions_are_told_apart() {
         ),
         ("[http]", "6: http: not in this version yet: remove it"),
         (
-            "[dedicated]",
-            "6: dedicated: not in this version yet: remove it",
-        ),
-        (
-            "[[party]]\nname = 'a'\nrights = ['see']\nlink-secret = 'hidden'\nhttp-token-file = 'x'",
-            "9: party.link-secret: not in this version yet: remove it\n\
+            "[[party]]\nname = 'a'\nrights = ['see']\nhttp-token = 'hidden'\nhttp-token-file = 'x'",
+            "9: party.http-token: not in this version yet: remove it\n\
              10: party.http-token-file: not in this version yet: remove it",
         ),
     ] {
@@ -214,8 +211,8 @@ fn all_is_told_at_once() {
              \"127.0.0.1:5347\"",
             "c.toml:4: users.domains: found nothing, expected a list of the domains whose users may join, \
              such as [\"example.org\"]",
-            "c.toml:5: x: unknown section, expected one of component, store, users, contact, metrics, log, limits, \
-             party",
+            "c.toml:5: x: unknown section, expected one of component, store, users, contact, \
+             metrics, dedicated, ceiling, ceiling-public, ceiling-dedicated, log, limits, party",
             "c.toml: component.secret: missing, expected the secret that the server has for this \
              component, or secret-file",
             "c.toml: component.domain: missing, expected a domain such as \"presence.example.org\"",
@@ -292,13 +289,18 @@ fn servers_and_domains_are_checked() {
             )]
         );
     }
-    let text = LEAST.replace("[\"example.org\"]", "['a@b', 'Presence.example.org.']");
+    let text = LEAST.replace(
+        "[\"example.org\"]",
+        "['a@b', 'Presence.example.org.', 'acme.presence.example.org']",
+    );
     assert_eq!(
         Folder::with(&text).problems(&[]),
         [
             "c.toml:5: users.domains: found \"a@b\", expected a domain such as \"example.org\"",
             "c.toml:5: users.domains: found \"Presence.example.org.\", expected a domain of users; this \
              one is component.domain",
+            "c.toml:5: users.domains: found \"acme.presence.example.org\", expected a domain of users; those \
+             below component.domain are of parties on the dedicated link",
         ]
     );
 }
@@ -320,13 +322,13 @@ fn unknown_variables_are_named() {
             "not in this version yet: remove it",
         ),
         (
-            "VESTIBULE_PARTY_ACME_LINK_SECRET",
+            "VESTIBULE_PARTY_ACME_HTTP_TOKEN",
             "not in this version yet: remove it",
         ),
         (
             "VESTIBULE_PARTY_ACME_RIGHTS",
-            "unknown variable, expected VESTIBULE_PARTY_<NAME>_JIDS or VESTIBULE_PARTY_<NAME>_RIGHTS of a \
-             party that stands in c.toml",
+            "unknown variable, expected VESTIBULE_PARTY_<NAME>_<KEY> with one of JIDS, RIGHTS, \
+             LINK_SECRET, LINK_SECRET_FILE of a party that stands in c.toml",
         ),
     ] {
         assert_eq!(

@@ -1,6 +1,7 @@
 //! Tests of the link as a whole, and those too long for the bottom of a file.
 
 mod closing;
+mod dedicated;
 mod differential;
 mod framing;
 mod handshake;

@@ -3,7 +3,7 @@
 use crate::address::ComponentDomain;
 use crate::link::limits::{DEPTH, ID_BYTES, STANZA_BYTES};
 use crate::link::parse::{CLIENT, Parser};
-use crate::link::seal::{Unsealed, seal};
+use crate::link::seal::{Reach, Unsealed, seal};
 use minidom::rxml::{Namespace, XMLNS_XML, XMLNS_XMLNS, xml_ncname};
 use minidom::{Element, Node};
 use xmpp_parsers::ns;
@@ -18,7 +18,7 @@ fn element(xml: &str) -> Element {
 
 fn sealed(stanza: &Element) -> Result<String, Unsealed> {
     let mut out = b"before".to_vec();
-    let result = seal(stanza, &domain(), &mut out);
+    let result = seal(stanza, &domain(), &Reach::Others, &mut out);
     let out = String::from_utf8(out).unwrap();
     let sealed = out.strip_prefix("before").expect("only appended to");
     assert_eq!(result.is_err(), sealed.is_empty(), "{result:?}: {sealed}");
@@ -242,4 +242,23 @@ fn an_id_of_ours_is_short_and_one_of_theirs_is_answered() {
     assert_eq!(with("set", ID_BYTES + 1), Err(Unsealed::Id));
     assert!(with("result", 4_000).is_ok());
     assert!(with("error", 4_000).is_ok());
+}
+
+#[test]
+fn what_is_for_a_partner_does_not_go_to_the_server() {
+    for to in [
+        "acme.presence.example.org",
+        "bot@acme.presence.example.org/x",
+        "BOT@ACME.presence.example.org.",
+        "x@eu.acme.presence.example.org",
+    ] {
+        assert_eq!(sealed_with(OURS, to), Err(Unsealed::Elsewhere), "{to}");
+    }
+    for to in [
+        "evilpresence.example.org",
+        "presence.example.org.evil.example",
+        "example.org",
+    ] {
+        assert!(sealed_with(OURS, to).is_ok(), "{to}");
+    }
 }

@@ -3,7 +3,7 @@
 use crate::address::ComponentDomain;
 use crate::link::characters::all_legal;
 use crate::link::parse::{CLIENT, Parser};
-use crate::link::seal::seal;
+use crate::link::seal::{Reach, seal};
 use crate::stanza::size::written_bytes;
 use minidom::rxml::{AttrMap, Namespace, NcName, XMLNS_XML, XMLNS_XMLNS, xml_ncname};
 use minidom::{Element, Node};
@@ -164,7 +164,7 @@ fn stanzas(names: Names) -> impl Strategy<Value = Element> {
 fn sealed(stanza: &Element) -> Option<String> {
     let domain = ComponentDomain::parse("presence.example.org").unwrap();
     let mut out = Vec::new();
-    let sealed = seal(stanza, &domain, &mut out).is_ok();
+    let sealed = seal(stanza, &domain, &Reach::Others, &mut out).is_ok();
     assert!(sealed || out.is_empty());
     sealed.then(|| String::from_utf8(out).unwrap())
 }

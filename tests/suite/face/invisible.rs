@@ -112,7 +112,7 @@ fn compare(setting: &[&str]) {
     // What is known is kept the same, too.
     for scene in [&mut offline, &mut invisible] {
         scene.core.restart(Loss::None);
-        scene.core.attach();
+        scene.core.attach(&None);
     }
     let bare = "<presence type='unavailable' from='alice@localhost' to='presence.localhost'/>";
     offline.deliver(bare);

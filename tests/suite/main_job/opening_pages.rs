@@ -77,7 +77,7 @@ pub(super) async fn with_an_agent(kind: Kind) -> Result<(), Failure> {
 }
 
 /// A client of hers that says what an agent says; the component has asked it for its features.
-async fn agent_of_alice(stage: &Stage, resource: &str) -> Result<Client, Failure> {
+pub(super) async fn agent_of_alice(stage: &Stage, resource: &str) -> Result<Client, Failure> {
     let mut agent = stage.login("alice", resource).await?;
     agent.advertise(NS_AGENT);
     agent

@@ -200,6 +200,11 @@ impl ComponentProcess {
         }
     }
 
+    /// Sends SIGHUP.
+    pub(crate) fn hang_up(&self) -> Result<(), Failure> {
+        self.process.signal("HUP")
+    }
+
     /// Sends SIGTERM and returns the exit code.
     pub(crate) async fn stop(&mut self) -> Result<i32, Failure> {
         self.process.terminate(STOP).await?;

@@ -74,14 +74,7 @@ impl FakeServer {
         let (stream, _) = within("a connection", self.listener.accept())
             .await?
             .map_err(failure)?;
-        stream.set_nodelay(true).map_err(failure)?;
-        Ok(Peer {
-            stream,
-            parser: RawParser::new(),
-            builder: TreeBuilder::new(),
-            input: Vec::new(),
-            header: None,
-        })
+        Peer::over(stream)
     }
 
     /// Takes the next connection and lets it attach, if its name and secret are right.
@@ -104,6 +97,18 @@ impl FakeServer {
 }
 
 impl Peer {
+    /// Over a connection on which nothing has been said.
+    pub(crate) fn over(stream: TcpStream) -> Result<Self, Failure> {
+        stream.set_nodelay(true).map_err(failure)?;
+        Ok(Self {
+            stream,
+            parser: RawParser::new(),
+            builder: TreeBuilder::new(),
+            input: Vec::new(),
+            header: None,
+        })
+    }
+
     /// The component's stream header, without what follows in it.
     pub(crate) async fn header(&mut self) -> Result<Tree, Failure> {
         while self.header.is_none() {

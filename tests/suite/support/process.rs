@@ -102,19 +102,26 @@ impl Process {
         Err(self.failure(&format!("did not end within {at_most:?}")))
     }
 
+    /// Sends a signal, named without SIG, to what runs.
+    pub(crate) fn signal(&self, name: &str) -> Result<(), Failure> {
+        // The id cannot be anyone else's: a child that has not been waited for keeps it.
+        let sent = Command::new("sh")
+            .args(["-c", "kill -s \"$1\" \"$2\"", "kill", name])
+            .arg(self.id().to_string())
+            .status();
+        if sent.is_ok_and(|status| status.success()) {
+            Ok(())
+        } else {
+            Err(self.failure(&format!("could not be sent SIG{name}")))
+        }
+    }
+
     /// Sends SIGTERM and waits; what does not obey is killed and is a failure.
     pub(crate) async fn terminate(&mut self, at_most: Duration) -> Result<ExitStatus, Failure> {
         if let Some(status) = self.ended() {
             return Ok(status);
         }
-        // The id cannot be anyone else's: a child that has not been waited for keeps it.
-        let sent = Command::new("sh")
-            .args(["-c", "kill -TERM \"$1\"", "kill"])
-            .arg(self.id().to_string())
-            .status();
-        if !sent.is_ok_and(|status| status.success()) {
-            return Err(self.failure("could not be sent SIGTERM"));
-        }
+        self.signal("TERM")?;
         let waited = self.wait(at_most).await;
         if waited.is_err() {
             self.kill();

@@ -1,18 +1,18 @@
 //! The wire of the pure core: inputs are calls, effects are a list, time is a number.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use vestibule::component::clock::{Chance, Now, Wall};
 use vestibule::component::record::Change;
-use vestibule::component::{Component, Effect, Event, Input, Settings, Ticket};
+use vestibule::component::{Component, Effect, Event, Input, PartyEvent, Settings, Ticket};
 use vestibule::stanza::{Arrival, Fault, Refused};
 
 use super::clock::{BEGINNING, later};
 use super::records::Records;
 use super::script::{Commit, Loss};
 use super::tree::{Tree, element};
-use super::wire::Wire;
+use super::wire::{By, Wire};
 
 /// Events that may follow each other without an input from outside: more than a real backlog needs.
 const BUSY_MAX: usize = 100_000;
@@ -24,7 +24,9 @@ pub(crate) struct Core {
     now: Now,
     chance: Chance,
     attached: bool,
-    sent: Vec<Tree>,
+    sent: Vec<(By, Tree)>,
+    /// The parties that are attached.
+    parties: BTreeSet<String>,
     records: Records,
     /// Asked for, and neither committed nor failed yet.
     queue: VecDeque<Batch>,
@@ -59,6 +61,7 @@ impl Core {
             chance: Chance::new([0x5a; 16]),
             attached: false,
             sent: Vec::new(),
+            parties: BTreeSet::new(),
             records: Records::default(),
             queue: VecDeque::new(),
             held: false,
@@ -96,7 +99,10 @@ impl Core {
     }
 
     fn one(&mut self, event: Event) {
-        let received = matches!(event, Event::Received(_));
+        let received = matches!(
+            event,
+            Event::Received(_) | Event::Party(_, PartyEvent::Received(_))
+        );
         let chance = self.draw();
         self.component.handle(Input { event, chance }, self.now);
         let done = self.drain();
@@ -107,12 +113,16 @@ impl Core {
         }
     }
 
+    /// The server's first: of those that it would be sent, a party's are set apart.
     fn broadcast(&mut self) -> Option<Tree> {
-        if !self.attached {
-            return None;
+        if self.attached {
+            let chance = self.draw();
+            if let Some(element) = self.component.poll_broadcast(chance, self.now) {
+                return Some(Tree::from(&element));
+            }
         }
-        let chance = self.draw();
-        let element = self.component.poll_broadcast(chance, self.now)?;
+        let mut parties = self.parties.iter();
+        let element = parties.find_map(|party| self.component.poll_partner(party, self.now))?;
         Some(Tree::from(&element))
     }
 
@@ -156,14 +166,20 @@ impl Core {
     }
 
     fn send(&mut self, stanza: Tree) {
-        if !self.attached {
+        let to = stanza.attr("to").unwrap_or_default();
+        let by = self.settings.domain.below_in(to).map(ToOwned::to_owned);
+        let attached = match &by {
+            None => self.attached,
+            Some(party) => self.parties.contains(party),
+        };
+        if !attached {
             self.faults
                 .push(format!("sent while not attached: {stanza}"));
         }
         if let Err(why) = super::seal::check(&stanza) {
             self.faults.push(format!("{why}: {stanza}"));
         }
-        self.sent.push(stanza);
+        self.sent.push((by, stanza));
     }
 
     /// Ends the next commit that is not held, in the order in which they were asked for.
@@ -187,10 +203,14 @@ impl Core {
 }
 
 impl Wire for Core {
-    fn deliver(&mut self, xml: &str) {
-        match element(xml) {
-            Ok(element) => self.handle(Event::Received(Arrival::Stanza(element))),
-            Err(why) => self.faults.push(why),
+    fn deliver(&mut self, by: &By, xml: &str) {
+        match (element(xml), by) {
+            (Ok(element), None) => self.handle(Event::Received(Arrival::Stanza(element))),
+            (Ok(element), Some(party)) => {
+                let received = PartyEvent::Received(Arrival::Stanza(element));
+                self.handle(Event::Party(party.as_str().into(), received));
+            }
+            (Err(why), _) => self.faults.push(why),
         }
     }
 
@@ -199,7 +219,7 @@ impl Wire for Core {
         self.handle(Event::Received(Arrival::Refused(Refused { head, fault })));
     }
 
-    fn sent(&mut self) -> Vec<Tree> {
+    fn sent(&mut self) -> Vec<(By, Tree)> {
         std::mem::take(&mut self.sent)
     }
 
@@ -240,18 +260,46 @@ impl Wire for Core {
         }
     }
 
-    fn attach(&mut self) {
-        self.attached = true;
-        self.handle(Event::Attached);
+    fn attach(&mut self, by: &By) {
+        match by {
+            None => {
+                self.attached = true;
+                self.handle(Event::Attached);
+            }
+            Some(party) => {
+                self.parties.insert(party.clone());
+                self.handle(Event::Party(party.as_str().into(), PartyEvent::Attached));
+            }
+        }
     }
 
-    fn detach(&mut self) {
-        self.attached = false;
-        self.handle(Event::Detached);
+    fn detach(&mut self, by: &By) {
+        match by {
+            None => {
+                self.attached = false;
+                self.handle(Event::Detached);
+            }
+            Some(party) => {
+                self.parties.remove(party);
+                self.handle(Event::Party(party.as_str().into(), PartyEvent::Detached));
+            }
+        }
+    }
+
+    /// What the driver does for those who are not admitted any more.
+    fn closed(&mut self, party: &str) -> Result<(), String> {
+        self.detach(&Some(party.to_owned()));
+        Ok(())
+    }
+
+    fn reload(&mut self, settings: &Settings) {
+        self.settings = settings.clone();
+        self.handle(Event::Reload(Box::new(settings.clone())));
     }
 
     fn restart(&mut self, loss: Loss) {
         self.attached = false;
+        self.parties.clear();
         self.sent.clear();
         self.queue.clear();
         self.commits.clear();

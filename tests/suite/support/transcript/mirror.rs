@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use vestibule::component::Settings;
 use vestibule::component::clock::{Now, Wall};
 use vestibule::stanza::Fault;
 
@@ -11,7 +12,7 @@ use super::compare;
 use super::pattern::Captures;
 use super::script::{Commit, Expected, Loss};
 use super::tree::Tree;
-use super::wire::Wire;
+use super::wire::{By, Wire};
 
 /// What the mirror does wrong, at which of the expected stanzas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub(crate) enum Flaw {
 /// The mirror.
 pub(crate) struct Mirror {
     flaw: Flaw,
-    sent: Vec<Tree>,
+    sent: Vec<(By, Tree)>,
     /// How many stanzas were expected so far.
     pub(crate) n_expected: usize,
     now: Now,
@@ -50,8 +51,9 @@ impl Wire for Mirror {
         if self.flaw == Flaw::Missing(at) {
             return;
         }
+        let by = expected.by.clone();
         if self.flaw == Flaw::Twice(at) {
-            self.sent.push(stanza.clone());
+            self.sent.push((by.clone(), stanza.clone()));
         }
         if self.flaw == Flaw::Changed(at) {
             for name in ["from", "to"] {
@@ -59,14 +61,14 @@ impl Wire for Mirror {
                 stanza.attrs.insert(name.to_owned(), stranger);
             }
         }
-        self.sent.push(stanza);
+        self.sent.push((by, stanza));
     }
 
-    fn deliver(&mut self, _: &str) {}
+    fn deliver(&mut self, _: &By, _: &str) {}
 
     fn refuse(&mut self, _: Fault, _: &str) {}
 
-    fn sent(&mut self) -> Vec<Tree> {
+    fn sent(&mut self) -> Vec<(By, Tree)> {
         std::mem::take(&mut self.sent)
     }
 
@@ -89,9 +91,15 @@ impl Wire for Mirror {
         Ok(())
     }
 
-    fn attach(&mut self) {}
+    fn attach(&mut self, _: &By) {}
 
-    fn detach(&mut self) {}
+    fn detach(&mut self, _: &By) {}
+
+    fn closed(&mut self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn reload(&mut self, _: &Settings) {}
 
     fn restart(&mut self, _: Loss) {}
 

@@ -1,6 +1,6 @@
 //! Plays a script on a wire and says where the two part.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::resources::Resources;
 use super::script::{Action, Expected, Script, Step};
 use super::surroundings::{self, Server};
 use super::tree::Tree;
-use super::wire::Wire;
+use super::wire::{By, Wire};
 
 /// Steps of time in which nothing passes, one after another: more than a real queue of due work needs.
 const STALLED_MAX: usize = 10_000;
@@ -49,11 +49,11 @@ pub(crate) fn play(script: &Script, wire: &mut dyn Wire) -> Result<(), Failure> 
         server: Server::new(),
         resources: Resources::default(),
         captures: Captures::new(),
-        waiting: VecDeque::new(),
+        waiting: BTreeMap::new(),
         matched: Vec::new(),
         line: 1,
     };
-    player.wire.attach();
+    player.wire.attach(&None);
     player.pump()?;
     for step in &script.steps {
         player.line = step.line;
@@ -68,8 +68,8 @@ struct Player<'a> {
     server: Server,
     resources: Resources,
     captures: Captures,
-    /// Sent, and not yet expected.
-    waiting: VecDeque<Tree>,
+    /// Sent, and not yet expected, by stream.
+    waiting: BTreeMap<By, VecDeque<Tree>>,
     matched: Vec<Tree>,
     line: usize,
 }
@@ -77,9 +77,9 @@ struct Player<'a> {
 impl Player<'_> {
     fn step(&mut self, step: &Step) -> Result<(), Failure> {
         match &step.action {
-            Action::Deliver(xml) => {
+            Action::Deliver(by, xml) => {
                 let xml = self.filled(xml)?;
-                self.deliver(&xml)?;
+                self.deliver(by, &xml)?;
             }
             Action::Refuse(fault, head) => {
                 let head = self.filled(head)?;
@@ -92,8 +92,10 @@ impl Player<'_> {
             Action::Surround(kind) => self.server.kind = *kind,
             Action::Hold(held) => self.wire.hold(*held),
             Action::Settle(commit) => self.wire.settle(*commit).map_err(|why| self.fail(why))?,
-            Action::Detach => self.wire.detach(),
-            Action::Attach => self.wire.attach(),
+            Action::Detach(by) => self.wire.detach(by),
+            Action::Attach(by) => self.wire.attach(by),
+            Action::Closed(party) => self.wire.closed(party).map_err(|why| self.fail(why))?,
+            Action::Reload(settings) => self.wire.reload(settings),
             Action::Restart(loss) => self.wire.restart(*loss),
             Action::Shutdown => self.wire.shutdown(),
             Action::Same(n) => self.same(*n)?,
@@ -105,13 +107,17 @@ impl Player<'_> {
     fn pump(&mut self) -> Result<(), Failure> {
         for _ in 0..STALLED_MAX {
             let mut answers = Vec::new();
-            for stanza in self.wire.sent() {
+            for (by, stanza) in self.wire.sent() {
                 self.resources
                     .check(&stanza)
                     .map_err(|why| self.fail(format!("{why}: {stanza}")))?;
-                match self.server.answer(&stanza) {
+                let answer = match by {
+                    None => self.server.answer(&stanza),
+                    Some(_) => None,
+                };
+                match answer {
                     Some(answer) => answers.extend(answer),
-                    None => self.waiting.push_back(stanza),
+                    None => self.waiting.entry(by).or_default().push_back(stanza),
                 }
             }
             if let Some(fault) = self.wire.faults().into_iter().next() {
@@ -121,17 +127,19 @@ impl Player<'_> {
                 return Ok(());
             }
             for answer in answers {
-                self.wire.deliver(&answer);
+                self.wire.deliver(&None, &answer);
             }
         }
         Err(self.fail("it asks its surroundings without end".to_owned()))
     }
 
-    fn deliver(&mut self, xml: &str) -> Result<(), Failure> {
+    fn deliver(&mut self, by: &By, xml: &str) -> Result<(), Failure> {
         let stanza = Tree::parse(xml).map_err(|why| self.fail(why))?;
-        self.server.note(&stanza, self.wire.now());
+        if by.is_none() {
+            self.server.note(&stanza, self.wire.now());
+        }
         self.resources.note(&stanza);
-        self.wire.deliver(xml);
+        self.wire.deliver(by, xml);
         Ok(())
     }
 
@@ -155,13 +163,14 @@ impl Player<'_> {
     /// as long as they come.
     fn expect(&mut self, group: &[Expected]) -> Result<(), Failure> {
         let mut open: Vec<&Expected> = group.iter().collect();
+        let by = group.first().and_then(|expected| expected.by.clone());
         for expected in &open {
             self.wire.hint(expected, &self.captures);
         }
         self.pump()?;
         while !open.is_empty() {
             let must = open.iter().find(|expected| !expected.optional).copied();
-            let Some(next) = self.waiting.front() else {
+            let Some(next) = self.waiting.get(&by).and_then(VecDeque::front) else {
                 if must.is_some() && self.wire.wait() {
                     self.pump()?;
                     continue;
@@ -174,7 +183,8 @@ impl Player<'_> {
                 Ok((at, captures)) => {
                     self.captures = captures;
                     open.remove(at);
-                    self.matched.extend(self.waiting.pop_front());
+                    let next = self.waiting.get_mut(&by).and_then(VecDeque::pop_front);
+                    self.matched.extend(next);
                 }
                 Err(why) if must.is_some() => return Err(why),
                 Err(_) => return Ok(()),
@@ -200,7 +210,7 @@ impl Player<'_> {
 
     fn quiet(&mut self, why: &str) -> Result<(), Failure> {
         self.pump()?;
-        if self.waiting.is_empty() {
+        if self.waiting.values().all(VecDeque::is_empty) {
             Ok(())
         } else {
             Err(self.fail(why.to_owned()))
@@ -244,13 +254,25 @@ impl Player<'_> {
         }
     }
 
+    /// What waits to be expected, as it is shown.
+    fn sent(&self) -> Vec<String> {
+        let streams = self.waiting.iter();
+        let shown = streams.flat_map(|(by, waiting)| {
+            waiting.iter().map(move |stanza| match by {
+                None => stanza.to_string(),
+                Some(party) => format!("to {party}: {stanza}"),
+            })
+        });
+        shown.collect()
+    }
+
     fn fail(&self, why: String) -> Failure {
         Failure {
             path: self.script.path.clone(),
             line: self.line,
             why,
             expected: None,
-            sent: self.waiting.iter().map(ToString::to_string).collect(),
+            sent: self.sent(),
         }
     }
 }

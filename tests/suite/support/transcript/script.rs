@@ -13,6 +13,7 @@ use super::settings;
 use super::shorthand;
 use super::surroundings::Surroundings;
 use super::tree::Tree;
+use super::wire::By;
 
 /// One file.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct Script {
     pub(crate) path: PathBuf,
     pub(crate) settings: Settings,
     pub(crate) steps: Vec<Step>,
+    /// The settings after the last `reload` so far.
+    current: Settings,
 }
 
 /// One step and where it stands.
@@ -32,11 +35,11 @@ pub(crate) struct Step {
 /// What is done.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// `S:` the server delivers a stanza (placeholders not yet filled in).
-    Deliver(String),
+    /// `S:` the server, `L(acme):` a party on its link delivers a stanza (placeholders not yet filled in).
+    Deliver(By, String),
     /// `S(fault):` the link refuses an element of which this is the start tag.
     Refuse(Fault, String),
-    /// `C:` one stanza; several `C*:` lines: all of them; with `?` perhaps.
+    /// `C:` one stanza; several `C*:` lines: all of them; with `?` perhaps. `D(acme):` one to a party.
     Expect(Vec<Expected>),
     /// Nothing more has been sent.
     Quiet,
@@ -50,10 +53,14 @@ pub(crate) enum Action {
     Hold(bool),
     /// The oldest held commit ends.
     Settle(Commit),
-    /// The link goes down.
-    Detach,
-    /// The link comes up.
-    Attach,
+    /// The link, or that of a party, goes down.
+    Detach(By),
+    /// The link comes up, or a party attaches.
+    Attach(By),
+    /// The component has closed the link of this party.
+    Closed(String),
+    /// The operator decides anew.
+    Reload(Box<Settings>),
     /// The process dies and a new one starts from the store, not yet attached.
     Restart(Loss),
     /// The process is asked to end.
@@ -84,6 +91,8 @@ pub(crate) enum Loss {
 #[derive(Clone, Debug)]
 pub(crate) struct Expected {
     pub(crate) line: usize,
+    /// On which stream.
+    pub(crate) by: By,
     pub(crate) tree: Tree,
     /// Whether it stands in a group, and may come before those above it there.
     pub(crate) free: bool,
@@ -118,6 +127,7 @@ impl Script {
             path: path.to_owned(),
             settings: settings::default(),
             steps: Vec::new(),
+            current: settings::default(),
         };
         for (line, text) in logical_lines(text) {
             script.line(line, &text).map_err(|why| at(line, why))?;
@@ -148,7 +158,9 @@ impl Script {
     fn line(&mut self, line: usize, text: &str) -> Result<(), String> {
         if let Some(setting) = text.strip_prefix("set ") {
             if self.steps.is_empty() {
-                return settings::apply(self, setting);
+                settings::apply(&mut self.settings, setting)?;
+                self.current = self.settings.clone();
+                return Ok(());
             }
             return Err("settings stand before the first step".to_owned());
         }
@@ -158,21 +170,28 @@ impl Script {
         }
     }
 
-    fn open_group(&mut self) -> Option<&mut Vec<Expected>> {
+    fn open_group(&mut self, by: &By) -> Option<&mut Vec<Expected>> {
         match &mut self.steps.last_mut()?.action {
-            Action::Expect(group) if group.iter().all(|other| other.free) => Some(group),
+            Action::Expect(group) if group.iter().all(|other| other.free && other.by == *by) => {
+                Some(group)
+            }
             _ => None,
         }
     }
 
     fn step(&mut self, line: usize, text: &str) -> Result<(), String> {
         let action = if let Some(xml) = text.strip_prefix("S: ") {
-            Action::Deliver(outgoing(xml)?)
+            Action::Deliver(None, outgoing(xml)?)
+        } else if let Some((party, xml)) = of_party(text) {
+            Action::Deliver(Some(party), outgoing(xml)?)
+        } else if let Some(change) = text.strip_prefix("reload ") {
+            settings::change(&mut self.current, change)?;
+            Action::Reload(Box::new(self.current.clone()))
         } else if let Some((fault, xml)) = refused(text) {
             Action::Refuse(fault?, outgoing(xml)?)
         } else if let Some((expected, in_group)) = expectation(line, text) {
             let expected = expected?;
-            if in_group && let Some(group) = self.open_group() {
+            if in_group && let Some(group) = self.open_group(&expected.by) {
                 group.push(expected);
                 return Ok(());
             }
@@ -185,9 +204,23 @@ impl Script {
     }
 }
 
-/// Reads `C:`, `C?:`, `C*:` and `C*?:`; says whether the line belongs to a group.
+/// Reads `L(acme): …`.
+fn of_party(text: &str) -> Option<(String, &str)> {
+    let (party, xml) = text.strip_prefix("L(")?.split_once("): ")?;
+    Some((party.to_owned(), xml))
+}
+
+/// Reads `C:`, `C?:`, `C*:` and `C*?:`, and the same with `D(acme)`; says whether the line belongs to a
+/// group.
 fn expectation(line: usize, text: &str) -> Option<(Result<Expected, String>, bool)> {
-    let (mark, xml) = text.strip_prefix('C')?.split_once(": ")?;
+    let (by, rest) = match text.strip_prefix("D(") {
+        Some(rest) => {
+            let (party, rest) = rest.split_once(')')?;
+            (Some(party.to_owned()), rest)
+        }
+        None => (None, text.strip_prefix('C')?),
+    };
+    let (mark, xml) = rest.split_once(": ")?;
     let (free, optional) = match mark {
         "" => (false, false),
         "?" => (false, true),
@@ -197,6 +230,7 @@ fn expectation(line: usize, text: &str) -> Option<(Result<Expected, String>, boo
     };
     let expected = expected(xml).map(|tree| Expected {
         line,
+        by,
         tree,
         free,
         optional,
@@ -223,14 +257,25 @@ fn bare(text: &str) -> Result<Action, String> {
             _ => Err("same takes a number of stanzas, two or more".to_owned()),
         };
     }
+    for (word, action) in [
+        ("attach ", Action::Attach as fn(By) -> Action),
+        ("detach ", Action::Detach),
+    ] {
+        if let Some(party) = text.strip_prefix(word) {
+            return Ok(action(Some(party.to_owned())));
+        }
+    }
+    if let Some(party) = text.strip_prefix("closed ") {
+        return Ok(Action::Closed(party.to_owned()));
+    }
     Ok(match text {
         "quiet" => Action::Quiet,
         "commits held" => Action::Hold(true),
         "commits open" => Action::Hold(false),
         "commit" => Action::Settle(Commit::Done),
         "fail" => Action::Settle(Commit::Failed),
-        "detach" => Action::Detach,
-        "attach" => Action::Attach,
+        "detach" => Action::Detach(None),
+        "attach" => Action::Attach(None),
         "restart" => Action::Restart(Loss::None),
         "crash" => Action::Restart(Loss::Behind),
         "shutdown" => Action::Shutdown,

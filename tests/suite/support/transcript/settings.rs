@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use vestibule::address::{Bare, ComponentDomain};
 use vestibule::component::Settings;
-use vestibule::component::authorization::{Ceiling, Party, Right, Visibility};
+use vestibule::component::authorization::{Ceiling, Cell, Interface, Party, Right, Visibility};
 use vestibule::component::ending::zone;
 use vestibule::component::limits::{Limits, SubscriptionRate};
 
-use super::script::Script;
 use super::shorthand::DOMAIN;
 
 /// What holds where a transcript says nothing.
@@ -31,11 +30,10 @@ pub(crate) fn default() -> Settings {
 }
 
 /// Applies one line without its `set`.
-pub(crate) fn apply(script: &mut Script, line: &str) -> Result<(), String> {
+pub(crate) fn apply(settings: &mut Settings, line: &str) -> Result<(), String> {
     let (key, value) = line
         .split_once(' ')
         .ok_or_else(|| format!("no value for {line:?}"))?;
-    let settings = &mut script.settings;
     match key {
         "visibility" => {
             settings.default_visibility =
@@ -47,6 +45,7 @@ pub(crate) fn apply(script: &mut Script, line: &str) -> Result<(), String> {
         "users" => settings.users = addresses(value.split(' '))?,
         "admins" => settings.admins = addresses(value.split(' '))?,
         "party" => settings.parties.push(party(value)?),
+        "ceiling" => ceiling(settings, value)?,
         "contact" => {
             let (purpose, addresses) = value
                 .split_once(' ')
@@ -69,6 +68,43 @@ pub(crate) fn apply(script: &mut Script, line: &str) -> Result<(), String> {
         }
         _ => return Err(format!("no such setting: {line:?}")),
     }
+    Ok(())
+}
+
+/// Applies a `reload` line: a party of the same name is replaced, `without acme` takes one away.
+pub(crate) fn change(settings: &mut Settings, line: &str) -> Result<(), String> {
+    if let Some(name) = line.strip_prefix("without ") {
+        settings.parties.retain(|party| party.name != name);
+        return Ok(());
+    }
+    if let Some(text) = line.strip_prefix("party ") {
+        let party = party(text)?;
+        settings.parties.retain(|other| other.name != party.name);
+    }
+    apply(settings, line)
+}
+
+/// `open-url ask,ask,no,no` on all interfaces, `dedicated open-url …` on one.
+fn ceiling(settings: &mut Settings, text: &str) -> Result<(), String> {
+    let mut words: Vec<_> = text.split(' ').collect();
+    let interface = match words.first() {
+        Some(&"public") => Some(Interface::Public),
+        Some(&"dedicated") => Some(Interface::Dedicated),
+        _ => None,
+    };
+    if interface.is_some() {
+        words.remove(0);
+    }
+    let [right, row] = words[..] else {
+        return Err(format!("not a right and its row: {text:?}"));
+    };
+    let right: Right = right.parse().map_err(|error| format!("{error}"))?;
+    let cells = row.split(',').map(|word| Cell::parse(word).ok_or(word));
+    let cells: Vec<_> = cells
+        .collect::<Result<_, _>>()
+        .map_err(|word| format!("no such word: {word:?}"))?;
+    let row = cells.try_into().map_err(|_| "a row has four words")?;
+    settings.ceiling.set(interface, right, row);
     Ok(())
 }
 

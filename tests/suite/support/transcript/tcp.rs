@@ -5,16 +5,20 @@
 //! what it got before the ping. What waits for the committer's thread comes later; the wire asks again
 //! until nothing moves any more.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot, watch};
 use vestibule::component::clock::Wall;
 use vestibule::component::limits::IN_FLIGHT_MAX;
 use vestibule::component::{Component, Settings};
-use vestibule::driver::{self, Clock as _};
+use vestibule::driver::{self, Clock as _, Doors, Rate, Reload};
 use vestibule::link;
+use vestibule::link::dedicated::{self, Admission};
 use vestibule::stanza::Fault;
 use vestibule::store::committer::Committer;
 
@@ -23,10 +27,12 @@ use super::gate::Gate;
 use super::script::{Commit, Loss};
 use super::shorthand::DOMAIN;
 use super::tree::Tree;
-use super::wire::Wire;
+use super::wire::{By, Wire};
 use crate::support::fake_server::{FakeServer, Peer};
+use crate::support::{Failure, partner};
 
 const SECRET: &str = "s3cr<t";
+const PARTY_SECRET: &str = "sesame";
 const FENCE: &str = "fence.invalid";
 /// How long the committer's thread may take to take up what it was given; twice in a row nothing
 /// must have moved for so long.
@@ -46,8 +52,11 @@ pub(crate) struct Tcp {
     clock: Clock,
     gate: Gate,
     process: Option<Process>,
-    peer: Option<Peer>,
-    sent: Vec<Tree>,
+    /// The streams that are open.
+    peers: BTreeMap<By, Peer>,
+    /// Where parties attach.
+    door: Option<SocketAddr>,
+    sent: Vec<(By, Tree)>,
     n_fences: u64,
     faults: Vec<String>,
 }
@@ -58,6 +67,24 @@ struct Process {
     /// Dropped: it dies. Told: it ends.
     end: oneshot::Sender<()>,
     shutdown: oneshot::Sender<()>,
+    reload: mpsc::Sender<Reload>,
+    admission: watch::Sender<Arc<Admission>>,
+}
+
+/// As many stanzas of a party as it likes.
+const RATE: Rate = Rate {
+    per_s: 0.0,
+    burst: 1.0,
+};
+
+/// Every party may attach with this.
+fn admission(settings: &Settings) -> Arc<Admission> {
+    let names = settings.parties.iter().map(|party| party.name.clone());
+    Arc::new(Admission {
+        domain: settings.domain.clone(),
+        secrets: names.map(|name| (name, PARTY_SECRET.to_owned())).collect(),
+        tls: None,
+    })
 }
 
 impl Tcp {
@@ -76,7 +103,8 @@ impl Tcp {
             clock: Clock::new(),
             gate: Gate::default(),
             process: None,
-            peer: None,
+            peers: BTreeMap::new(),
+            door: None,
             sent: Vec::new(),
             n_fences: 0,
             faults: Vec::new(),
@@ -90,7 +118,9 @@ impl Tcp {
         let core = Component::new(self.settings.clone(), stored);
         let (committer, outcomes) = Committer::start(store, IN_FLIGHT_MAX);
         let address = self.server.address().expect("it listens");
-        let parts = driver::Parts {
+        let (reload, reloads) = mpsc::channel(1);
+        let (admission, admitted) = watch::channel(admission(&self.settings));
+        let mut parts = driver::Parts {
             core,
             committer,
             outcomes,
@@ -102,13 +132,32 @@ impl Tcp {
             clock: self.clock.clone(),
             retry: true,
             exports: None,
-            metrics: std::sync::Arc::default(),
+            metrics: Arc::default(),
+            doors: None,
+            reloads: Some(reloads),
         };
+        let (listener, address) = self
+            .runtime
+            .block_on(async {
+                let listener = dedicated::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+                let address = listener.local_addr()?;
+                Ok::<_, std::io::Error>((listener.into_std()?, address))
+            })
+            .expect("a free port");
+        self.door = Some(address);
         let (shutdown, told) = oneshot::channel();
         let (end, ended) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).expect("it listens");
+                let (partners, arriving) = mpsc::channel(8);
+                tokio::spawn(dedicated::serve(listener, admitted.clone(), partners));
+                parts.doors = Some(Doors {
+                    arriving,
+                    admission: admitted,
+                    rate: RATE,
+                });
                 let run = driver::run(parts, async {
                     if told.await.is_err() {
                         std::future::pending::<()>().await;
@@ -124,6 +173,8 @@ impl Tcp {
             thread,
             end,
             shutdown,
+            reload,
+            admission,
         });
     }
 
@@ -138,8 +189,8 @@ impl Tcp {
         }
     }
 
-    fn send(&mut self, xml: &str) {
-        let Some(peer) = &mut self.peer else {
+    fn send(&mut self, by: &By, xml: &str) {
+        let Some(peer) = self.peers.get_mut(by) else {
             self.faults.push(format!("delivered while detached: {xml}"));
             return;
         };
@@ -149,17 +200,22 @@ impl Tcp {
     }
 
     /// Reads up to the answer of a ping; `false` where the component has closed.
-    fn fence(&mut self) -> bool {
+    fn fence(&mut self, by: &By) -> bool {
         self.n_fences += 1;
         let id = format!("fence-{}", self.n_fences);
+        let from = match by {
+            None => FENCE.to_owned(),
+            Some(party) => format!("fence@{party}.{DOMAIN}"),
+        };
         let ping = format!(
-            "<iq type='get' id='{id}' from='{FENCE}' to='{DOMAIN}'><ping xmlns='urn:xmpp:ping'/></iq>"
+            "<iq type='get' id='{id}' from='{from}' to='{DOMAIN}'><ping xmlns='urn:xmpp:ping'/></iq>"
         );
-        self.send(&ping);
-        while let Some(peer) = &mut self.peer {
+        self.send(by, &ping);
+        while let Some(peer) = self.peers.get_mut(by) {
             match self.runtime.block_on(peer.next()) {
                 Ok(Some(stanza)) if stanza.attr("id") == Some(&id) => return true,
-                Ok(Some(stanza)) => self.take(stanza),
+                Ok(Some(stanza)) if stanza.name == "error" => return false,
+                Ok(Some(stanza)) => self.take(by, stanza),
                 Ok(None) => return false,
                 Err(failure) => {
                     self.faults.push(failure.to_string());
@@ -170,11 +226,17 @@ impl Tcp {
         false
     }
 
-    fn take(&mut self, stanza: Tree) {
+    /// The same on every stream that is open.
+    fn fence_all(&mut self) -> bool {
+        let open: Vec<By> = self.peers.keys().cloned().collect();
+        open.iter().all(|by| self.fence(by))
+    }
+
+    fn take(&mut self, by: &By, stanza: Tree) {
         if let Err(why) = super::seal::check(&stanza) {
             self.faults.push(format!("{why}: {stanza}"));
         }
-        self.sent.push(stanza);
+        self.sent.push((by.clone(), stanza));
     }
 
     /// Asks until nothing moves any more.
@@ -182,7 +244,7 @@ impl Tcp {
         let mut still = 0;
         while still < 2 {
             let before = (self.sent.len(), self.gate.n_ended());
-            if self.peer.is_some() && !self.fence() {
+            if !self.fence_all() {
                 return;
             }
             std::thread::sleep(LULL);
@@ -193,8 +255,8 @@ impl Tcp {
 }
 
 impl Wire for Tcp {
-    fn deliver(&mut self, xml: &str) {
-        self.send(xml);
+    fn deliver(&mut self, by: &By, xml: &str) {
+        self.send(by, xml);
     }
 
     fn refuse(&mut self, fault: Fault, head: &str) {
@@ -210,10 +272,10 @@ impl Wire for Tcp {
             }
             Fault::NotAStanza => ">".to_owned(),
         };
-        self.send(&format!("{start}{inside}</{name}>"));
+        self.send(&None, &format!("{start}{inside}</{name}>"));
     }
 
-    fn sent(&mut self) -> Vec<Tree> {
+    fn sent(&mut self) -> Vec<(By, Tree)> {
         self.settle_down();
         std::mem::take(&mut self.sent)
     }
@@ -223,8 +285,8 @@ impl Wire for Tcp {
         let step = step.max(STEP).min(at_most);
         self.clock.advance(step);
         // The first ping wakes the driver, which does what is due; the second waits for that.
-        if self.peer.is_some() && self.fence() {
-            self.fence();
+        if self.fence_all() {
+            self.fence_all();
         }
         step
     }
@@ -247,24 +309,59 @@ impl Wire for Tcp {
         self.gate.settle(commit)
     }
 
-    fn attach(&mut self) {
-        match self.runtime.block_on(self.server.attach()) {
-            Ok(peer) => self.peer = Some(peer),
+    fn attach(&mut self, by: &By) {
+        let attached = match (by, self.door) {
+            (None, _) => self.runtime.block_on(self.server.attach()),
+            (Some(party), Some(door)) => {
+                let domain = format!("{party}.{DOMAIN}");
+                let attaching = partner::attach(door, &domain, PARTY_SECRET);
+                self.runtime.block_on(attaching)
+            }
+            (Some(_), None) => Err(Failure::new("parties cannot attach")),
+        };
+        match attached {
+            Ok(peer) => {
+                self.peers.insert(by.clone(), peer);
+            }
             Err(failure) => self.faults.push(failure.to_string()),
         }
     }
 
-    fn detach(&mut self) {
-        if let Some(mut peer) = self.peer.take()
+    fn detach(&mut self, by: &By) {
+        if let Some(mut peer) = self.peers.remove(by)
             && let Err(failure) = self.runtime.block_on(peer.close())
         {
             self.faults.push(failure.to_string());
         }
     }
 
+    fn closed(&mut self, party: &str) -> Result<(), String> {
+        let by = Some(party.to_owned());
+        if self.fence(&by) {
+            return Err("it is still open".to_owned());
+        }
+        self.peers.remove(&by);
+        Ok(())
+    }
+
+    fn reload(&mut self, settings: &Settings) {
+        self.settings = settings.clone();
+        let Some(process) = &self.process else {
+            return;
+        };
+        process.admission.send_replace(admission(settings));
+        let reload = Reload {
+            settings: settings.clone(),
+            rate: RATE,
+        };
+        if process.reload.blocking_send(reload).is_err() {
+            self.faults.push("the driver has ended".to_owned());
+        }
+    }
+
     fn restart(&mut self, loss: Loss) {
         self.kill();
-        self.peer = None;
+        self.peers.clear();
         self.sent.clear();
         self.start(loss);
     }
@@ -275,10 +372,10 @@ impl Wire for Tcp {
         };
         // It goes on for a grace time; what it says is read up to its end.
         if process.shutdown.send(()).is_ok() {
-            while let Some(peer) = &mut self.peer {
+            while let Some(peer) = self.peers.get_mut(&None) {
                 match self.runtime.block_on(peer.next()) {
-                    Ok(Some(stanza)) => self.take(stanza),
-                    _ => self.detach(),
+                    Ok(Some(stanza)) => self.take(&None, stanza),
+                    _ => self.detach(&None),
                 }
             }
         }
@@ -293,7 +390,7 @@ impl Wire for Tcp {
 
     fn wait(&mut self) -> bool {
         let since = Instant::now();
-        while self.peer.is_some() && self.sent.is_empty() && since.elapsed() < PATIENCE {
+        while !self.peers.is_empty() && self.sent.is_empty() && since.elapsed() < PATIENCE {
             std::thread::sleep(LULL);
             self.settle_down();
         }

@@ -1,0 +1,55 @@
+//! What the operator decided, and what follows from it for one address.
+
+use std::collections::BTreeMap;
+
+use super::authorization::{Ceiling, Interface, Party, Visibility};
+use super::limits::Limits;
+use crate::address::{Bare, ComponentDomain};
+
+/// What the operator decided, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Our own domain.
+    pub domain: ComponentDomain,
+    /// The domains whose users may join.
+    pub users: Vec<Bare>,
+    /// The operator's own addresses.
+    pub admins: Vec<Bare>,
+    /// The visibility of a user who has just joined.
+    pub default_visibility: Visibility,
+    /// The time zone of users who have not chosen one.
+    pub timezone: chrono_tz::Tz,
+    /// Registered third parties.
+    pub parties: Vec<Party>,
+    /// The most that each level may do.
+    pub ceiling: Ceiling,
+    /// Rates.
+    pub limits: Limits,
+    /// The operator's contact addresses, URIs by purpose: `abuse`, `admin`, `feedback`, `sales`,
+    /// `security`, `status`, `support` (XEP-0157 §3).
+    pub contacts: BTreeMap<String, Vec<String>>,
+}
+
+impl Settings {
+    /// The party that a watcher belongs to: on the dedicated link by the link's own domain, else by its
+    /// own address, else by its domain.
+    #[must_use]
+    pub fn party(&self, watcher: &Bare, interface: Interface) -> Option<&Party> {
+        if interface == Interface::Dedicated {
+            let name = self.domain.below(watcher)?;
+            return self.parties.iter().find(|party| party.name == name);
+        }
+        let named = |jid: &Bare| self.parties.iter().find(|party| party.jids.contains(jid));
+        named(watcher).or_else(|| named(&watcher.to_domain()))
+    }
+
+    /// Whether a user of this address may join.
+    #[must_use]
+    pub fn may_join(&self, user: &Bare) -> bool {
+        user.local().is_some()
+            && self
+                .users
+                .iter()
+                .any(|domain| domain.as_str() == user.domain())
+    }
+}
