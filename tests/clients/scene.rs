@@ -127,7 +127,7 @@ async fn befriend(stage: &Stage, alice: &mut Client) -> Result<(), Failure> {
         "<presence type='subscribe' to='{address}'/>"
     )))
     .await;
-    stage::expect_message(alice, "bob@localhost asks").await;
+    stage::expect_message(alice, "request to see your presence:").await;
     say(alice, "approve bob@localhost", "bob@localhost").await;
     bob.expect("approval by alice", SOON, |e| {
         is_presence(e, address, Some("subscribed"))
