@@ -96,7 +96,7 @@ pub(crate) async fn sets_a_status_by_form(kind: Kind) -> Result<(), Failure> {
         .enter(&format!("/cmd exec {STATUS_NODE} {HOME}"))
         .await?;
     terminal.until("Form title: Set my status").await?;
-    terminal.enter(r#"/field1 add "Out for lunch""#).await?;
+    terminal.enter(r#"/field2 add "Out for lunch""#).await?;
     terminal.enter("/form submit").await?;
     terminal.until("Your status is now “Out for lunch”").await?;
     Ok(())
