@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 pub use super::ceiling::{Ceiling, Cell};
@@ -223,6 +224,11 @@ pub struct Policy<'a> {
     pub profile: &'a Profile,
     /// Whether she blocks this watcher or its domain.
     pub blocked: bool,
+    /// The operator's time zone, where she has not chosen one.
+    pub zone: Tz,
+    /// Whether it is about a use that has been counted already: it is decided upon once more before it is
+    /// sent.
+    pub counted: bool,
 }
 
 /// Why a right is denied. What a watcher is told of it is the caller's business: blocked and unseen
@@ -233,8 +239,10 @@ pub enum Reason {
     Blocked,
     /// The watcher may not see her.
     Unseen,
-    /// It may see her, but nothing gives it this right.
+    /// It may see her, but nothing gives it this right; or her quiet hours do not at this time.
     NotGranted,
+    /// What her grant allows for a day is used up; for so many seconds.
+    UsedUp(u64),
 }
 
 /// The answer of [`decide`].
@@ -262,6 +270,9 @@ impl Decision {
 /// Each piece of evidence gives the rights it names within the ceiling's column of its level;
 /// the rights are the union. Of several confirmations the mildest holds, but never one milder than
 /// the user set in a grant that names the right. Being allowed to see is what all others stand on.
+///
+/// What a grant of hers names is under her limits, whatever else gives it: of the grants in force the one
+/// to the watcher's own address, else the one to its domain, says whether it is quiet and how often a day.
 #[must_use]
 pub fn decide(
     now: Now,
@@ -288,12 +299,41 @@ pub fn decide(
     if pieces.confirm(Right::See).is_none() {
         return Decision::Deny(Reason::Unseen);
     }
-    match pieces.confirm(right) {
-        Some(confirm) => Decision::Allow {
-            confirm: confirm || pieces.user_asks(right),
-        },
-        None => Decision::Deny(Reason::NotGranted),
+    let Some(confirm) = pieces.confirm(right) else {
+        return Decision::Deny(Reason::NotGranted);
+    };
+    if let Some(grant) = ruling(now, interface, evidence, right) {
+        let zone = || policy.profile.zone(policy.zone);
+        if grant
+            .quiet
+            .is_some_and(|quiet| quiet.holds(now.wall, zone()))
+        {
+            return Decision::Deny(Reason::NotGranted);
+        }
+        if let Some(until) = grant.used_up_until(now.wall).filter(|_| !policy.counted) {
+            let ms = until.0.saturating_sub(now.wall.0);
+            let seconds = u64::try_from(ms).unwrap_or(0).div_ceil(1000);
+            return Decision::Deny(Reason::UsedUp(seconds));
+        }
     }
+    Decision::Allow {
+        confirm: confirm || pieces.user_asks(right),
+    }
+}
+
+/// The grant whose limits hold for a right: the first in force that names it, the one to the watcher's own
+/// address before the one to its domain. Seeing has no limits.
+#[must_use]
+pub fn ruling<'a>(
+    now: Now,
+    interface: Interface,
+    evidence: Evidence<'a>,
+    right: Right,
+) -> Option<&'a Grant> {
+    let mut grants = evidence.grants.into_iter().flatten();
+    grants
+        .find(|grant| grant.is_in_force(now.wall, interface) && grant.rights.contains(&right))
+        .filter(|_| right != Right::See)
 }
 
 /// The level shown to the watcher: the highest that its evidence reaches.
@@ -315,7 +355,7 @@ pub fn level(
         .grants
         .into_iter()
         .flatten()
-        .any(|grant| in_force(grant, now, interface))
+        .any(|grant| grant.is_in_force(now.wall, interface))
     {
         return Level::Authorized;
     }
@@ -334,11 +374,6 @@ fn party_level(interface: Interface) -> Level {
     }
 }
 
-fn in_force(grant: &Grant, now: Now, interface: Interface) -> bool {
-    grant.until.is_none_or(|until| now.wall < until)
-        && (grant.interfaces.is_empty() || grant.interfaces.contains(&interface))
-}
-
 struct Pieces<'a> {
     now: Now,
     interface: Interface,
@@ -354,7 +389,7 @@ impl<'a> Pieces<'a> {
             .grants
             .into_iter()
             .flatten()
-            .filter(move |grant| in_force(grant, now, interface))
+            .filter(move |grant| grant.is_in_force(now.wall, interface))
     }
 
     fn granted(&self, right: Right) -> bool {

@@ -7,7 +7,7 @@ use xmpp_parsers::data_forms::DataForm;
 use super::authorization::{Decision, Right};
 use super::form::{self, Fields};
 use super::reply::{Asked, Refusal};
-use super::request::Request;
+use super::request::{Request, denied};
 use super::session::{Move, Stage, open, read};
 use super::setting::Reply;
 use super::watcher::Watcher;
@@ -66,8 +66,8 @@ pub(super) fn watcher(
     };
     let refusal = match right_of(&command.node) {
         None => Some(Refusal::ItemNotFound),
-        Some(right) if !runs(core, turn, user, &asked.watcher(), right) => Some(Refusal::Forbidden),
-        Some(_) => None,
+        Some(right) if right == Right::See || !face::is_offered(right) => Some(Refusal::Forbidden),
+        Some(right) => denied(core.decision(turn, user, &asked.watcher(), right)).err(),
     };
     let (right, step) = match (
         refusal,
@@ -297,6 +297,22 @@ impl Component {
         match self.state.user(user) {
             None => Decision::Deny(super::authorization::Reason::Unseen),
             Some(known) => face::decide(&self.settings, (user, known), watcher, turn.now, right),
+        }
+    }
+
+    /// The same once more for a command that has been accepted, before it is sent: its own use counts
+    /// among those of the day, and does not stand in its way.
+    pub(super) fn decision_again(
+        &self,
+        turn: &Turn,
+        user: &Bare,
+        watcher: &Watcher,
+        right: Right,
+    ) -> Decision {
+        let (settings, now) = (&self.settings, turn.now);
+        match self.state.user(user) {
+            None => Decision::Deny(super::authorization::Reason::Unseen),
+            Some(known) => face::decide_on(settings, (user, known), watcher, now, right, true),
         }
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn submit(
         let policy = core
             .state
             .user(user)
-            .and_then(|known| known.policy(user, who));
+            .and_then(|known| known.policy(user, who, core.settings.timezone));
         let in_vain = *verdict == Verdict::Approve && policy.is_some_and(|policy| policy.blocked);
         if in_vain {
             let text = format!("{} is blocked; unblock it first.", who.shown());

@@ -32,7 +32,7 @@ pub(super) fn next(core: &mut Component, turn: &mut Turn, id: &str) {
     };
     let user = execution.user.clone();
     let watcher = Watcher::new(&execution.watcher, execution.interface);
-    if denied(core.decision(turn, &user, &watcher, execution.right)).is_err() {
+    if denied(core.decision_again(turn, &user, &watcher, execution.right)).is_err() {
         let text = Some("the right was taken away before the command was sent".to_owned());
         return finish(
             core,

@@ -111,7 +111,7 @@ fn day(text: &str) -> Option<NaiveDate> {
 }
 
 /// Seconds after midnight; `24:00` is the end of the day.
-fn clock_time(text: &str) -> Option<u32> {
+pub(super) fn clock_time(text: &str) -> Option<u32> {
     let (hours, minutes) = text.split_once(':')?;
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number(hours) || hours.len() > 2 || minutes.len() != 2 || !is_number(minutes) {
@@ -129,7 +129,8 @@ pub(super) fn word(line: &str) -> (&str, &str) {
     (first, rest.trim_start())
 }
 
-fn local(now: Wall, zone: Tz) -> NaiveDateTime {
+/// What the clocks of a zone show.
+pub(super) fn local(now: Wall, zone: Tz) -> NaiveDateTime {
     let utc = DateTime::from_timestamp_millis(now.0).unwrap_or(DateTime::<Utc>::UNIX_EPOCH);
     utc.with_timezone(&zone).naive_local()
 }
@@ -142,6 +143,12 @@ fn after_sunday(day: NaiveDate) -> Option<NaiveDate> {
 
 fn midnight(day: NaiveDate, zone: Tz) -> Wall {
     instant(day.and_time(NaiveTime::MIN), zone)
+}
+
+/// The midnight at which the day ends.
+pub(super) fn end_of_day(now: Wall, zone: Tz) -> Wall {
+    let day = local(now, zone).date();
+    midnight(day.checked_add_days(Days::new(1)).unwrap_or(day), zone)
 }
 
 fn at(day: NaiveDate, seconds: u32, zone: Tz) -> Wall {
@@ -157,6 +164,16 @@ fn instant(time: NaiveDateTime, zone: Tz) -> Wall {
     let known = steps.filter_map(|time| zone.from_local_datetime(&time).latest());
     let found = known.map(|time| time.timestamp_millis()).next();
     Wall(found.unwrap_or_else(|| time.and_utc().timestamp_millis()))
+}
+
+/// When the clocks of a zone show this: once, twice, or where they leave it out, the first moment after it.
+pub(super) fn instants(time: NaiveDateTime, zone: Tz) -> [Wall; 2] {
+    let last = instant(time, zone);
+    let first = zone.from_local_datetime(&time).earliest();
+    [
+        first.map_or(last, |time| Wall(time.timestamp_millis())),
+        last,
+    ]
 }
 
 /// An end for the person, in her zone.

@@ -187,7 +187,7 @@ pub(super) fn done(
             Ok(()),
         ) => {
             let watcher = &request.asker();
-            if let Err(refusal) = denied(core.decision(turn, user, watcher, request.right)) {
+            if let Err(refusal) = denied(core.decision_again(turn, user, watcher, request.right)) {
                 // Taken away while it was written: it is not sent. The history says what was asked.
                 if let Some(running) = end(core, &id) {
                     refuse(core, running.asker, refusal);

@@ -220,14 +220,27 @@ pub(super) fn decide(
     now: Now,
     right: Right,
 ) -> Decision {
+    decide_on(settings, user, watcher, now, right, false)
+}
+
+/// The same, about a use that may have been counted.
+pub(super) fn decide_on(
+    settings: &Settings,
+    user: (&Bare, &User),
+    watcher: &Watcher,
+    now: Now,
+    right: Right,
+    counted: bool,
+) -> Decision {
     let (name, known) = user;
     let Watcher {
         bare: watcher,
         interface,
     } = watcher;
-    let Some(policy) = known.policy(name, watcher) else {
+    let Some(mut policy) = known.policy(name, watcher, settings.timezone) else {
         return Decision::Deny(authorization::Reason::Unseen);
     };
+    policy.counted = counted;
     let evidence = known.evidence(watcher, settings.party(watcher, *interface));
     authorization::decide(
         now,

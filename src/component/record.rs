@@ -6,11 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::authorization::{Confirm, Interface, Level, Right, Visibility};
 use super::clock::Wall;
+use super::ending;
+use super::quiet::Quiet;
 pub use super::status::{Chosen, Scope, ShownState, Status, Text};
+pub use super::uses::{Counted, Uses};
 use crate::address::{Address, Bare};
 
 /// One record put (`Some`) or deleted (`None`). The fields beside `value` are its key.
@@ -96,6 +100,15 @@ pub struct Profile {
     pub timezone: Option<String>,
 }
 
+impl Profile {
+    /// Her time zone, or the operator's.
+    #[must_use]
+    pub fn zone(&self, operators: Tz) -> Tz {
+        let name = self.timezone.as_deref();
+        name.and_then(ending::zone).unwrap_or(operators)
+    }
+}
+
 fn yes() -> bool {
     true
 }
@@ -171,6 +184,64 @@ pub struct Grant {
     /// The interfaces on which it counts; empty: all.
     #[serde(default)]
     pub interfaces: BTreeSet<Interface>,
+    /// How often a day it may be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_per_day: Option<u32>,
+    /// When it gives nothing but [`Right::See`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet: Option<Quiet>,
+    /// How often it has been used.
+    #[serde(default, skip_serializing_if = "Uses::is_none")]
+    pub uses: Uses,
+}
+
+impl Grant {
+    /// A grant without limits that never asks.
+    #[must_use]
+    pub fn new(rights: BTreeSet<Right>, since: Wall) -> Self {
+        Self {
+            rights,
+            confirm: Confirm::Never,
+            confirmed: false,
+            since,
+            until: None,
+            interfaces: BTreeSet::new(),
+            max_per_day: None,
+            quiet: None,
+            uses: Uses::default(),
+        }
+    }
+
+    /// Whether it has not ended, and counts on this interface.
+    #[must_use]
+    pub fn is_in_force(&self, now: Wall, interface: Interface) -> bool {
+        !self.has_ended(now) && (self.interfaces.is_empty() || self.interfaces.contains(&interface))
+    }
+
+    /// Whether its end has come.
+    #[must_use]
+    pub fn has_ended(&self, now: Wall) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+
+    /// When today's uses are at their limit: until when.
+    #[must_use]
+    pub fn used_up_until(&self, now: Wall) -> Option<Wall> {
+        let (today, ends) = self.uses.today(now)?;
+        self.max_per_day
+            .is_some_and(|max| today >= max)
+            .then_some(ends)
+    }
+
+    /// When the next of this happens by itself: it ends, quiet hours begin or end, a day that is used up
+    /// ends.
+    #[must_use]
+    pub fn next_border(&self, now: Wall, zone: Tz) -> Option<Wall> {
+        let quiet = self.quiet.and_then(|quiet| quiet.next_border(now, zone));
+        let until = self.until.filter(|until| *until > now);
+        let borders = [until, quiet, self.used_up_until(now)];
+        borders.into_iter().flatten().min()
+    }
 }
 
 /// The state of a watcher's subscription (RFC 6121 Appendix A; the presentity never asks back).
@@ -304,6 +375,9 @@ pub struct Execution {
     /// The resource of the user that it goes to.
     #[serde(default)]
     pub resource: Option<String>,
+    /// Where it counts as a use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<Counted>,
 }
 
 impl Execution {

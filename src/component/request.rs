@@ -132,6 +132,7 @@ pub(super) fn denied(decision: Decision) -> Result<bool, Refusal> {
     match decision {
         Decision::Allow { confirm } => Ok(confirm),
         Decision::Deny(Reason::NotGranted) => Err(Refusal::Forbidden),
+        Decision::Deny(Reason::UsedUp(seconds)) => Err(Refusal::PolicyViolation(seconds)),
         Decision::Deny(Reason::Blocked | Reason::Unseen) => Err(Refusal::ServiceUnavailable),
     }
 }

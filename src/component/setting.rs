@@ -258,12 +258,9 @@ pub(super) fn plan(
             rights.insert(Right::See);
             *answer = format!("{} may now: {}.", watcher.shown(), list(&rights));
             let value = Grant {
-                rights,
                 confirm: *confirm,
-                confirmed: false,
-                since: now.wall,
                 until: *until,
-                interfaces: BTreeSet::new(),
+                ..Grant::new(rights, now.wall)
             };
             Change::Grant {
                 user: owner,

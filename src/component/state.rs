@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono_tz::Tz;
 use indexmap::IndexMap;
 
 use super::authorization::{Evidence, Party, Policy};
@@ -87,13 +88,20 @@ impl User {
     }
 
     /// Her policy towards a watcher; `None` where she has not joined.
-    pub(super) fn policy<'a>(&'a self, user: &'a Bare, watcher: &Bare) -> Option<Policy<'a>> {
+    pub(super) fn policy<'a>(
+        &'a self,
+        user: &'a Bare,
+        watcher: &Bare,
+        zone: Tz,
+    ) -> Option<Policy<'a>> {
         let blocked = self.blocks.contains_key(watcher)
             || (!self.blocks.is_empty() && self.blocks.contains_key(&watcher.to_domain()));
         Some(Policy {
             user,
             profile: self.profile.as_ref()?,
             blocked,
+            zone,
+            counted: false,
         })
     }
 }

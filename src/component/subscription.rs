@@ -46,7 +46,11 @@ pub(super) fn subscribe(
         return;
     }
     core.askers.note(&stanza.to.bare, watcher);
-    let policy = user.and_then(|user| core.state.user(user)?.policy(user, watcher));
+    let policy = user.and_then(|user| {
+        core.state
+            .user(user)?
+            .policy(user, watcher, core.settings.timezone)
+    });
     if let (Some(user), Some(false)) = (user, policy.map(|policy| policy.blocked)) {
         let (text, nick) = pending::introduction(stanza);
         submit(core, turn, user, watcher, Input::Subscribe(text, nick));

@@ -234,8 +234,7 @@ impl Component {
             .state
             .user(user)
             .and_then(|known| known.profile.as_ref());
-        let name = profile.and_then(|profile| profile.timezone.as_deref());
-        name.and_then(ending::zone)
-            .unwrap_or(self.settings.timezone)
+        let operators = self.settings.timezone;
+        profile.map_or(operators, |profile| profile.zone(operators))
     }
 }

@@ -11,7 +11,7 @@ use super::record::{Audit, Change, Execution, ExecutionState, Grant};
 use super::reply::Refusal;
 use super::request::{Request, denied};
 use super::watcher::Watcher;
-use super::{Component, Turn, face};
+use super::{Component, Turn, face, uses};
 use crate::address::Bare;
 
 /// Finds the changes of a step, deciding again.
@@ -27,11 +27,14 @@ pub(super) fn plan(
             let watcher = &request.asker();
             let confirm = denied(core.decision(turn, user, watcher, request.right))?;
             let known = core.state.user(user).ok_or(Refusal::ServiceUnavailable)?;
+            let (used, counted) = uses::count(core, turn, user, watcher, request.right).unzip();
             let agents = known.live.agents();
             let Some(agent) = agents.first().filter(|_| request.right == Right::OpenUrl) else {
                 *way = Way::Message;
                 let done = audit(request, ExecutionState::Completed);
-                return Ok(audited(core, user, now.wall, id, done));
+                let mut changes = audited(core, user, now.wall, id, done);
+                changes.extend(used);
+                return Ok(changes);
             };
             *way = Way::Agent;
             let expires = if confirm {
@@ -54,11 +57,13 @@ pub(super) fn plan(
                 state: ExecutionState::Sent,
                 resource: Some(agent.to_string()),
                 agent_request_id: is_taken(core, user, id, &request.request_id).then(|| id.clone()),
+                counted,
             };
-            Ok(vec![Change::Execution {
+            let begun = Change::Execution {
                 id: id.clone(),
                 value: Some(value),
-            }])
+            };
+            Ok([begun].into_iter().chain(used).collect())
         }
         Step::Finish {
             id, end, execution, ..
@@ -79,6 +84,7 @@ pub(super) fn plan(
             }];
             changes.extend(audited(core, user, now.wall, id, done));
             changes.extend(confirmed(core, user, known, end.state));
+            changes.extend(uses::give_back(core, user, known, end.state));
             Ok(changes)
         }
     }

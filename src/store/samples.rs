@@ -98,6 +98,9 @@ pub(crate) fn all() -> Vec<Change> {
                 since: at,
                 until: Some(at.plus_s(60)),
                 interfaces: BTreeSet::from([Interface::Dedicated]),
+                max_per_day: None,
+                quiet: None,
+                uses: Uses::default(),
             }),
         },
         Change::Subscription {
@@ -130,6 +133,7 @@ pub(crate) fn all() -> Vec<Change> {
                 state: ExecutionState::Sent,
                 agent_request_id: Some("0f1e2d".into()),
                 resource: Some("agent".into()),
+                counted: None,
             }),
         },
         Change::Audit {

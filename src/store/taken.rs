@@ -75,6 +75,9 @@ fn grant_narrows(before: &Grant, after: &Grant) -> bool {
         confirmed: after.confirmed,
         since: after.since,
         until: after.until,
+        max_per_day: after.max_per_day,
+        quiet: after.quiet,
+        uses: after.uses,
         ..before.clone()
     };
     let mildness = |grant: &Grant| match (grant.confirm, grant.confirmed) {
@@ -88,7 +91,14 @@ fn grant_narrows(before: &Grant, after: &Grant) -> bool {
         || after
             .until
             .is_some_and(|after| before.until.is_none_or(|before| after < before))
+        || is_fewer(before.max_per_day, after.max_per_day)
+        || (after.quiet.is_some() && after.quiet != before.quiet)
         || looked_at != *after
+}
+
+/// Whether a limit is lower than before; `None` is no limit.
+fn is_fewer(before: Option<u32>, after: Option<u32>) -> bool {
+    after.is_some_and(|after| before.is_none_or(|before| after < before))
 }
 
 fn subscription_narrows(before: &Subscription, after: &Subscription) -> bool {

@@ -9,7 +9,7 @@ use vestibule::component::authorization::{
     Visibility, decide, level,
 };
 use vestibule::component::clock::{Now, Wall};
-use vestibule::component::record::{Grant, LastSeen, Profile};
+use vestibule::component::record::{Grant, LastSeen, Profile, Uses};
 
 const NOW: Now = Now {
     mono: Duration::from_secs(1),
@@ -49,6 +49,9 @@ fn grant(rights: &[Right], confirm: Confirm) -> Grant {
         since: Wall(0),
         until: None,
         interfaces: BTreeSet::new(),
+        max_per_day: None,
+        quiet: None,
+        uses: Uses::default(),
     }
 }
 
@@ -65,6 +68,7 @@ struct Case<'a> {
     interface: Interface,
     profile: Profile,
     blocked: bool,
+    counted: bool,
     evidence: Evidence<'a>,
 }
 
@@ -74,6 +78,7 @@ impl<'a> Case<'a> {
             interface: Interface::Public,
             profile: profile(visibility),
             blocked: false,
+            counted: false,
             evidence,
         }
     }
@@ -84,6 +89,8 @@ impl<'a> Case<'a> {
             user: &user,
             profile: &self.profile,
             blocked: self.blocked,
+            zone: chrono_tz::Tz::UTC,
+            counted: self.counted,
         };
         let (watcher, ceiling) = (jid(watcher), Ceiling::default());
         let evidence = self.evidence;
@@ -248,6 +255,94 @@ fn a_grant_has_its_limits() {
         ..granted
     };
     assert_eq!(row(elsewhere), UNSEEN);
+}
+
+/// What a grant names is under its limits, whatever else gives it: nothing but `see` in quiet hours, and so
+/// many uses a day; the grant to the address itself before that to its domain.
+#[test]
+fn a_grant_s_limits_hold_for_what_it_names() {
+    const DAY: i64 = 86_400_000;
+    let midnight = Wall((NOW.wall.0 / DAY + 1) * DAY);
+    let used_up = Decision::Deny(Reason::UsedUp(
+        u64::try_from((midnight.0 - NOW.wall.0) / 1000).unwrap(),
+    ));
+    let rights = [Right::OpenUrl, Right::Notify];
+    let plain = grant(&rights, Confirm::Never);
+    let quiet = |hours: &str| Grant {
+        quiet: Some(hours.parse().unwrap()),
+        ..plain.clone()
+    };
+    let used = |times: u32, day_ends| Grant {
+        max_per_day: Some(2),
+        uses: Uses {
+            total: 9,
+            of_day: times,
+            day_ends: Some(day_ends),
+            last: None,
+        },
+        ..plain.clone()
+    };
+    let row = |own: Option<&Grant>, of_domain: Option<&Grant>| {
+        let evidence = Evidence {
+            grants: [own, of_domain],
+            subscribed: true,
+            ..Evidence::default()
+        };
+        Case::new(Visibility::Subscribers, evidence).row()
+    };
+    // 2026-11-23T13:20:00Z; everybody may open a page and leave a message, a subscriber also notify.
+    let resting = [YES, NO, YES, NO, NO, NO, NO];
+    let giving = [YES, YES, YES, YES, NO, NO, NO];
+    let (day, night) = (quiet("13:20-13:21"), quiet("22:00-07:00"));
+    assert_eq!(row(Some(&day), None), resting);
+    assert_eq!(row(Some(&night), None), giving);
+    assert_eq!(row(Some(&used(1, midnight)), None), giving);
+    assert_eq!(
+        row(Some(&used(2, Wall(midnight.0 - DAY))), None),
+        giving,
+        "yesterday"
+    );
+    let full = used(2, midnight);
+    assert_eq!(
+        row(Some(&full), None),
+        [YES, used_up, YES, used_up, NO, NO, NO]
+    );
+    // The address itself before its domain, either way.
+    assert_eq!(row(Some(&plain), Some(&day)), giving);
+    assert_eq!(row(Some(&day), Some(&plain)), resting);
+    let ended = Grant {
+        until: Some(NOW.wall),
+        ..plain.clone()
+    };
+    assert_eq!(
+        row(Some(&ended), Some(&day)),
+        resting,
+        "it rules nothing any more"
+    );
+    let sees = grant(&[Right::See], Confirm::Never);
+    assert_eq!(
+        row(Some(&sees), Some(&full))[1],
+        used_up,
+        "it does not name the right"
+    );
+    // A use that has been counted does not stand in its own way; quiet hours do.
+    for (granted, expected) in [(&full, YES), (&day, NO)] {
+        let evidence = Evidence {
+            grants: [Some(granted), None],
+            ..Evidence::default()
+        };
+        let mut case = Case::new(Visibility::Private, evidence);
+        case.counted = true;
+        assert_eq!(case.of("bot@acme.example", Right::OpenUrl), expected);
+    }
+    // Her own time zone counts, where she has one.
+    let evidence = Evidence {
+        grants: [Some(&day), None],
+        ..Evidence::default()
+    };
+    let mut case = Case::new(Visibility::Private, evidence);
+    case.profile.timezone = Some("Europe/Berlin".into());
+    assert_eq!(case.of("bot@acme.example", Right::OpenUrl), YES);
 }
 
 /// The level shown is the highest that the evidence reaches.

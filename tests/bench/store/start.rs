@@ -9,7 +9,7 @@ use vestibule::address::{Bare, ComponentDomain};
 use vestibule::component::authorization::{Ceiling, Confirm, Right, Visibility};
 use vestibule::component::clock::Wall;
 use vestibule::component::limits::Limits;
-use vestibule::component::record::{Change, Grant, LastFace, LastSeen, Profile, ShownState};
+use vestibule::component::record::{Change, Grant, LastFace, LastSeen, Profile, ShownState, Uses};
 use vestibule::component::{Component, Settings};
 use vestibule::store::embedded::Embedded;
 use vestibule::store::{Durability, Store};
@@ -63,6 +63,9 @@ fn records(n: u64) -> Vec<Change> {
                 since: SINCE,
                 until: None,
                 interfaces: BTreeSet::new(),
+                max_per_day: None,
+                quiet: None,
+                uses: Uses::default(),
             }),
         });
     }

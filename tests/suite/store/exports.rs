@@ -7,7 +7,7 @@ use std::fs;
 use vestibule::component::Ticket;
 use vestibule::component::authorization::{Confirm, Right, Visibility};
 use vestibule::component::record::{
-    Block, Grant, LastSeen, Profile, Subscription, SubscriptionState,
+    Block, Grant, LastSeen, Profile, Subscription, SubscriptionState, Uses,
 };
 use vestibule::store::committer::{Batch, Committer};
 use vestibule::store::export::{self, Place};
@@ -53,6 +53,9 @@ fn grant(user: &str, watcher: &str, until: Option<Wall>) -> Change {
             since: MADE,
             until,
             interfaces: BTreeSet::new(),
+            max_per_day: None,
+            quiet: None,
+            uses: Uses::default(),
         }),
     }
 }
