@@ -107,6 +107,15 @@ pub enum Interface {
 }
 
 impl Interface {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Public, Self::Dedicated, Self::Http];
+
+    /// Reads the name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == name)
+    }
+
     /// The name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -202,6 +211,8 @@ pub struct Party {
     pub jids: Vec<Bare>,
     /// What it may at most do by the operator's word.
     pub rights: BTreeSet<Right>,
+    /// Whether it may attach to the dedicated link.
+    pub has_link: bool,
 }
 
 /// What speaks for a watcher in one request.

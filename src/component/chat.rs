@@ -1,21 +1,20 @@
 //! The chat twins of the user's commands: many clients have no interface for ad-hoc commands.
 
+mod granting;
 mod status;
-
-use std::collections::BTreeSet;
 
 use chrono_tz::Tz;
 use minidom::Element;
 use xmpp_parsers::ns;
 
-use super::authorization::{Confirm, Right, Visibility};
+use super::authorization::Visibility;
 use super::clock::Wall;
 use super::decision::{self, Verdict};
 use super::reply::Refusal;
 use super::setting::{Reply, Setting, What};
 use super::sight::{self, Sight};
 use super::{Component, Turn, command, consent, export, join, lane, pending, whom, wish};
-use crate::address::{Address, Bare};
+use crate::address::Bare;
 use crate::stanza::Inbound;
 
 const HELP: &str = "\
@@ -78,7 +77,7 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
         "normal"
     };
     let reply = Reply::Chat(stanza.from.clone(), type_.to_owned());
-    let line = read(&body, turn.now.wall, core.zone(user));
+    let line = read(core, &body, turn.now.wall, core.zone(user));
     if let Line::ExportStore = line
         && core.settings.admins.contains(user)
     {
@@ -131,35 +130,13 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
             let text = seen(core, user);
             command::acknowledge(core, turn, reply, Ok(text));
         }
-        Line::Set(what) => {
-            // Of a party, whose name she knows and not its addresses, each is meant.
-            let mut whats = of_party(core, what);
-            let last = whats.pop();
-            for what in whats {
-                submit(core, turn, user, what, Reply::Nobody);
-            }
-            if let Some(what) = last {
-                submit(core, turn, user, what, reply);
-            }
-        }
+        Line::Set(what) => submit(core, turn, user, what, reply),
         Line::Pending(from) => pending::show(core, turn, user, from, reply),
         Line::Decide(verdict, words) => match whom::read(core, user, verdict, &words) {
             Ok(read) => decision::submit(core, turn, user, read, reply),
             Err(text) => command::acknowledge(core, turn, reply, Ok(text)),
         },
     }
-}
-
-/// What is said of a party by its name is said of each of its addresses.
-fn of_party(core: &Component, what: What) -> Vec<What> {
-    let What::Revoke(who) = &what else {
-        return vec![what];
-    };
-    let named = whom::of_party(core, who);
-    if named.is_empty() {
-        return vec![what];
-    }
-    named.into_iter().map(What::Revoke).collect()
 }
 
 fn submit(core: &mut Component, turn: &mut Turn, user: &Bare, what: What, reply: Reply) {
@@ -190,17 +167,10 @@ fn seen(core: &Component, user: &Bare) -> String {
 }
 
 /// Reads a line. The first word decides and its case does not matter (phones write “Status …”).
-fn read(body: &str, now: Wall, zone: Tz) -> Line {
+fn read(core: &Component, body: &str, now: Wall, zone: Tz) -> Line {
     let body = body.trim();
     let (word, rest) = body.split_once(char::is_whitespace).unwrap_or((body, ""));
     let rest = rest.trim();
-    let about = |line: fn(Bare) -> Line| match Address::parse(rest) {
-        Ok(watcher) if !rest.is_empty() => line(watcher.bare),
-        _ => Line::Wrong(format!(
-            "Whom? As in “{} bob@example.org”.",
-            word.to_lowercase()
-        )),
-    };
     match word.to_lowercase().as_str() {
         "help" | "?" => Line::Help,
         "join" => Line::Set(What::Join),
@@ -215,8 +185,8 @@ fn read(body: &str, now: Wall, zone: Tz) -> Line {
             })),
             None => Line::Wrong("Visibility is private, subscribers or public.".to_owned()),
         },
-        "grant" => grant(rest),
-        "revoke" => about(|watcher| Line::Set(What::Revoke(watcher))),
+        "grant" => granting::grant(core, rest, now, zone),
+        "revoke" => granting::revoke(core, rest),
         "pending" => match rest.parse() {
             Ok(from) => Line::Pending(from),
             Err(_) => Line::Pending(0),
@@ -227,33 +197,6 @@ fn read(body: &str, now: Wall, zone: Tz) -> Line {
         "unblock" => Line::Decide(Verdict::Unblock, rest.to_owned()),
         first => status::read(first, rest, now, zone).unwrap_or_else(|| {
             Line::Wrong("I did not understand that. Send “help” for what you can say.".to_owned())
-        }),
-    }
-}
-
-fn grant(rest: &str) -> Line {
-    let mut words = rest
-        .split([' ', ',', '\t', '\n'])
-        .filter(|word| !word.is_empty());
-    let Some(watcher) = words
-        .next()
-        .and_then(|who| Address::parse(who).ok())
-        .map(|who| who.bare)
-    else {
-        return Line::Wrong("Whom? As in “grant bot@example.org see open-url”.".to_owned());
-    };
-    let rights: Result<BTreeSet<Right>, _> =
-        words.map(|name| name.to_lowercase().parse()).collect();
-    match rights {
-        Err(unknown) => Line::Wrong(format!("{unknown}.")),
-        Ok(rights) if rights.is_empty() => Line::Wrong(format!(
-            "Which rights? As in “grant {watcher} see open-url”."
-        )),
-        Ok(rights) => Line::Set(What::Grant {
-            watcher,
-            rights,
-            confirm: Confirm::Never,
-            until: None,
         }),
     }
 }

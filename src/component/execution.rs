@@ -95,6 +95,8 @@ pub(super) enum Step {
         id: String,
         request: Request,
         way: Way,
+        /// The grant that it is a use of, found while planning.
+        used: Option<Bare>,
     },
     /// It has ended.
     Finish {
@@ -104,6 +106,8 @@ pub(super) enum Step {
         report: Option<Asked>,
         /// What has ended, found while planning.
         execution: Box<Option<Execution>>,
+        /// The grant to which a use is given back, found while planning.
+        used: Option<Bare>,
     },
 }
 
@@ -141,6 +145,7 @@ pub(super) fn request(core: &mut Component, turn: &mut Turn, request: Request, a
         id,
         request,
         way: Way::Message,
+        used: None,
     };
     lane::submit(core, turn, &user, lane::Task::Execution(step));
 }
@@ -161,6 +166,18 @@ pub(super) fn done(
     step: Step,
     result: Result<(), Refusal>,
 ) {
+    if let (
+        Step::Start {
+            used: Some(who), ..
+        }
+        | Step::Finish {
+            used: Some(who), ..
+        },
+        Ok(()),
+    ) = (&step, &result)
+    {
+        core.tell_used(turn, user, who);
+    }
     match (step, result) {
         (Step::Start { id, .. }, Err(refusal)) => {
             if let Some(running) = end(core, &id) {
@@ -183,6 +200,7 @@ pub(super) fn done(
                 id,
                 request,
                 way: Way::Message,
+                ..
             },
             Ok(()),
         ) => {
@@ -215,6 +233,7 @@ pub(super) fn done(
                 end,
                 report,
                 execution,
+                ..
             },
             result,
         ) => {
@@ -279,6 +298,7 @@ pub(super) fn finish(
         end,
         report,
         execution: Box::new(None),
+        used: None,
     };
     lane::submit(core, turn, &user, lane::Task::Execution(step));
 }
@@ -376,6 +396,16 @@ fn conclude(
         }
         Asker::Nobody => relay::push(core, turn, &running.user, &running.watcher, &outcome),
         Asker::Message(_) => {}
+    }
+}
+
+impl Component {
+    /// How many commands of such watchers are with a client of hers.
+    pub(super) fn n_sent(&self, user: &Bare, is_of: impl Fn(&Bare) -> bool) -> usize {
+        let of_user = self.running.values().filter(|one| one.user == *user);
+        of_user
+            .filter(|one| one.resource.is_some() && is_of(&one.watcher.bare))
+            .count()
     }
 }
 

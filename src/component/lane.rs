@@ -66,7 +66,7 @@ impl Task {
 
     fn narrowing(&self, turn: &Turn) -> Vec<Narrowing> {
         match self {
-            Self::Setting(setting) => setting::narrowing(setting).into_iter().collect(),
+            Self::Setting(setting) => setting::narrowing(setting, turn),
             Self::Decisions(decisions) => decision::narrowing(decisions, turn),
             Self::Subscription(_) | Self::Listing(_) | Self::Execution(_) => Vec::new(),
         }

@@ -121,6 +121,8 @@ pub(super) const PACE: Duration = Duration::from_secs(2);
 pub(super) const FAREWELL: Duration = Duration::from_secs(3);
 /// Grants, subscriptions and blocks of one user, each.
 pub(super) const RECORDS_PER_USER_MAX: usize = 1000;
+/// The highest limit of uses a day that a grant may have; with more it is none.
+pub(super) const USES_PER_DAY_MAX: u32 = 10_000;
 /// Subscription requests of one user that wait for her (protocol.md §10).
 pub(super) const PENDING_PER_USER_MAX: usize = 50;
 /// Of them those from one domain: it may not fill her list.

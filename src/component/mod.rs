@@ -11,6 +11,7 @@ mod about;
 mod askers;
 pub mod authorization;
 mod behind;
+mod border;
 mod broadcast;
 mod bulk;
 mod caps;
@@ -28,6 +29,7 @@ pub mod export;
 mod face;
 mod form;
 mod gateway;
+mod granting;
 mod identity;
 mod join;
 mod lane;
@@ -36,6 +38,7 @@ pub mod limits;
 pub mod line;
 mod live;
 mod pace;
+pub mod parties;
 mod partners;
 mod pending;
 mod presence;
@@ -393,7 +396,9 @@ impl Component {
         };
         let expiry = self.state.next_expiry().map(|(at, _)| until(*at));
         let lapse = self.state.next_lapse().map(until);
-        timer.into_iter().chain(expiry).chain(lapse).min()
+        let border = self.state.next_border().map(until);
+        let all = timer.into_iter().chain(expiry).chain(lapse).chain(border);
+        all.min()
     }
 
     /// What there is at this moment.
@@ -464,5 +469,6 @@ impl Component {
         while let Some((user, watcher)) = self.state.take_lapsed(turn.now.wall) {
             subscription::lapse(self, turn, &user, &watcher);
         }
+        border::fire(self, turn);
     }
 }

@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 
 use chrono_tz::Tz;
 
-use super::authorization::{Confirm, Right};
-use super::clock::Wall;
-use super::limits::RECORDS_PER_USER_MAX;
-use super::record::{Change, Grant, Profile, SubscriptionState};
+use super::authorization::Right;
+use super::granting::{self, Offer, Withdrawal};
+use super::record::{Change, Profile, SubscriptionState};
 use super::reply::{Asked, Refusal};
 use super::sight::Sight;
 use super::state::Narrowing;
@@ -57,15 +56,12 @@ pub(super) enum What {
     Zone(Tz),
     /// Who sees her, and what of her.
     Sight(Sight),
-    /// Rights for a watcher or a domain.
-    Grant {
-        watcher: Bare,
-        rights: BTreeSet<Right>,
-        confirm: Confirm,
-        until: Option<Wall>,
-    },
+    /// Rights for watchers or domains.
+    Grant(Box<Offer>),
     /// No rights by grant for these.
-    Revoke(Bare),
+    Revoke(Box<Withdrawal>),
+    /// Nothing: a grant has ended by itself.
+    Lapse(Bare),
 }
 
 /// Where the acknowledgement goes.
@@ -108,12 +104,12 @@ impl Setting {
 }
 
 /// What holds before it is durable.
-pub(super) fn narrowing(setting: &Setting) -> Option<Narrowing> {
+pub(super) fn narrowing(setting: &Setting, turn: &Turn) -> Vec<Narrowing> {
     match &setting.what {
-        What::Leave | What::Sleep | What::Lost => Some(Narrowing::Absence),
-        What::Revoke(watcher) => Some(Narrowing::Revoke(watcher.clone())),
-        What::Sight(sight) | What::Register(Some(sight)) => Some(Narrowing::Sight(sight.clone())),
-        _ => None,
+        What::Leave | What::Sleep | What::Lost => vec![Narrowing::Absence],
+        What::Revoke(withdrawal) => withdrawal.narrowing(turn.now.wall),
+        What::Sight(sight) | What::Register(Some(sight)) => vec![Narrowing::Sight(sight.clone())],
+        _ => Vec::new(),
     }
 }
 
@@ -135,8 +131,8 @@ pub(super) fn look(core: &Component, user: &Bare, setting: &mut Setting) {
     let Some(known) = core.state.stored(user) else {
         return;
     };
-    setting.ends = match &setting.what {
-        What::Revoke(who) => known.watchers_of(who),
+    setting.ends = match &mut setting.what {
+        What::Revoke(withdrawal) => withdrawal.look(known),
         What::Leave => known
             .subscriptions
             .iter()
@@ -242,38 +238,22 @@ pub(super) fn plan(
             *answer = sight.told(&value);
             put(value)
         }
-        What::Grant {
-            watcher,
-            rights,
-            confirm,
-            until,
-        } => {
-            if watcher == user {
-                return Err(Refusal::BadPayload("That is your own address.".into()));
-            }
-            if !known.grants.contains_key(watcher) && known.grants.len() >= RECORDS_PER_USER_MAX {
-                return Err(Refusal::ResourceConstraint);
-            }
-            let mut rights = rights.clone();
-            rights.insert(Right::See);
-            *answer = format!("{} may now: {}.", watcher.shown(), list(&rights));
-            let value = Grant {
-                confirm: *confirm,
-                until: *until,
-                ..Grant::new(rights, now.wall)
-            };
-            Change::Grant {
-                user: owner,
-                watcher: watcher.clone(),
-                value: Some(value),
-            }
+        What::Grant(offer) => {
+            let (changes, told) = granting::plan(core, turn, user, offer)?;
+            *answer = told;
+            return Ok(changes);
         }
-        What::Revoke(watcher) => {
-            *answer = format!(
-                "{} has nothing by your word any more: no grant, no presence. A command that has \
-                 already been sent cannot be recalled.",
-                watcher.shown()
-            );
+        What::Revoke(withdrawal) => {
+            let (mut changes, told) = granting::plan_withdrawal(core, turn, user, withdrawal)?;
+            *answer = told;
+            changes.extend(ended(user, &setting.ends));
+            return Ok(changes);
+        }
+        What::Lapse(watcher) => {
+            let grant = known.grants.get(watcher);
+            if grant.is_none_or(|grant| !grant.has_ended(now.wall)) {
+                return Ok(Vec::new());
+            }
             Change::Grant {
                 user: owner,
                 watcher: watcher.clone(),
@@ -281,9 +261,7 @@ pub(super) fn plan(
             }
         }
     };
-    let mut changes = vec![change];
-    changes.extend(ended(user, &setting.ends));
-    Ok(changes)
+    Ok(vec![change])
 }
 
 /// The subscriptions that a revocation ends, or her leaving.
@@ -349,13 +327,27 @@ pub(super) fn done(
         What::Lost => join::estranged(core, turn, user),
         What::Found => core.tell_each(user),
         What::Seen(false) if said => join::unseen(core, turn, user, standing::UNSEEN),
-        What::Status(_) | What::ClearStatus | What::Expiry => behind::overlaid(core, turn, user),
-        What::Sight(_) | What::Register(Some(_)) => core.tell_each(user),
-        What::Grant { watcher, .. } if watcher.local().is_some() => {
-            core.tell_watcher(turn, user, &watcher);
+        What::Status(wish) => {
+            behind::overlaid(core, turn, user);
+            if wish.zone.is_some() {
+                core.quiet_anew(turn, user);
+            }
         }
-        What::Grant { .. } => core.tell_each(user),
-        What::Seen(_) | What::Zone(_) | What::Revoke(_) => {}
+        What::ClearStatus | What::Expiry => behind::overlaid(core, turn, user),
+        What::Sight(_) | What::Register(Some(_)) => core.tell_each(user),
+        What::Grant(offer) => {
+            for watcher in offer.watchers() {
+                core.tell_covered(turn, user, watcher);
+            }
+        }
+        // With the zone the quiet hours are at another time.
+        What::Zone(_) => core.quiet_anew(turn, user),
+        What::Revoke(withdrawal) => {
+            for (watcher, _) in &withdrawal.had {
+                core.tell_covered(turn, user, watcher); // Whose subscription stays.
+            }
+        }
+        What::Seen(_) | What::Lapse(_) => {}
     }
 }
 

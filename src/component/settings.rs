@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::authorization::{Ceiling, Interface, Party, Visibility};
 use super::limits::Limits;
+use super::parties::Parties;
 use crate::address::{Bare, ComponentDomain};
 
 /// What the operator decided, checked.
@@ -20,7 +21,7 @@ pub struct Settings {
     /// The time zone of users who have not chosen one.
     pub timezone: chrono_tz::Tz,
     /// Registered third parties.
-    pub parties: Vec<Party>,
+    pub parties: Parties,
     /// The most that each level may do.
     pub ceiling: Ceiling,
     /// Rates.
@@ -37,10 +38,18 @@ impl Settings {
     pub fn party(&self, watcher: &Bare, interface: Interface) -> Option<&Party> {
         if interface == Interface::Dedicated {
             let name = self.domain.below(watcher)?;
-            return self.parties.iter().find(|party| party.name == name);
+            return self.parties.named(name);
         }
-        let named = |jid: &Bare| self.parties.iter().find(|party| party.jids.contains(jid));
-        named(watcher).or_else(|| named(&watcher.to_domain()))
+        self.parties.of_jid(watcher)
+    }
+
+    /// The party that an address belongs to, however it is reached.
+    #[must_use]
+    pub fn party_of(&self, address: &Bare) -> Option<&Party> {
+        match self.domain.below(address) {
+            Some(name) => self.parties.named(name),
+            None => self.parties.of_jid(address),
+        }
     }
 
     /// Whether a user of this address may join.

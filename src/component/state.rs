@@ -109,8 +109,8 @@ impl User {
 /// What a change about to be written takes away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Narrowing {
-    /// All that she gave a watcher or a domain: grant and subscriptions.
-    Revoke(Bare),
+    /// All that she gave a watcher or a domain: grant and subscriptions; or the grant alone.
+    Revoke(Bare, bool),
     /// All sight of her for a watcher or a domain, with its subscriptions.
     Block(Bare, Wall),
     /// Less is seen of her; what is absent or wider changes nothing.
@@ -132,6 +132,11 @@ pub(super) struct State {
     expiries: BTreeSet<(Wall, Bare)>,
     /// Since when requests wait, exactly those that do: (since, user, watcher).
     requests: BTreeSet<(Wall, Bare, Bare)>,
+    /// When a grant next gives less or more by itself: (when, user, watcher). [`UNSEEN`] stands for one
+    /// that has not been looked at yet.
+    borders: BTreeSet<(Wall, Bare, Bare)>,
+    /// The same by user and watcher, for the grants that are in it.
+    bordered: BTreeMap<(Bare, Bare), Wall>,
 }
 
 impl State {
@@ -207,6 +212,33 @@ impl State {
         Some((user, watcher))
     }
 
+    /// When the next grant gives less or more by itself; at once where one has not been looked at.
+    pub(super) fn next_border(&self) -> Option<Wall> {
+        self.borders.first().map(|(at, ..)| *at)
+    }
+
+    /// Takes the next grant whose time has come: whose it is, to whom, and whether it had been looked at.
+    pub(super) fn take_border(&mut self, now: Wall) -> Option<(Bare, Bare, bool)> {
+        self.next_border().filter(|at| *at <= now)?;
+        let (at, user, watcher) = self.borders.pop_first()?;
+        self.bordered.remove(&(user.clone(), watcher.clone()));
+        Some((user, watcher, at != UNSEEN))
+    }
+
+    /// Takes down when a grant next gives less or more by itself.
+    pub(super) fn set_border(&mut self, user: &Bare, watcher: &Bare, at: Option<Wall>) {
+        let pair = (user.clone(), watcher.clone());
+        let before = match at {
+            Some(at) => self.bordered.insert(pair, at),
+            None => self.bordered.remove(&pair),
+        };
+        let key = |at| (at, user.clone(), watcher.clone());
+        if let Some(before) = before {
+            self.borders.remove(&key(before));
+        }
+        self.borders.extend(at.map(key));
+    }
+
     /// When a user was told of requests, to change it.
     pub(super) fn prompting(&mut self, user: &Bare) -> Option<&mut Prompting> {
         let known = self.users.get_mut(user)?;
@@ -270,6 +302,9 @@ impl State {
                 if let Some(gone) = self.users.swap_remove(user) {
                     self.n_gone += 1;
                     self.expire(user, gone.status.as_ref(), None);
+                    for watcher in gone.grants.keys() {
+                        self.set_border(user, watcher, None);
+                    }
                     for (watcher, one) in gone.subscriptions {
                         self.requests.remove(&(one.since, user.clone(), watcher));
                     }
@@ -286,6 +321,8 @@ impl State {
                 value,
             } => {
                 put(&mut self.entry(user).grants, watcher, value.as_ref());
+                let at = value.as_ref().filter(|grant| has_borders(grant));
+                self.set_border(user, watcher, at.map(|_| UNSEEN));
             }
             Change::Subscription {
                 user,
@@ -346,9 +383,11 @@ impl State {
             });
         };
         match narrowing {
-            Narrowing::Revoke(who) => {
+            Narrowing::Revoke(who, keeps_presence) => {
                 known.grants.remove(who);
-                end(&mut known.subscriptions, who);
+                if !keeps_presence {
+                    end(&mut known.subscriptions, who);
+                }
             }
             Narrowing::Block(who, since) => {
                 if known.blocks.len() < RECORDS_PER_USER_MAX {
@@ -388,8 +427,16 @@ impl State {
     }
 }
 
+/// The time that stands for a grant that has not been looked at yet: before all others.
+const UNSEEN: Wall = Wall(i64::MIN);
+
+/// Whether a grant may give less or more by itself.
+fn has_borders(grant: &Grant) -> bool {
+    grant.until.is_some() || grant.quiet.is_some() || grant.max_per_day.is_some()
+}
+
 /// Whether an address, or a whole domain, covers a watcher.
-fn covers(who: &Bare, watcher: &Bare) -> bool {
+pub(super) fn covers(who: &Bare, watcher: &Bare) -> bool {
     who == watcher || (who.local().is_none() && watcher.domain() == who.as_str())
 }
 

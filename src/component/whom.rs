@@ -38,6 +38,78 @@ impl Read {
     }
 }
 
+/// Somebody whom she names: a watcher or a domain by its address, or one of the operator's parties.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// An address, or a domain that stands for all its users.
+    Watcher([Bare; 1]),
+    /// A party, with its addresses.
+    Party(String, Vec<Bare>),
+}
+
+impl Named {
+    /// The addresses that are meant.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &Bare> {
+        match self {
+            Self::Watcher(address) => address.iter(),
+            Self::Party(_, addresses) => addresses.iter(),
+        }
+    }
+
+    pub(super) fn is_party(&self) -> bool {
+        matches!(self, Self::Party(..))
+    }
+
+    /// As she may type it again.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Watcher([address]) => address.to_string(),
+            Self::Party(name, _) => name.clone(),
+        }
+    }
+
+    /// As she is told of it.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Watcher([address]) if address.is_domain() => {
+                format!("{} (all its users)", address.shown())
+            }
+            Self::Watcher([address]) => address.shown(),
+            Self::Party(name, addresses) => {
+                let addresses: Vec<_> = addresses.iter().map(Bare::shown).collect();
+                format!("The party {name} ({})", addresses.join(", "))
+            }
+        }
+    }
+}
+
+/// Reads whom she gives something, or takes something from: addresses, domains, names of parties. `Err` is
+/// the word that is none of them, or nothing where there is no word.
+pub(super) fn grantees<'a>(
+    core: &Component,
+    words: impl Iterator<Item = &'a str>,
+) -> Result<Vec<Named>, Option<&'a str>> {
+    let mut found = Vec::new();
+    for word in words.filter(|word| !word.is_empty()) {
+        let who = Address::parse(word).map_err(|_| Some(word))?.bare;
+        let of_party = of_party(core, &who);
+        let named = match of_party.is_empty() {
+            true => Named::Watcher([who]),
+            false => Named::Party(who.to_string(), of_party),
+        };
+        if !found.contains(&named) {
+            found.push(named);
+        }
+        if found.len() > DECISIONS_MAX {
+            return Err(Some(word));
+        }
+    }
+    if found.is_empty() {
+        return Err(None);
+    }
+    Ok(found)
+}
+
 /// Reads whom the words of a chat line mean: addresses, domains, numbers of requests as in `3` or `2-5`,
 /// names of the operator's parties, and for a denial `all`. `Err` is what to tell her.
 pub(super) fn read(
@@ -125,8 +197,7 @@ fn named(core: &Component, verdict: Verdict, who: Bare) -> Vec<Bare> {
 /// The addresses of the party with a name, that of its link first, also where it has none yet; none where
 /// there is no such party.
 pub(super) fn of_party(core: &Component, name: &Bare) -> Vec<Bare> {
-    let mut parties = core.settings.parties.iter();
-    let party = parties.find(|party| party.name == name.as_str());
+    let party = core.settings.parties.named(name.as_str());
     party.map_or_else(Vec::new, |party| {
         let link = core.settings.domain.partner(&party.name);
         link.into_iter().chain(party.jids.iter().cloned()).collect()

@@ -23,17 +23,23 @@ pub(super) fn plan(
 ) -> Result<Vec<Change>, Refusal> {
     let now = turn.now;
     match step {
-        Step::Start { id, request, way } => {
+        Step::Start {
+            id,
+            request,
+            way,
+            used,
+        } => {
             let watcher = &request.asker();
             let confirm = denied(core.decision(turn, user, watcher, request.right))?;
             let known = core.state.user(user).ok_or(Refusal::ServiceUnavailable)?;
-            let (used, counted) = uses::count(core, turn, user, watcher, request.right).unzip();
+            let (counting, counted) = uses::count(core, turn, user, watcher, request.right).unzip();
+            *used = counted.as_ref().map(|counted| counted.grant.clone());
             let agents = known.live.agents();
             let Some(agent) = agents.first().filter(|_| request.right == Right::OpenUrl) else {
                 *way = Way::Message;
                 let done = audit(request, ExecutionState::Completed);
                 let mut changes = audited(core, user, now.wall, id, done);
-                changes.extend(used);
+                changes.extend(counting);
                 return Ok(changes);
             };
             *way = Way::Agent;
@@ -63,10 +69,14 @@ pub(super) fn plan(
                 id: id.clone(),
                 value: Some(value),
             };
-            Ok([begun].into_iter().chain(used).collect())
+            Ok([begun].into_iter().chain(counting).collect())
         }
         Step::Finish {
-            id, end, execution, ..
+            id,
+            end,
+            execution,
+            used,
+            ..
         } => {
             let Some(known) = core.state.execution(id) else {
                 return Ok(Vec::new());
@@ -84,7 +94,10 @@ pub(super) fn plan(
             }];
             changes.extend(audited(core, user, now.wall, id, done));
             changes.extend(confirmed(core, user, known, end.state));
-            changes.extend(uses::give_back(core, user, known, end.state));
+            if let Some(given_back) = uses::give_back(core, user, known, end.state) {
+                *used = known.counted.as_ref().map(|counted| counted.grant.clone());
+                changes.push(given_back);
+            }
             Ok(changes)
         }
     }

@@ -362,11 +362,18 @@ impl Check<'_> {
             let name = self.party_name(&place, &mut names).unwrap_or_default();
             let jids = self.party_jids(&name, ours, &mut owners);
             let rights = self.party_rights(&place);
-            if let Some(secret) = self.secret("party.link-secret") {
+            let secret = self.secret("party.link-secret");
+            let has_link = secret.is_some();
+            if let Some(secret) = secret {
                 self.partner(&name, ours);
                 links.insert(name.clone(), secret);
             }
-            parties.push(Party { name, jids, rights });
+            parties.push(Party {
+                name,
+                jids,
+                rights,
+                has_link,
+            });
         }
         (parties, links)
     }

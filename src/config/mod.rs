@@ -127,7 +127,7 @@ impl Config {
             admins: self.admins.clone(),
             default_visibility: self.default_visibility,
             timezone: self.timezone,
-            parties: self.parties.clone(),
+            parties: self.parties.clone().into(),
             ceiling: self.ceiling.clone(),
             limits: self.limits,
             contacts: self.contacts.clone(),

@@ -93,7 +93,7 @@ fn main() -> ExitCode {
         admins: Vec::new(),
         default_visibility: Visibility::Private,
         timezone: vestibule::component::ending::zone("UTC").expect("a zone"),
-        parties: Vec::new(),
+        parties: Vec::new().into(),
         ceiling: Ceiling::default(),
         limits: Limits {
             probe_rate_per_watcher: 0.0,

@@ -108,7 +108,7 @@ impl World {
             admins: Vec::new(),
             default_visibility: Visibility::Subscribers,
             timezone: zone("UTC").unwrap(),
-            parties: Vec::new(),
+            parties: Vec::new().into(),
             ceiling: Ceiling::default(),
             contacts: BTreeMap::new(),
             limits: Limits::default(),

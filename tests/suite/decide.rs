@@ -60,6 +60,7 @@ fn party(rights: &[Right]) -> Party {
         name: "acme".into(),
         jids: vec![jid("bot@acme.example")],
         rights: rights.iter().copied().collect(),
+        has_link: false,
     }
 }
 

@@ -216,7 +216,7 @@ fn settings() -> Settings {
         admins: Vec::new(),
         default_visibility: Visibility::Public,
         timezone: zone("UTC").unwrap(),
-        parties: Vec::new(),
+        parties: Vec::new().into(),
         ceiling: Ceiling::default(),
         contacts: BTreeMap::new(),
         limits: Limits {

@@ -12,7 +12,6 @@ use std::collections::BTreeSet;
 use xmpp_parsers::data_forms::{DataForm, Field, FieldType};
 
 use super::authorization::Right;
-use super::clock::Wall;
 use super::command;
 use super::decision;
 use super::form::{self, Fields};
@@ -22,6 +21,7 @@ use super::setting::{Reply, Setting, What};
 use super::{Component, Turn, export, lane};
 use crate::address::Bare;
 use crate::stanza::size::value_bytes;
+pub(super) use grant::{all_is_none, read_max};
 pub(super) use overview::text as overview;
 pub(super) use status::{read_zone, state};
 pub(super) use visibility::{fields as visibility_fields, read as read_visibility};
@@ -144,8 +144,8 @@ impl Own {
                 "The operator may allow less.",
                 visibility::fields(known?.profile.as_ref()?),
             ),
-            Self::Grant => ("They may also see your status.", grant::fields()),
-            Self::Revoke => ("It holds at once.", grant::fields_to_revoke(known?)),
+            Self::Grant => (GRANT, grant::fields(core.zone(user))),
+            Self::Revoke => ("It holds at once.", grant::fields_to_revoke(core, known?)),
             Self::Pending => (PENDING, pending::fields(known?, 0)?),
             Self::Block => (
                 "Who is blocked gets the answer of an unknown user.",
@@ -179,8 +179,8 @@ impl Own {
         fields: &Fields,
         reply: Reply,
     ) {
-        let whats = match self {
-            Self::Join => Ok(vec![What::Join]),
+        let what = match self {
+            Self::Join => Ok(What::Join),
             Self::Overview => {
                 let text = overview::text(core, turn, user);
                 return command::acknowledge(core, turn, reply, Ok(text));
@@ -188,7 +188,7 @@ impl Own {
             Self::Export => return export::own(core, turn, user, reply),
             Self::ExportStore => return export::of_all(core, turn, reply),
             Self::Leave => match fields.boolean("erase") {
-                Ok(Some(true)) => Ok(vec![What::Leave]),
+                Ok(Some(true)) => Ok(What::Leave),
                 Ok(_) => Err(bad("To leave, set the field erase.")),
                 Err(refusal) => Err(refusal),
             },
@@ -213,30 +213,23 @@ impl Own {
                     Err(refusal) => command::acknowledge(core, turn, reply, Err(refusal)),
                 };
             }
-            Self::Status => status::read(turn, fields, core.zone(user)).map(|what| vec![what]),
-            Self::Visibility => visibility::read(fields).map(|sight| vec![What::Sight(sight)]),
-            Self::Grant => grant::read(turn, fields).map(|what| vec![what]),
-            Self::Revoke => grant::read_revocations(fields),
+            Self::Status => status::read(turn, fields, core.zone(user)),
+            Self::Visibility => visibility::read(fields).map(What::Sight),
+            Self::Grant => grant::read(core, turn, user, fields),
+            Self::Revoke => grant::read_revocations(core, fields),
         };
-        let mut whats = match whats {
-            Ok(whats) => whats,
-            Err(refusal) => return command::acknowledge(core, turn, reply, Err(refusal)),
-        };
-        // Of several revocations the last carries the acknowledgement: they are written in order.
-        let last = whats.pop();
-        for what in whats {
-            lane::submit(core, turn, user, lane::Task::Setting(Setting::silent(what)));
-        }
-        if let Some(what) = last {
-            lane::submit(
-                core,
-                turn,
-                user,
-                lane::Task::Setting(Setting::new(what, reply)),
-            );
+        match what {
+            Ok(what) => {
+                let setting = Setting::new(what, reply);
+                lane::submit(core, turn, user, lane::Task::Setting(setting));
+            }
+            Err(refusal) => command::acknowledge(core, turn, reply, Err(refusal)),
         }
     }
 }
+
+const GRANT: &str = "They may also see your status. A grant takes the place of the one before. In quiet hours it gives \
+                     nothing but that.";
 
 const PENDING: &str = "What they write of themselves is nobody's word but theirs.";
 
@@ -275,21 +268,10 @@ fn bad(text: &str) -> Refusal {
     Refusal::BadPayload(text.to_owned())
 }
 
-fn read_until(turn: &Turn, fields: &Fields) -> Result<Option<Wall>, Refusal> {
-    let Some(text) = fields.text("until") else {
-        return Ok(None);
-    };
-    let until = Wall::parse(&text)
-        .ok_or_else(|| bad("The field until is not a time such as 2026-12-31T18:00:00Z."))?;
-    if until <= turn.now.wall {
-        return Err(bad("The time in the field until has passed."));
-    }
-    Ok(Some(until))
-}
-
 fn read_rights(values: &[String]) -> Result<BTreeSet<Right>, Refusal> {
     values
         .iter()
+        .filter(|name| !name.is_empty())
         .map(|name| {
             name.parse::<Right>()
                 .map_err(|unknown| Refusal::BadPayload(unknown.to_string()))

@@ -38,7 +38,7 @@ pub(in super::super) fn text(core: &Component, turn: &Turn, user: &Bare) -> Stri
             list(&grant.rights)
         ));
     }
-    for party in &core.settings.parties {
+    for party in core.settings.parties.iter() {
         lines.push(format!(
             "Party {} (by the operator) may: {}.",
             party.name,

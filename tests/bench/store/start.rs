@@ -94,7 +94,7 @@ pub(crate) fn child(path: &Path) {
         contacts: Default::default(),
         timezone: vestibule::component::ending::zone("UTC").unwrap(),
         default_visibility: Visibility::Subscribers,
-        parties: Vec::new(),
+        parties: Vec::new().into(),
         ceiling: Ceiling::default(),
         limits: Limits::default(),
     };

@@ -326,6 +326,7 @@ impl Reason {
                 name: "acme".to_owned(),
                 jids: vec![Bare::parse(stranger).unwrap()],
                 rights: see.into_iter().chain([Right::OpenUrl]).collect(),
+                has_link: false,
             });
         }
         let mut world = World::new(settings);

@@ -18,7 +18,7 @@ pub(crate) fn default() -> Settings {
         admins: vec![Bare::parse("admin@localhost").expect("a fixed address")],
         default_visibility: Visibility::Subscribers,
         timezone: zone("UTC").expect("a fixed zone"),
-        parties: Vec::new(),
+        parties: Vec::new().into(),
         ceiling: Ceiling::default(),
         limits: Limits {
             // A file that is about the pace says so.
@@ -115,6 +115,7 @@ fn party(text: &str) -> Result<Party, String> {
         name: words.next().unwrap_or_default().to_owned(),
         jids: Vec::new(),
         rights: BTreeSet::new(),
+        has_link: true,
     };
     for word in words {
         match word.split_once('=') {

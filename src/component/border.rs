@@ -1,0 +1,79 @@
+//! Grants that give less or more by themselves: they end, quiet hours begin or end, a day's uses are up or
+//! begin anew. What holds is always decided from the clock; here watchers are told of it.
+
+use super::record::SubscriptionState;
+use super::setting::{Setting, What};
+use super::{Component, Turn, lane};
+use crate::address::Bare;
+
+/// Looks at the grants whose time has come, tells those whom it concerns, and takes down when to look again.
+pub(super) fn fire(core: &mut Component, turn: &mut Turn) {
+    while let Some((user, watcher, seen)) = core.state.take_border(turn.now.wall) {
+        let zone = core.zone(&user);
+        let known = core.state.stored(&user);
+        let Some(grant) = known.and_then(|known| known.grants.get(&watcher)) else {
+            continue;
+        };
+        if grant.has_ended(turn.now.wall) {
+            // It gives nothing from now on; the record goes through her lane.
+            let lapse = Setting::silent(What::Lapse(watcher.clone()));
+            lane::submit(core, turn, &user, lane::Task::Setting(lapse));
+        } else {
+            let next = grant.next_border(turn.now.wall, zone);
+            core.state.set_border(&user, &watcher, next);
+        }
+        if seen {
+            core.tell_covered(turn, &user, &watcher);
+        }
+    }
+}
+
+impl Component {
+    /// Notes that what an address, or all of a domain, may do has changed.
+    pub(super) fn tell_covered(&mut self, turn: &Turn, user: &Bare, who: &Bare) {
+        let Some(known) = self.state.user(user) else {
+            return;
+        };
+        for (watcher, state) in known.watchers_of(who) {
+            if state == SubscriptionState::Approved {
+                self.tell_watcher(turn, user, &watcher);
+            }
+        }
+    }
+
+    /// Her time zone is another, and so is the time at which quiet hours begin and end.
+    pub(super) fn quiet_anew(&mut self, turn: &Turn, user: &Bare) {
+        let zone = self.zone(user);
+        let Some(known) = self.state.user(user) else {
+            return;
+        };
+        let quiet = known.grants.iter().filter(|(_, one)| one.quiet.is_some());
+        let next = |(who, one): (&Bare, &super::record::Grant)| {
+            (who.clone(), one.next_border(turn.now.wall, zone))
+        };
+        for (who, next) in quiet.map(next).collect::<Vec<_>>() {
+            self.state.set_border(user, &who, next);
+            self.tell_covered(turn, user, &who);
+        }
+    }
+
+    /// A use has been counted, or given back: where by it a day's uses are up, or no longer are, those whom
+    /// the grant concerns are told.
+    pub(super) fn tell_used(&mut self, turn: &Turn, user: &Bare, who: &Bare) {
+        let zone = self.zone(user);
+        let known = self.state.user(user);
+        let Some(grant) = known.and_then(|known| known.grants.get(who)) else {
+            return;
+        };
+        let (Some(max), Some((today, _))) = (grant.max_per_day, grant.uses.today(turn.now.wall))
+        else {
+            return;
+        };
+        // One below the limit may be one given back; who is told what he knows loses nothing.
+        if today.saturating_add(1) >= max {
+            let next = grant.next_border(turn.now.wall, zone);
+            self.state.set_border(user, who, next);
+            self.tell_covered(turn, user, who);
+        }
+    }
+}
