@@ -1,6 +1,7 @@
 //! The chat twins of the user's commands: many clients have no interface for ad-hoc commands.
 
 mod granting;
+mod help;
 mod status;
 
 use chrono_tz::Tz;
@@ -13,34 +14,20 @@ use super::decision::{self, Verdict};
 use super::reply::Refusal;
 use super::setting::{Reply, Setting, What};
 use super::sight::{self, Sight};
-use super::{Component, Turn, command, consent, export, join, lane, pending, whom, wish};
-use crate::address::Bare;
+use super::{Component, Turn, command, consent, ending, export, join, lane, pending, whom, wish};
+use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
-
-const HELP: &str = "\
-join – be served here; leave – end it and erase everything
-status TEXT – set your status text; it stays after you log out; an emoji may stand before it
-status – show it; status clear – remove it
-for 1h TEXT, until 15:00 TEXT – the same for a time (30m, 4h, 2d, today, week; 2026-12-24, 2026-12-24 18:00)
-meanwhile 1h TEXT – the same, and then the text before again
-away, dnd, xa, chat, online, invisible – be shown so; with a time or a text, as in “dnd for 1h Writing”
-state keep – be shown as your clients say
-timezone Europe/Berlin – in which times are meant
-visibility private, subscribers or public – who sees you
-last-seen exact, hour, day or never – how precisely others learn it
-share-idle yes or no – whether others see for how long you have been idle
-grant WHO RIGHT… – let an address or a domain do things (see, open-url, leave-message, …)
-revoke WHO – take it back
-pending – who asks to see your presence; approve, deny or block WHO – answer, with an address or a number
-block WHO, unblock WHO – an address or a domain
-overview – who may do what
-export – get all that is stored of you";
 
 /// What a line says.
 #[derive(Debug)]
 enum Line {
-    Help,
+    /// What she can say, or about one word.
+    Help(String),
     Overview,
+    /// So many lines of it, of those whom she names.
+    History(usize, Vec<Bare>),
+    /// She wants everything erased, and has not typed her address.
+    EraseHow,
     /// All that is stored of her.
     Export,
     /// All that is stored of everybody.
@@ -77,7 +64,7 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
         "normal"
     };
     let reply = Reply::Chat(stanza.from.clone(), type_.to_owned());
-    let line = read(core, &body, turn.now.wall, core.zone(user));
+    let line = read(core, user, &body, turn.now.wall, core.zone(user));
     if let Line::ExportStore = line
         && core.settings.admins.contains(user)
     {
@@ -94,12 +81,19 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
     }
     let joined = core.state.user(user).is_some();
     match line {
-        Line::Help => command::acknowledge(core, turn, reply, Ok(HELP.to_owned())),
+        Line::Help(word) => command::acknowledge(core, turn, reply, Ok(help::text(&word))),
         Line::Wrong(text) => command::acknowledge(core, turn, reply, Ok(text)),
         Line::Set(What::Join) => submit(core, turn, user, What::Join, reply),
         Line::Export if core.state.stored(user).is_some() => export::own(core, turn, user, reply),
         Line::Set(What::Leave) if core.state.stored(user).is_some() => {
             submit(core, turn, user, What::Leave, reply);
+        }
+        Line::EraseHow if core.state.stored(user).is_some() => {
+            let text = format!(
+                "Everything that is stored of you goes, and cannot be brought back; “export” gives you all \
+                 of it before. Send “erase {user}” to go on."
+            );
+            command::acknowledge(core, turn, reply, Ok(text));
         }
         _ if !joined => {
             let text = if core.state.stored(user).is_some() {
@@ -109,12 +103,16 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
             };
             command::acknowledge(core, turn, reply, Ok(text.to_owned()));
         }
-        Line::Export => {} // Who has joined has something stored.
+        Line::Export | Line::EraseHow => {} // Who has joined has something stored.
         Line::ExportStore => {
             command::acknowledge(core, turn, reply, Err(Refusal::Forbidden));
         }
         Line::Overview => {
             let text = consent::overview(core, turn, user);
+            command::acknowledge(core, turn, reply, Ok(text));
+        }
+        Line::History(n, who) => {
+            let text = consent::history(core, user, n, &who);
             command::acknowledge(core, turn, reply, Ok(text));
         }
         Line::ShowStatus => {
@@ -167,15 +165,22 @@ fn seen(core: &Component, user: &Bare) -> String {
 }
 
 /// Reads a line. The first word decides and its case does not matter (phones write “Status …”).
-fn read(core: &Component, body: &str, now: Wall, zone: Tz) -> Line {
+fn read(core: &Component, user: &Bare, body: &str, now: Wall, zone: Tz) -> Line {
     let body = body.trim();
     let (word, rest) = body.split_once(char::is_whitespace).unwrap_or((body, ""));
     let rest = rest.trim();
     match word.to_lowercase().as_str() {
-        "help" | "?" => Line::Help,
+        "help" | "?" => Line::Help(rest.to_owned()),
         "join" => Line::Set(What::Join),
         "leave" => Line::Set(What::Leave),
+        "erase" if rest.is_empty() => Line::EraseHow,
+        "erase" => match Address::parse(rest) {
+            Ok(typed) if typed.bare == *user => Line::Set(What::Leave),
+            _ => Line::Wrong("That is not your address; nothing is erased.".to_owned()),
+        },
         "overview" => Line::Overview,
+        "history" if rest.eq_ignore_ascii_case("export") => Line::Export,
+        "history" => history(core, rest),
         "export" if rest.eq_ignore_ascii_case("store") => Line::ExportStore,
         "export" => Line::Export,
         "visibility" => match Visibility::parse(&rest.to_lowercase()) {
@@ -198,5 +203,28 @@ fn read(core: &Component, body: &str, now: Wall, zone: Tz) -> Line {
         first => status::read(first, rest, now, zone).unwrap_or_else(|| {
             Line::Wrong("I did not understand that. Send “help” for what you can say.".to_owned())
         }),
+    }
+}
+
+/// `history`, `history 20`, `history bob@example.org`, and both.
+fn history(core: &Component, rest: &str) -> Line {
+    let (first, others) = ending::word(rest);
+    let (n, names) = match first.parse::<usize>() {
+        Ok(n) => (Some(n), others),
+        Err(_) => (None, rest),
+    };
+    let words = names.split([' ', ',', ';', '\t', '\n', '\r']);
+    let (who, unread) = match whom::grantees(core, words) {
+        Ok(who) => (who, None),
+        Err(unread) => (Vec::new(), unread),
+    };
+    match (unread, n) {
+        (Some(_), _) | (_, Some(0)) => {
+            Line::Wrong("As in “history”, “history 20”, “history bob@example.org”.".to_owned())
+        }
+        (None, n) => {
+            let who = who.iter().flat_map(whom::Named::addresses).cloned();
+            Line::History(n.unwrap_or(consent::HISTORY_LINES), who.collect())
+        }
     }
 }

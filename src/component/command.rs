@@ -10,6 +10,7 @@ use super::reply::{Asked, Refusal};
 use super::request::{Request, denied};
 use super::session::{Move, Stage, open, read};
 use super::setting::Reply;
+use super::table::Page;
 use super::watcher::Watcher;
 use super::{Component, Turn, consent, execution, face, register};
 use crate::address::Bare;
@@ -29,12 +30,25 @@ fn parse(core: &mut Component, asked: &Asked, payload: &Element) -> Option<Comma
     None
 }
 
-fn offer(core: &mut Component, asked: &Asked, node: &str, session: String, form: DataForm) {
+/// Offers a form; with `has_next` another one follows it.
+fn offer(
+    core: &mut Component,
+    asked: &Asked,
+    node: &str,
+    session: String,
+    form: DataForm,
+    has_next: bool,
+) {
+    core.sessions.expect_next(&session, has_next);
+    let action = match has_next {
+        true => Action::Next,
+        false => Action::Complete,
+    };
     let command = Command {
         node: node.to_owned(),
         sessionid: Some(session),
         status: Some(Status::Executing),
-        actions: vec![Action::Complete],
+        actions: vec![action],
         form: Some(form),
         ..Command::default()
     };
@@ -80,7 +94,11 @@ pub(super) fn watcher(
     };
     let opened = match &step {
         Move::Begin(_) => open(core, turn, &asked, user, &command.node),
-        Move::Submit(id, _) | Move::Cancel(id) | Move::Poll(id, _) => Ok(id.clone()),
+        Move::Submit(id, _)
+        | Move::Cancel(id)
+        | Move::Poll(id, _)
+        | Move::Turn(id, _)
+        | Move::Close(id) => Ok(id.clone()),
     };
     let session = match opened {
         Ok(session) => session,
@@ -91,9 +109,11 @@ pub(super) fn watcher(
         Move::Poll(_, execution) => {
             execution::poll(core, asked, &session, execution.as_deref(), right);
         }
+        // A watcher's command has no pages.
+        Move::Turn(..) | Move::Close(_) => core.answer(&asked, Err(Refusal::BadAction)),
         Move::Begin(None) => {
             let form = form::of_right(right, title(right), &turn.chance.id());
-            offer(core, &asked, &command.node, session, form);
+            offer(core, &asked, &command.node, session, form, false);
         }
         Move::Begin(Some(form)) | Move::Submit(_, form) => {
             match Request::read(turn, user, &asked, right, &form) {
@@ -172,7 +192,11 @@ pub(super) fn user(core: &mut Component, turn: &mut Turn, asked: Asked, payload:
     };
     let opened = match &step {
         Move::Begin(_) => open(core, turn, &asked, &domain, &command.node),
-        Move::Submit(id, _) | Move::Cancel(id) | Move::Poll(id, _) => Ok(id.clone()),
+        Move::Submit(id, _)
+        | Move::Cancel(id)
+        | Move::Poll(id, _)
+        | Move::Turn(id, _)
+        | Move::Close(id) => Ok(id.clone()),
     };
     let session = match opened {
         Ok(session) => session,
@@ -181,8 +205,16 @@ pub(super) fn user(core: &mut Component, turn: &mut Turn, asked: Asked, payload:
     let submitted = match step {
         Move::Cancel(_) => return canceled(core, &asked, &command.node, session),
         Move::Poll(..) => return core.answer(&asked, Err(Refusal::BadAction)),
+        Move::Turn(_, page) => return turn_page(core, turn, own, (asked, session), page),
+        Move::Close(_) => return close(core, &asked, &command.node, session),
+        Move::Begin(_) if own.has_pages() => {
+            return turn_page(core, turn, own, (asked, session), 0);
+        }
         Move::Begin(None) => match own.form(core, turn, &owner) {
-            Some(form) => return offer(core, &asked, &command.node, session, form),
+            Some(form) => {
+                let has_next = own.has_second_stage();
+                return offer(core, &asked, &command.node, session, form, has_next);
+            }
             None => Fields::default(),
         },
         Move::Begin(Some(form)) | Move::Submit(_, form) => {
@@ -193,7 +225,7 @@ pub(super) fn user(core: &mut Component, turn: &mut Turn, asked: Asked, payload:
         }
     };
     if let Some(form) = own.next_page(core, &owner, &submitted) {
-        return offer(core, &asked, &command.node, session, form);
+        return offer(core, &asked, &command.node, session, form, false);
     }
     core.sessions.set(&session, Stage::Running(None));
     let node = command.node.clone();
@@ -203,6 +235,56 @@ pub(super) fn user(core: &mut Component, turn: &mut Turn, asked: Asked, payload:
         session,
     };
     own.run(core, turn, &owner, &submitted, reply);
+}
+
+/// Shows a page of a result. While others follow the command goes on, and the requester asks for the next
+/// one, or completes it (XEP-0050 §3.4).
+fn turn_page(
+    core: &mut Component,
+    turn: &Turn,
+    own: consent::Own,
+    (asked, session): (Asked, String),
+    number: usize,
+) {
+    let user = asked.to.bare.clone();
+    let (note, page) = own.page(core, turn, &user, number);
+    let has_next = page.as_ref().is_some_and(Page::has_next);
+    let stage = match has_next {
+        true => Stage::Page(number),
+        false => Stage::Done,
+    };
+    core.sessions.set(&session, stage);
+    let (status, actions) = match has_next {
+        true => (Status::Executing, vec![Action::Next, Action::Complete]),
+        false => (Status::Completed, Vec::new()),
+    };
+    let place = page.as_ref().map(|page| page.place);
+    let note = match place.filter(|(_, n)| *n > 1) {
+        Some((at, n)) => format!("{note}\nPage {at} of {n}."),
+        None => note,
+    };
+    let command = Command {
+        node: own.node(),
+        sessionid: Some(session),
+        status: Some(status),
+        actions,
+        notes: vec![(Severity::Info, note)],
+        table: page.map(|page| page.form),
+        ..Command::default()
+    };
+    core.answer(&asked, Ok(Some(command.write())));
+}
+
+/// The requester has seen enough.
+fn close(core: &mut Component, asked: &Asked, node: &str, session: String) {
+    core.sessions.end(&session);
+    let command = Command {
+        node: node.to_owned(),
+        sessionid: Some(session),
+        status: Some(Status::Completed),
+        ..Command::default()
+    };
+    core.answer(asked, Ok(Some(command.write())));
 }
 
 /// Tells a user how her own command ended, by the way it came.

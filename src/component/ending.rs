@@ -176,6 +176,11 @@ pub(super) fn instants(time: NaiveDateTime, zone: Tz) -> [Wall; 2] {
     ]
 }
 
+/// A point in time for the person, in her zone, which is not named.
+pub(super) fn stamp(at: Wall, zone: Tz) -> String {
+    local(at, zone).format("%Y-%m-%d %H:%M").to_string()
+}
+
 /// An end for the person, in her zone.
 pub(super) fn shown(end: Wall, now: Wall, zone: Tz) -> String {
     let (time, today) = (local(end, zone), local(now, zone).date());

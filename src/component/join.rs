@@ -270,7 +270,7 @@ pub(super) fn welcome_text(core: &Component, user: &Bare) -> String {
         .settings
         .parties
         .iter()
-        .map(|party| party.name.as_str())
+        .map(|party| core.settings.name_of(party))
         .collect();
     let parties = if parties.is_empty() {
         "The operator has registered no parties.".to_owned()

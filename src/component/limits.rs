@@ -152,6 +152,8 @@ pub(super) const UNREACHABLE_PAUSE_MAX: Duration = Duration::from_secs(3600);
 pub(super) const UNREACHABLE_MAX: usize = 10_000;
 /// Changes that they have missed, as pairs of user and watcher; past it they are told all the same.
 pub(super) const MISSED_MAX: usize = 100_000;
+/// Bytes of a page of a table, for the same reason: beside it stand words of 1,500 bytes.
+pub(super) const TABLE_BYTES_MAX: usize = 7000;
 /// Bytes of the fields of a form, for the same reason.
 pub(super) const FORM_BYTES_MAX: usize = 7500;
 /// `subscribe`s without an answer, to users and to nobody, that are remembered: a probe after one is

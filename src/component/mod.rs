@@ -58,6 +58,7 @@ mod standing;
 mod state;
 pub mod status;
 mod subscription;
+mod table;
 mod text;
 mod timer;
 mod unreachable;

@@ -18,6 +18,8 @@ use crate::stanza::command::{Action, Command, Severity};
 pub(super) enum Stage {
     /// The form is out.
     Form,
+    /// Of a result in pages the one with this number, from 0, is out.
+    Page(usize),
     /// A change is being written, or a command is on its way: its id.
     Running(Option<String>),
     /// The command has ended and nobody has been told in this session: how.
@@ -38,6 +40,8 @@ pub(super) struct Session {
     at: Bare,
     node: String,
     stage: Stage,
+    /// Whether another form follows this one: then `next` is one of the actions.
+    has_next: bool,
 }
 
 /// All sessions.
@@ -101,6 +105,13 @@ impl Sessions {
 }
 
 impl Sessions {
+    /// Notes whether another form follows the one that is out.
+    pub(super) fn expect_next(&mut self, id: &str, has_next: bool) {
+        if let Some(session) = self.by_id.get_mut(id) {
+            session.has_next = has_next;
+        }
+    }
+
     /// Lets a form be corrected.
     pub(super) fn reopen(&mut self, id: &str) {
         if let Some(session) = self.by_id.get_mut(id) {
@@ -124,7 +135,7 @@ pub(super) fn expire(core: &mut Component, turn: &Turn, id: &str) {
         Some(Stage::Done) | None => return core.sessions.remove(id),
         Some(Stage::Running(_)) => {}
         // For as long again it is remembered that it has been.
-        Some(Stage::Form | Stage::Ended(_)) => core.sessions.end(id),
+        Some(Stage::Form | Stage::Page(_) | Stage::Ended(_)) => core.sessions.end(id),
     }
     core.timers
         .set(turn.now.mono + SESSION_LIFE, Timer::Session(id.to_owned()));
@@ -140,6 +151,10 @@ pub(super) enum Move {
     Cancel(String),
     /// The requester asks how the command goes on.
     Poll(String, Option<String>),
+    /// The requester wants the page of a result with this number.
+    Turn(String, usize),
+    /// The requester has seen enough of a result.
+    Close(String),
 }
 
 pub(super) fn read(
@@ -170,7 +185,8 @@ pub(super) fn read(
     if session.stage == Stage::Done {
         return Err(Refusal::SessionExpired);
     }
-    if session.stage == Stage::Form && command.action == Some(Action::Next) {
+    let takes_next = session.stage != Stage::Form || session.has_next;
+    if !takes_next && command.action == Some(Action::Next) {
         return Err(Refusal::BadAction);
     }
     if given_up || command.action == Some(Action::Cancel) {
@@ -180,6 +196,10 @@ pub(super) fn read(
         return Err(Refusal::BadAction);
     }
     match (&session.stage, &command.form) {
+        (Stage::Page(_), _) if command.action == Some(Action::Complete) => {
+            Ok(Move::Close(id.clone()))
+        }
+        (Stage::Page(page), _) => Ok(Move::Turn(id.clone(), page + 1)),
         (Stage::Ended(_), _) => Ok(Move::Poll(id.clone(), None)),
         (Stage::Running(execution), _) => Ok(Move::Poll(id.clone(), execution.clone())),
         (_, Some(form)) => Ok(Move::Submit(id.clone(), form.clone())),
@@ -222,6 +242,7 @@ pub(super) fn open(
         at: at.clone(),
         node: node.to_owned(),
         stage: Stage::Form,
+        has_next: false,
     };
     core.sessions.by_id.insert(id.clone(), session);
     if of_party {

@@ -52,6 +52,23 @@ impl Settings {
         }
     }
 
+    /// The addresses of a party, that of its link first, also where it has none yet.
+    #[must_use]
+    pub fn addresses_of(&self, party: &Party) -> Vec<Bare> {
+        let link = self.domain.partner(&party.name);
+        link.into_iter().chain(party.jids.iter().cloned()).collect()
+    }
+
+    /// A party's name for a person: with the domain of its link, where it has one.
+    #[must_use]
+    pub fn name_of(&self, party: &Party) -> String {
+        let link = self.domain.partner(&party.name).filter(|_| party.has_link);
+        match link {
+            Some(link) => format!("{} ({link})", party.name),
+            None => party.name.clone(),
+        }
+    }
+
     /// Whether a user of this address may join.
     #[must_use]
     pub fn may_join(&self, user: &Bare) -> bool {

@@ -198,10 +198,7 @@ fn named(core: &Component, verdict: Verdict, who: Bare) -> Vec<Bare> {
 /// there is no such party.
 pub(super) fn of_party(core: &Component, name: &Bare) -> Vec<Bare> {
     let party = core.settings.parties.named(name.as_str());
-    party.map_or_else(Vec::new, |party| {
-        let link = core.settings.domain.partner(&party.name);
-        link.into_iter().chain(party.jids.iter().cloned()).collect()
-    })
+    party.map_or_else(Vec::new, |party| core.settings.addresses_of(party))
 }
 
 #[cfg(test)]

@@ -105,6 +105,8 @@ pub struct Command {
     pub notes: Vec<(Severity, String)>,
     /// The form.
     pub form: Option<DataForm>,
+    /// A form of several rows (XEP-0004 §3.4), which xmpp-parsers does not have; only written.
+    pub table: Option<Element>,
 }
 
 /// Why a `<command/>` cannot be read, as XEP-0050 §4.4 names it.
@@ -198,6 +200,9 @@ impl Command {
         }
         if let Some(form) = self.form {
             element = element.append(Element::from(form));
+        }
+        if let Some(table) = self.table {
+            element = element.append(table);
         }
         element
             .append_all(self.notes.into_iter().map(|(severity, text)| {

@@ -38,6 +38,7 @@ topics![
     chat,
     clock,
     commands,
+    consent,
     dedicated,
     disco,
     export,

@@ -1,7 +1,9 @@
 //! The user's own commands on the component domain: forms in, settings out. protocol.md §9.5, §9.7.
 
 mod block;
+mod erase;
 mod grant;
+mod history;
 mod overview;
 mod pending;
 mod status;
@@ -18,10 +20,12 @@ use super::form::{self, Fields};
 use super::limits::FORM_BYTES_MAX;
 use super::reply::Refusal;
 use super::setting::{Reply, Setting, What};
+use super::table::Page;
 use super::{Component, Turn, export, lane};
 use crate::address::Bare;
 use crate::stanza::size::value_bytes;
 pub(super) use grant::{all_is_none, read_max};
+pub(super) use history::{LINES as HISTORY_LINES, text as history};
 pub(super) use overview::text as overview;
 pub(super) use status::{read_zone, state};
 pub(super) use visibility::{fields as visibility_fields, read as read_visibility};
@@ -37,16 +41,20 @@ pub(super) enum Own {
     Pending,
     Block,
     Overview,
+    /// What watchers did.
+    History,
     /// All that is stored of her.
     Export,
     /// No longer to be served, and nothing to be kept.
     Leave,
+    /// The same, said twice.
+    Erase,
     /// All that is stored of everybody, for the operator.
     ExportStore,
 }
 
 impl Own {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Join,
         Self::Status,
         Self::Visibility,
@@ -55,8 +63,10 @@ impl Own {
         Self::Pending,
         Self::Block,
         Self::Overview,
+        Self::History,
         Self::Export,
         Self::Leave,
+        Self::Erase,
         Self::ExportStore,
     ];
 
@@ -73,6 +83,8 @@ impl Own {
             Self::Overview => "overview",
             Self::Export => "export",
             Self::Leave => "leave",
+            Self::History => "history",
+            Self::Erase => "erase",
             Self::ExportStore => return format!("{}#export", form::ADMIN),
         };
         format!("{}#{name}", form::CONSENT)
@@ -93,7 +105,9 @@ impl Own {
             Self::Block => "Block and unblock",
             Self::Overview => "Who may do what",
             Self::Export => "What is stored of me",
+            Self::History => "What was done",
             Self::Leave => "Leave and erase everything",
+            Self::Erase => "Erase everything, asked twice",
             Self::ExportStore => "Export everything (operator)",
         }
     }
@@ -104,7 +118,7 @@ impl Own {
         match self {
             Self::Join => core.settings.may_join(user),
             Self::ExportStore => core.settings.admins.contains(user),
-            Self::Export | Self::Leave => core.state.stored(user).is_some(),
+            Self::Export | Self::Leave | Self::Erase => core.state.stored(user).is_some(),
             _ => core.state.user(user).is_some(),
         }
     }
@@ -121,17 +135,12 @@ impl Own {
     pub(super) fn form(self, core: &Component, turn: &Turn, user: &Bare) -> Option<DataForm> {
         let known = core.state.user(user);
         let (instructions, fields) = match self {
-            Self::Join | Self::Overview | Self::Export | Self::ExportStore => return None,
+            Self::Join | Self::Overview | Self::History | Self::Export | Self::ExportStore => {
+                return None;
+            }
             // Some clients run a command at a click.
-            Self::Leave => (
-                "It cannot be undone.",
-                vec![form::field(
-                    "erase",
-                    FieldType::Boolean,
-                    "Erase all that is stored of me",
-                    Some("0"),
-                )],
-            ),
+            Self::Leave => ("It cannot be undone.", erase::fields()),
+            Self::Erase => (ERASE, erase::fields()),
             Self::Status => (
                 "The text stays after you log out. Times without a zone are those of your time zone.",
                 status::fields(
@@ -166,8 +175,39 @@ impl Own {
         user: &Bare,
         fields: &Fields,
     ) -> Option<DataForm> {
+        if self == Self::Erase {
+            return Some(self.filled(ERASE, erase::second(fields)?));
+        }
         let known = core.state.user(user).filter(|_| self == Self::Pending)?;
         Some(self.filled(PENDING, pending::next_page(known, fields)?))
+    }
+
+    /// Whether a second form follows the first.
+    pub(super) fn has_second_stage(self) -> bool {
+        self == Self::Erase
+    }
+
+    /// Whether its result is a table that may have pages.
+    pub(super) fn has_pages(self) -> bool {
+        matches!(self, Self::Overview | Self::History)
+    }
+
+    /// What is said beside the table, and the page with a number, where there is anything to show.
+    pub(super) fn page(
+        self,
+        core: &Component,
+        turn: &Turn,
+        user: &Bare,
+        number: usize,
+    ) -> (String, Option<Page>) {
+        let (note, table) = match self {
+            Self::History => (history::note(core, user), history::table(core, user)),
+            _ => (
+                overview::note(core, turn, user),
+                overview::table(core, turn, user),
+            ),
+        };
+        (note, table.and_then(|table| table.page(number)))
     }
 
     /// Runs it with what was submitted.
@@ -181,17 +221,11 @@ impl Own {
     ) {
         let what = match self {
             Self::Join => Ok(What::Join),
-            Self::Overview => {
-                let text = overview::text(core, turn, user);
-                return command::acknowledge(core, turn, reply, Ok(text));
-            }
+            Self::Overview | Self::History => return, // They are shown page by page.
             Self::Export => return export::own(core, turn, user, reply),
             Self::ExportStore => return export::of_all(core, turn, reply),
-            Self::Leave => match fields.boolean("erase") {
-                Ok(Some(true)) => Ok(What::Leave),
-                Ok(_) => Err(bad("To leave, set the field erase.")),
-                Err(refusal) => Err(refusal),
-            },
+            Self::Leave => erase::read_tick(fields),
+            Self::Erase => erase::read_address(user, fields),
             Self::Pending | Self::Block => {
                 let known = core.state.user(user);
                 let read = match (self, known) {
@@ -227,6 +261,8 @@ impl Own {
         }
     }
 }
+
+const ERASE: &str = "It cannot be undone. “export” gives you all of it before.";
 
 const GRANT: &str = "They may also see your status. A grant takes the place of the one before. In quiet hours it gives \
                      nothing but that.";
