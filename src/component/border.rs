@@ -59,7 +59,7 @@ impl Component {
 
     /// A use has been counted, or given back: where by it a day's uses are up, or no longer are, those whom
     /// the grant concerns are told.
-    pub(super) fn tell_used(&mut self, turn: &Turn, user: &Bare, who: &Bare) {
+    pub(super) fn tell_used(&mut self, turn: &Turn, user: &Bare, who: &Bare, given_back: bool) {
         let zone = self.zone(user);
         let known = self.state.user(user);
         let Some(grant) = known.and_then(|known| known.grants.get(who)) else {
@@ -69,8 +69,7 @@ impl Component {
         else {
             return;
         };
-        // One below the limit may be one given back; who is told what he knows loses nothing.
-        if today.saturating_add(1) >= max {
+        if today.saturating_add(u32::from(given_back)) == max {
             let next = grant.next_border(turn.now.wall, zone);
             self.state.set_border(user, who, next);
             self.tell_covered(turn, user, who);

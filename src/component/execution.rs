@@ -166,17 +166,12 @@ pub(super) fn done(
     step: Step,
     result: Result<(), Refusal>,
 ) {
-    if let (
-        Step::Start {
-            used: Some(who), ..
-        }
-        | Step::Finish {
-            used: Some(who), ..
-        },
-        Ok(()),
-    ) = (&step, &result)
+    if result.is_ok()
+        && let Step::Start { used, .. } | Step::Finish { used, .. } = &step
+        && let Some(who) = used
     {
-        core.tell_used(turn, user, who);
+        let given_back = matches!(step, Step::Finish { .. });
+        core.tell_used(turn, user, who, given_back);
     }
     match (step, result) {
         (Step::Start { id, .. }, Err(refusal)) => {

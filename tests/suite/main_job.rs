@@ -4,6 +4,7 @@
 mod adhoc;
 mod attaching;
 mod bulk;
+mod consent;
 mod contacts;
 mod dedicated_link;
 mod durability;
@@ -65,6 +66,8 @@ on_both_servers! {
     subscribing::while_she_is_away as requests_wait_for_her;
     contacts::of_a_watcher_are_all_answered as a_thousand_contacts_are_all_answered;
     rights::are_granted_and_revoked as rights_are_granted_and_revoked;
+    consent::limits_what_is_granted as a_grant_has_limits;
+    consent::goes_when_she_says_so as what_she_gave_goes_when_she_says_so;
     ghosts::hibernate_and_end_with_their_server as hibernated_sessions_end_with_their_server;
     ghosts::of_reconnects_do_not_stay as ghosts_of_reconnects_do_not_stay;
     ghosts::of_a_killed_server_are_gone as ghosts_of_a_killed_server_are_gone;
