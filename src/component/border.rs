@@ -3,7 +3,8 @@
 
 use super::record::SubscriptionState;
 use super::setting::{Setting, What};
-use super::{Component, Turn, lane};
+use super::state::User;
+use super::{Component, Turn, lane, subscription};
 use crate::address::Bare;
 
 /// Looks at the grants whose time has come, tells those whom it concerns, and takes down when to look again.
@@ -26,6 +27,24 @@ pub(super) fn fire(core: &mut Component, turn: &mut Turn) {
             core.tell_covered(turn, &user, &watcher);
         }
     }
+}
+
+/// The subscriptions that end with a grant: it is what approved them, and nothing else of hers would now.
+pub(super) fn end_with(
+    turn: &Turn,
+    (user, known): (&Bare, &User),
+    who: &Bare,
+) -> Vec<(Bare, SubscriptionState)> {
+    let mut ends = known.watchers_of(who);
+    ends.retain(|(watcher, state)| {
+        *state == SubscriptionState::Approved
+            && known
+                .subscriptions
+                .get(watcher)
+                .is_some_and(|one| one.by_grant)
+            && !subscription::is_approved_before(turn, (user, known), watcher)
+    });
+    ends
 }
 
 impl Component {

@@ -169,6 +169,7 @@ pub(super) fn plan(
                 state,
                 since: turn.now.wall,
                 waiting: None,
+                by_grant: false,
             }),
         };
         match decision.verdict {
@@ -176,6 +177,15 @@ pub(super) fn plan(
                 decision.before = subscription_of(known, &who);
                 let state = match known.subscription(&who) {
                     Some(SubscriptionState::Pending) => SubscriptionState::Approved,
+                    // By her own word now, and no longer by the grant alone.
+                    Some(state)
+                        if known
+                            .subscriptions
+                            .get(&who)
+                            .is_some_and(|one| one.by_grant) =>
+                    {
+                        state
+                    }
                     Some(_) => continue,
                     None => SubscriptionState::Preapproved,
                 };

@@ -56,9 +56,9 @@ impl Task {
     }
 
     /// Takes down what narrowing is about to take away, for those who are to be told.
-    fn look(&mut self, core: &Component, user: &Bare) {
+    fn look(&mut self, core: &Component, turn: &Turn, user: &Bare) {
         match self {
-            Self::Setting(setting) => setting::look(core, user, setting),
+            Self::Setting(setting) => setting::look(core, turn, user, setting),
             Self::Decisions(decisions) => decision::look(core, user, decisions),
             Self::Subscription(_) | Self::Listing(_) | Self::Execution(_) => {}
         }
@@ -119,7 +119,7 @@ pub(super) fn submit(core: &mut Component, turn: &mut Turn, user: &Bare, mut tas
     if full {
         return task.done(core, turn, user, Err(Refusal::ResourceConstraint));
     }
-    task.look(core, user);
+    task.look(core, turn, user);
     for narrowing in task.narrowing(turn) {
         core.state.narrow(user, &narrowing);
     }

@@ -223,6 +223,7 @@ pub(super) fn plan(core: &Component, user: &Bare, listing: &mut Listing) -> Vec<
                 watcher: (*watcher).clone(),
                 value: Some(Subscription {
                     waiting,
+                    by_grant: false,
                     ..(*one).clone()
                 }),
             });

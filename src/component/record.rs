@@ -266,6 +266,9 @@ pub struct Subscription {
     /// What is kept of a request while it waits for her.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
+    /// Whether a grant is what approved it: it ends with the grant.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_grant: bool,
 }
 
 impl Subscription {

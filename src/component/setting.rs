@@ -12,7 +12,7 @@ use super::reply::{Asked, Refusal};
 use super::sight::Sight;
 use super::state::Narrowing;
 use super::wish::Wish;
-use super::{Component, Turn, behind, command, join, learning, standing, subscription};
+use super::{Component, Turn, behind, border, command, join, learning, standing, subscription};
 use crate::address::{Address, Bare};
 
 /// One decision and where its acknowledgement goes.
@@ -109,6 +109,11 @@ pub(super) fn narrowing(setting: &Setting, turn: &Turn) -> Vec<Narrowing> {
         What::Leave | What::Sleep | What::Lost => vec![Narrowing::Absence],
         What::Revoke(withdrawal) => withdrawal.narrowing(turn.now.wall),
         What::Sight(sight) | What::Register(Some(sight)) => vec![Narrowing::Sight(sight.clone())],
+        What::Lapse(_) => {
+            let ends = setting.ends.iter();
+            ends.map(|(watcher, _)| Narrowing::Subscription(watcher.clone()))
+                .collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -127,12 +132,13 @@ fn narrowing_of(what: &What) -> bool {
 }
 
 /// Takes down whose subscriptions are about to end.
-pub(super) fn look(core: &Component, user: &Bare, setting: &mut Setting) {
+pub(super) fn look(core: &Component, turn: &Turn, user: &Bare, setting: &mut Setting) {
     let Some(known) = core.state.stored(user) else {
         return;
     };
     setting.ends = match &mut setting.what {
         What::Revoke(withdrawal) => withdrawal.look(known),
+        What::Lapse(who) => border::end_with(turn, (user, known), who),
         What::Leave => known
             .subscriptions
             .iter()
@@ -251,14 +257,13 @@ pub(super) fn plan(
         }
         What::Lapse(watcher) => {
             let grant = known.grants.get(watcher);
-            if grant.is_none_or(|grant| !grant.has_ended(now.wall)) {
-                return Ok(Vec::new());
-            }
-            Change::Grant {
+            let has_ended = grant.is_some_and(|grant| grant.has_ended(now.wall));
+            let gone = has_ended.then(|| Change::Grant {
                 user: owner,
                 watcher: watcher.clone(),
                 value: None,
-            }
+            });
+            return Ok(gone.into_iter().chain(ended(user, &setting.ends)).collect());
         }
     };
     Ok(vec![change])
@@ -308,7 +313,7 @@ pub(super) fn done(
     }
     // What a revocation ends has ended in memory even where it could not be written: who would go on showing
     // her is told.
-    if !changed && !matches!(what, What::Revoke(_)) {
+    if !changed && !matches!(what, What::Revoke(_) | What::Lapse(_)) {
         return;
     }
     if let Some(presentity) = core.settings.domain.presentity(user) {

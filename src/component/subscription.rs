@@ -114,6 +114,7 @@ pub(super) fn plan(core: &Component, turn: &Turn, user: &Bare, step: &mut Step) 
         state: SubscriptionState::Approved,
         since,
         waiting: None,
+        by_grant: false,
     });
     match (&step.input, step.before) {
         (Input::Subscribe(..), Some(SubscriptionState::Preapproved)) => put(approved),
@@ -121,7 +122,10 @@ pub(super) fn plan(core: &Component, turn: &Turn, user: &Bare, step: &mut Step) 
             Vec::new()
         }
         (Input::Subscribe(..), None) if is_approved_before(turn, (user, known), watcher) => {
-            put(approved)
+            put(approved.map(|one| Subscription {
+                by_grant: true,
+                ..one
+            }))
         }
         (Input::Subscribe(text, nick), None) => {
             let said = (text.clone(), nick.clone());
@@ -131,6 +135,7 @@ pub(super) fn plan(core: &Component, turn: &Turn, user: &Bare, step: &mut Step) 
                     state: SubscriptionState::Pending,
                     since,
                     waiting,
+                    by_grant: false,
                 })),
             }
         }
@@ -151,7 +156,11 @@ pub(super) fn plan(core: &Component, turn: &Turn, user: &Bare, step: &mut Step) 
 }
 
 /// A grant in force is her recorded yes; she herself needs none.
-fn is_approved_before(turn: &Turn, (user, known): (&Bare, &User), watcher: &Bare) -> bool {
+pub(super) fn is_approved_before(
+    turn: &Turn,
+    (user, known): (&Bare, &User),
+    watcher: &Bare,
+) -> bool {
     let evidence = known.evidence(watcher, None);
     let level = authorization::level(turn.now, Interface::Public, watcher, evidence, user);
     level >= Level::Authorized

@@ -290,6 +290,7 @@ impl Imported {
                             state,
                             since: now,
                             waiting: None,
+                            by_grant: false,
                         },
                         false => subscription,
                     }),

@@ -36,6 +36,7 @@ pub(crate) fn request() -> Change {
                 nick: Some("Romeo".into()),
                 told: true,
             }),
+            by_grant: false,
         }),
     }
 }
@@ -110,6 +111,7 @@ pub(crate) fn all() -> Vec<Change> {
                 state: SubscriptionState::Approved,
                 since: at,
                 waiting: None,
+                by_grant: false,
             }),
         },
         Change::Block {

@@ -160,6 +160,7 @@ mod tests {
                 state,
                 since: Wall(1),
                 waiting: None,
+                by_grant: false,
             }),
         }
     }

@@ -140,6 +140,7 @@ impl World {
                     state: SubscriptionState::Approved,
                     since: now.wall,
                     waiting: None,
+                    by_grant: false,
                 }),
             }));
         }

@@ -99,10 +99,12 @@ fn a_request_that_waits_reads_back_and_stays_small() {
     assert_eq!(decode(&key, &value).as_ref(), Ok(&change));
     // As the core cuts it at most: 500 and 64 characters, here of four bytes each.
     if let Change::Subscription {
-        value: Some(Subscription {
-            waiting: Some(waiting),
-            ..
-        }),
+        value:
+            Some(Subscription {
+                waiting: Some(waiting),
+                by_grant: false,
+                ..
+            }),
         ..
     } = &mut change
     {

@@ -188,6 +188,7 @@ fn joined() -> Vec<Change> {
                 state: SubscriptionState::Approved,
                 since,
                 waiting: None,
+                by_grant: false,
             };
             [
                 Change::Profile {

@@ -68,6 +68,7 @@ fn subscription(user: &str, watcher: &str, state: SubscriptionState) -> Change {
             state,
             since: MADE,
             waiting: None,
+            by_grant: false,
         }),
     }
 }
