@@ -1,7 +1,7 @@
 //! Ad-hoc commands, XEP-0050 v1.3: the `<command/>` element, which xmpp-parsers does not have.
 
 use minidom::Element;
-use minidom::rxml::xml_ncname;
+use minidom::rxml::{Namespace, xml_ncname};
 use xmpp_parsers::data_forms::DataForm;
 
 /// The namespace of commands.
@@ -109,6 +109,16 @@ pub struct Command {
     pub table: Option<Element>,
 }
 
+/// COMPAT(profanity 0.13): a field without a type, which XEP-0004 §3.2 says is `text-single`, it shows and
+/// cannot fill in. xmpp-parsers leaves that type out.
+fn with_types(mut form: Element) -> Element {
+    let fields = form.children_mut().filter(|child| child.name() == "field");
+    for field in fields.filter(|field| field.attr(xml_ncname!("type")).is_none()) {
+        field.set_attr(Namespace::NONE, xml_ncname!("type").into(), "text-single");
+    }
+    form
+}
+
 /// Why a `<command/>` cannot be read, as XEP-0050 §4.4 names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
@@ -199,7 +209,7 @@ impl Command {
             );
         }
         if let Some(form) = self.form {
-            element = element.append(Element::from(form));
+            element = element.append(with_types(form.into()));
         }
         if let Some(table) = self.table {
             element = element.append(table);

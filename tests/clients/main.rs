@@ -55,4 +55,5 @@ on_both_servers! {
     story::told_by::<dino::Dino> as dino_shows_alice;
     gajim::joins_by_registering as gajim_joins_by_registering;
     profanity::sets_a_status_by_form as profanity_sets_a_status_by_form;
+    profanity::grants_by_form as profanity_grants_by_form;
 }

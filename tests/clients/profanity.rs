@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::scene::{Contact, Scene};
 use crate::stage::{HOME, PASSWORD};
-use crate::story::{ChatClient, PATIENCE, Shown, State, Texts};
+use crate::story::{ChatClient, LOOK, PATIENCE, Shown, State, Texts};
 use crate::support::Failure;
 use crate::support::server::Kind;
 use crate::terminal::Terminal;
@@ -36,6 +36,8 @@ const HEADLINES: [(&str, State); 6] = [
 
 /// The node of the form by which users set their status.
 const STATUS_NODE: &str = "urn:x-presence-service:status:0";
+/// The node of the form by which they grant rights.
+const GRANT_NODE: &str = "urn:x-presence-service:consent:0#grant";
 
 pub(crate) struct Profanity(Terminal);
 
@@ -99,6 +101,51 @@ pub(crate) async fn sets_a_status_by_form(kind: Kind) -> Result<(), Failure> {
     terminal.enter(r#"/field2 add "Out for lunch""#).await?;
     terminal.enter("/form submit").await?;
     terminal.until("Your status is now “Out for lunch”").await?;
+    Ok(())
+}
+
+/// He grants by the form, with all limits.
+pub(crate) async fn grants_by_form(kind: Kind) -> Result<(), Failure> {
+    let scene = Scene::set(kind).await?;
+    let Profanity(terminal) = Profanity::start(&scene).await?;
+    let end = Instant::now() + PATIENCE;
+    while let Err(failure) = terminal.has(GRANT_NODE).await {
+        if Instant::now() > end {
+            return Err(failure);
+        }
+        terminal.enter(&format!("/cmd list {HOME}")).await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    terminal
+        .enter(&format!("/cmd exec {GRANT_NODE} {HOME}"))
+        .await?;
+    terminal.until("Form title: Grant rights").await?;
+    terminal
+        .leave_picture(&format!("profanity-{kind}-grant"))
+        .await?;
+    for line in [
+        "/field1 carol@localhost",
+        "/field2 add notify",
+        "/field3 first",
+        "/field4 2100-01-01",
+        "/field5 5",
+        "/field6 22:00-07:00",
+        "/form submit",
+    ] {
+        terminal.enter(line).await?;
+        tokio::time::sleep(LOOK).await;
+    }
+    terminal
+        .until("carol@localhost may now: see, notify")
+        .await?;
+    for words in [
+        "the first time",
+        "2100-01-01",
+        "at most 5 a day",
+        "22:00-07:00",
+    ] {
+        terminal.has(words).await?;
+    }
     Ok(())
 }
 
