@@ -269,7 +269,7 @@ fn turn_page(
         status: Some(status),
         actions,
         notes: vec![(Severity::Info, note)],
-        table: page.map(|page| page.form),
+        tables: page.map_or_else(Vec::new, |page| page.forms.into()),
         ..Command::default()
     };
     core.answer(&asked, Ok(Some(command.write())));

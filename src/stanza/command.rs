@@ -105,8 +105,9 @@ pub struct Command {
     pub notes: Vec<(Severity, String)>,
     /// The form.
     pub form: Option<DataForm>,
-    /// A form of several rows (XEP-0004 §3.4), which xmpp-parsers does not have; only written.
-    pub table: Option<Element>,
+    /// Further forms, such as those of several rows (XEP-0004 §3.4), which xmpp-parsers does not have; only
+    /// written.
+    pub tables: Vec<Element>,
 }
 
 /// COMPAT(profanity 0.13): a field without a type, which XEP-0004 §3.2 says is `text-single`, it shows and
@@ -211,10 +212,8 @@ impl Command {
         if let Some(form) = self.form {
             element = element.append(with_types(form.into()));
         }
-        if let Some(table) = self.table {
-            element = element.append(table);
-        }
         element
+            .append_all(self.tables)
             .append_all(self.notes.into_iter().map(|(severity, text)| {
                 Element::builder("note", NS)
                     .attr(xml_ncname!("type").into(), severity.as_str())

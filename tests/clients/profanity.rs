@@ -36,8 +36,9 @@ const HEADLINES: [(&str, State); 6] = [
 
 /// The node of the form by which users set their status.
 const STATUS_NODE: &str = "urn:x-presence-service:status:0";
-/// The node of the form by which they grant rights.
+/// The node of the form by which they grant rights, and that of what they granted.
 const GRANT_NODE: &str = "urn:x-presence-service:consent:0#grant";
+const OVERVIEW_NODE: &str = "urn:x-presence-service:consent:0#overview";
 
 pub(crate) struct Profanity(Terminal);
 
@@ -146,6 +147,15 @@ pub(crate) async fn grants_by_form(kind: Kind) -> Result<(), Failure> {
     ] {
         terminal.has(words).await?;
     }
+    // And he reads it again among all the others.
+    terminal
+        .enter(&format!("/cmd exec {OVERVIEW_NODE} {HOME}"))
+        .await?;
+    terminal.until("Form title: Who may do what").await?;
+    terminal.until("carol@localhost may: see, notify").await?;
+    terminal
+        .leave_picture(&format!("profanity-{kind}-overview"))
+        .await?;
     Ok(())
 }
 

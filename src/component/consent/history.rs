@@ -86,13 +86,14 @@ pub(super) fn table(core: &Component, user: &Bare) -> Option<Table> {
     let known = core.state.user(user)?;
     let rows = known.history.iter().rev().map(|((at, _), audit)| {
         let detail = words::quotable(&audit.detail, DETAIL_KEPT);
-        vec![
+        let cells = vec![
             ending::stamp(*at, zone),
             audit.watcher.shown(),
             command::title(audit.right).to_owned(),
             ended(audit.state).to_owned(),
             detail.unwrap_or_default(),
-        ]
+        ];
+        (line(*at, audit, zone), cells)
     });
     Some(Table {
         form_type: form::CONSENT,

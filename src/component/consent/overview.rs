@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 
-use super::super::authorization::{Confirm, Right};
+use super::super::authorization::{Confirm, Party, Right};
 use super::super::clock::Wall;
 use super::super::granting::{interfaces, terms};
 use super::super::limits::BODY_BYTES_MAX;
@@ -43,40 +43,44 @@ pub(in super::super) fn text(core: &Component, turn: &Turn, user: &Bare) -> Stri
     };
     let (now, zone) = (turn.now.wall, core.zone(user));
     let mut lines = general(core, turn, user, known);
-    for (watcher, grant) in &known.grants {
-        let mut line = format!("{} may: {}", watcher.shown(), terms(grant, now, zone));
-        line.push_str(&format!("; since {}", ending::stamp(grant.since, zone)));
-        if let Some(last) = grant.uses.last {
-            let times = match grant.uses.total {
-                1 => "once".to_owned(),
-                n => format!("{n} times"),
-            };
-            line.push_str(&format!(
-                "; used {times}, last {}",
-                ending::stamp(last, zone)
-            ));
-        }
-        if let Some(max) = grant.max_per_day {
-            let today = grant.uses.today(now).map_or(0, |(today, _)| today);
-            line.push_str(&format!("; {today} of {max} today"));
-        }
-        lines.push(format!("{line}."));
-    }
-    for party in core.settings.parties.iter() {
-        let blocked = match is_blocked(core, known, user, &party.name) {
-            true => ", but you block it",
-            false => "",
-        };
-        lines.push(format!(
-            "Party {} (by the operator) may: {}{blocked}.",
-            core.settings.name_of(party),
-            list(&party.rights)
-        ));
-    }
+    let grants = known.grants.iter();
+    lines.extend(grants.map(|(watcher, grant)| in_words(watcher, grant, now, zone)));
+    let parties = core.settings.parties.iter();
+    lines.extend(parties.map(|party| party_in_words(core, known, user, party)));
     lines.extend(subscribers(known));
     let zone_lines = known.history.iter().rev().take(HISTORY_SHOWN);
     lines.extend(zone_lines.map(|((at, _), audit)| super::history::line(*at, audit, zone)));
     words::lines(&lines, BODY_BYTES_MAX)
+}
+
+fn in_words(watcher: &Bare, grant: &Grant, now: Wall, zone: Tz) -> String {
+    let mut line = format!("{} may: {}", watcher.shown(), terms(grant, now, zone));
+    line.push_str(&format!("; since {}", ending::stamp(grant.since, zone)));
+    if let Some(last) = grant.uses.last {
+        let times = match grant.uses.total {
+            1 => "once".to_owned(),
+            n => format!("{n} times"),
+        };
+        let last = ending::stamp(last, zone);
+        line.push_str(&format!("; used {times}, last {last}"));
+    }
+    if let Some(max) = grant.max_per_day {
+        let today = grant.uses.today(now).map_or(0, |(today, _)| today);
+        line.push_str(&format!("; {today} of {max} today"));
+    }
+    format!("{line}.")
+}
+
+fn party_in_words(core: &Component, known: &User, user: &Bare, party: &Party) -> String {
+    let blocked = match is_blocked(core, known, user, &party.name) {
+        true => ", but you block it",
+        false => "",
+    };
+    format!(
+        "Party {} (by the operator) may: {}{blocked}.",
+        core.settings.name_of(party),
+        list(&party.rights)
+    )
 }
 
 /// What is said beside the table.
@@ -149,7 +153,8 @@ pub(super) fn table(core: &Component, turn: &Turn, user: &Bare) -> Option<Table>
     let known = core.state.user(user)?;
     let mut rows = Vec::new();
     for (watcher, grant) in &known.grants {
-        rows.push(of_grant(core, turn, (user, known), watcher, grant));
+        let line = in_words(watcher, grant, turn.now.wall, core.zone(user));
+        rows.push((line, of_grant(core, turn, (user, known), watcher, grant)));
     }
     for party in core.settings.parties.iter() {
         let addresses = core.settings.addresses_of(party);
@@ -164,13 +169,14 @@ pub(super) fn table(core: &Component, turn: &Turn, user: &Bare) -> Option<Table>
             false => list(&party.rights),
         };
         row[4] = "by the operator".to_owned();
-        rows.push(row);
+        rows.push((party_in_words(core, known, user, party), row));
     }
     for (watcher, one) in &known.subscriptions {
         if one.state == SubscriptionState::Approved && !known.grants.contains_key(watcher) {
             let mut row = others(core, turn, (user, known), watcher);
             row[4] = ending::stamp(one.since, core.zone(user));
-            rows.push(row);
+            let line = format!("{} gets your presence, and may: {}.", row[0], row[2]);
+            rows.push((line, row));
         }
     }
     Some(Table {

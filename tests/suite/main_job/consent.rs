@@ -35,9 +35,12 @@ fn zone_at_noon() -> String {
     }
 }
 
-/// The rows of a table, by column.
+/// The rows of a table, by column. Before it stands the same in words, for clients that know no tables.
 fn rows(command: &Element) -> Vec<Vec<(String, String)>> {
-    let table = command.get_child("x", NS_FORM).unwrap();
+    let mut forms = command.children().filter(|child| child.is("x", NS_FORM));
+    let words = forms.next().unwrap();
+    assert!(!words.has_child("reported", NS_FORM), "{words:?}");
+    let table = forms.next().unwrap();
     assert!(table.has_child("reported", NS_FORM), "{table:?}");
     let items = table.children().filter(|child| child.name() == "item");
     let cell = |field: &Element| {
