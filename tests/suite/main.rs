@@ -17,6 +17,7 @@ mod face;
 mod in_step;
 mod learning;
 mod main_job;
+mod oracle;
 mod pipeline;
 mod privacy;
 mod real_servers_smoke;
