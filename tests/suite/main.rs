@@ -26,5 +26,6 @@ mod specifications;
 mod store;
 mod support;
 mod support_smoke;
+mod third_parties;
 mod transcripts;
 mod world;

@@ -56,7 +56,7 @@ async def probe(bot, address, seconds=5):
     bot.send_presence(pto=address, ptype="probe")
     try:
         return await asyncio.wait_for(answer, seconds)
-    except asyncio.TimeoutError:
+    except TimeoutError:
         return None
     finally:
         bot.del_event_handler("presence", on_presence)
