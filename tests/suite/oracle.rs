@@ -120,6 +120,16 @@ fn other_than(right: Right) -> Right {
     }
 }
 
+/// What holds a grant back now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    Nothing,
+    /// It is in its quiet hours.
+    Quiet,
+    /// Its uses for the day are used up.
+    UsedUp,
+}
+
 /// Her stored consent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Grant {
@@ -129,6 +139,7 @@ struct Grant {
     ended: bool,
     /// She gave it for other interfaces than the one of the request.
     elsewhere: bool,
+    rest: Rest,
 }
 
 /// All that the answer may hang on.
@@ -239,6 +250,16 @@ impl Case {
         let Some(asks) = mildest else {
             return Answer::Deny;
         };
+        // What a grant names is under its limits, whatever else gives it; of two grants that name it, under
+        // those of the one to the address itself.
+        let naming = |grant: &Grant| grant.names.name(self.right, self.right);
+        if self
+            .grants()
+            .find(naming)
+            .is_some_and(|grant| grant.rest != Rest::Nothing)
+        {
+            return Answer::Deny;
+        }
         // Never milder than she set it for this right: of two grants that name it the one that asks holds.
         let set = self.grants().any(|grant| {
             grant.names.name(self.right, self.right)

@@ -7,7 +7,9 @@ use vestibule::address::Bare;
 use vestibule::component::clock::{Now, Wall};
 use vestibule::component::{authorization, record};
 
-use super::{Answer, Case, Confirm, Grant, Interface, Level, Names, RIGHTS, Right, Visibility};
+use super::{
+    Answer, Case, Confirm, Grant, Interface, Level, Names, RIGHTS, Rest, Right, Visibility,
+};
 
 /// Goes through every combination. Whether she is online is no part of it: `decide` is not told, what is
 /// offered hangs on it besides.
@@ -54,6 +56,46 @@ fn every_case(mut each: impl FnMut(Case)) {
 /// What she has stored: grants to the address and to the domain, and whether she approved a subscription.
 fn stored() -> Vec<(Option<Grant>, Option<Grant>, bool)> {
     let mut stored = vec![(None, None, false), (None, None, true)];
+    for (confirm, ended, elsewhere, rest) in conditions() {
+        let of = |names| {
+            Some(Grant {
+                names,
+                confirm,
+                ended,
+                elsewhere,
+                rest,
+            })
+        };
+        // Beside the first, one that always holds and asks otherwise.
+        let beside = Some(Grant {
+            names: Names::This,
+            confirm: match confirm {
+                Confirm::Never | Confirm::FirstConfirmed => Confirm::Always,
+                Confirm::Always | Confirm::First => Confirm::Never,
+            },
+            ended: false,
+            elsewhere: false,
+            rest: Rest::Nothing,
+        });
+        stored.extend([
+            (of(Names::This), None, false),
+            (of(Names::This), None, true),
+            (of(Names::See), None, false),
+            (of(Names::Other), None, true),
+            (of(Names::All), None, false),
+            (None, of(Names::This), false),
+            (of(Names::This), beside, false),
+            (beside, of(Names::This), false),
+            (of(Names::Other), of(Names::This), true),
+        ]);
+    }
+    stored
+}
+
+/// The ways in which a grant may stand: how it asks, whether it has ended or is for another interface; and,
+/// where it holds, what holds it back.
+fn conditions() -> Vec<(Confirm, bool, bool, Rest)> {
+    let mut conditions = Vec::new();
     for confirm in [
         Confirm::Always,
         Confirm::First,
@@ -61,37 +103,15 @@ fn stored() -> Vec<(Option<Grant>, Option<Grant>, bool)> {
         Confirm::Never,
     ] {
         for (ended, elsewhere) in [(false, false), (true, false), (false, true)] {
-            let of = |names| {
-                Some(Grant {
-                    names,
-                    confirm,
-                    ended,
-                    elsewhere,
-                })
-            };
-            // Beside the first, one that always holds and asks otherwise.
-            let beside = Some(Grant {
-                names: Names::This,
-                confirm: match confirm {
-                    Confirm::Never | Confirm::FirstConfirmed => Confirm::Always,
-                    Confirm::Always | Confirm::First => Confirm::Never,
-                },
-                ended: false,
-                elsewhere: false,
-            });
-            stored.extend([
-                (of(Names::This), None, false),
-                (of(Names::This), None, true),
-                (of(Names::See), None, false),
-                (of(Names::Other), None, true),
-                (of(Names::All), None, false),
-                (None, of(Names::This), false),
-                (of(Names::This), beside, false),
-                (of(Names::Other), of(Names::This), true),
-            ]);
+            conditions.push((confirm, ended, elsewhere, Rest::Nothing));
         }
     }
-    stored
+    for confirm in [Confirm::Always, Confirm::Never] {
+        for rest in [Rest::Quiet, Rest::UsedUp] {
+            conditions.push((confirm, false, false, rest));
+        }
+    }
+    conditions
 }
 
 #[test]
@@ -124,7 +144,7 @@ fn decide_and_the_level_are_as_the_documents_say() {
         first.join("\n")
     );
     // The oracle tells cases apart, and none is left out.
-    assert_eq!(n, 7 * 3 * 6 * (2 + 4 * 3 * 8) * 2 * 3 * 4);
+    assert_eq!(n, 7 * 3 * 6 * (2 + (4 * 3 + 4) * 9) * 2 * 3 * 4);
     assert!(n_of_answers.iter().all(|n| *n > 10_000), "{n_of_answers:?}");
 }
 
@@ -161,16 +181,15 @@ impl Crate {
             name: "acme".to_owned(),
             jids: Vec::new(),
             rights: names(named),
+            has_link: true,
         });
         let grant = |grant: Grant| record::Grant {
-            rights: names(grant.names),
             confirm: match grant.confirm {
                 Confirm::Always => authorization::Confirm::Always,
                 Confirm::First | Confirm::FirstConfirmed => authorization::Confirm::First,
                 Confirm::Never => authorization::Confirm::Never,
             },
             confirmed: grant.confirm == Confirm::FirstConfirmed,
-            since: Wall(0),
             until: grant.ended.then_some(NOW.wall),
             interfaces: grant
                 .elsewhere
@@ -180,6 +199,15 @@ impl Crate {
                 })
                 .into_iter()
                 .collect(),
+            quiet: (grant.rest == Rest::Quiet).then(|| QUIET.parse().unwrap()),
+            max_per_day: (grant.rest == Rest::UsedUp).then_some(1),
+            uses: record::Uses {
+                total: 9,
+                of_day: 1,
+                day_ends: Some(Wall(NOW.wall.0 + 1)),
+                last: None,
+            },
+            ..record::Grant::new(names(grant.names), Wall(0))
         };
         let grants = [case.grant.map(grant), case.domain_grant.map(grant)];
         let profile = record::Profile {
@@ -209,6 +237,8 @@ impl Crate {
             user,
             profile: &profile,
             blocked: case.blocked,
+            zone: chrono_tz::Tz::UTC,
+            counted: false,
         };
         let asked = right(case.right);
         let decision = authorization::decide(
@@ -235,6 +265,10 @@ impl Crate {
     }
 }
 
+/// Around that time of the day.
+const QUIET: &str = "13:00-14:00";
+
+/// 2026-11-23T13:20:00Z.
 const NOW: Now = Now {
     mono: Duration::from_secs(1),
     wall: Wall(1_795_440_000_000),
