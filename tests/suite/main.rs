@@ -9,6 +9,7 @@ mod addresses;
 mod agent;
 mod architecture;
 mod bulk;
+mod claims;
 mod command_line;
 mod convergence;
 mod decide;
