@@ -19,12 +19,12 @@ demo: toolchain
 
 test: toolchain
 	@tests/install.sh prosody ejabberd
-	@tests/partners/install.sh
+	@tests/third-parties/install.sh
 	$(CARGO) test --locked
 
 test-long: toolchain
 	@tests/install.sh prosody ejabberd clients
-	@tests/partners/install.sh
+	@tests/third-parties/install.sh
 	VESTIBULE_TEST_LONG=1 $(CARGO) test --locked
 	$(CARGO) test --locked --test clients
 

@@ -55,7 +55,9 @@ is_present() {
     ca-certificates) [ -e /etc/ssl/certs/ca-certificates.crt ] ;;
     libresolv-wrapper) compgen -G '/usr/lib/*/libresolv_wrapper.so' >/dev/null ;;
     python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
-    *) fail "unknown: $1; usage: $0 [prosody] [ejabberd] [clients] [python3-venv]" ;;
+    nodejs) command -v node >/dev/null ;;
+    npm) command -v npm >/dev/null ;;
+    *) fail "unknown: $1; usage: $0 [prosody] [ejabberd] [clients] [python3-venv] [nodejs] [npm]" ;;
   esac
 }
 
@@ -63,7 +65,9 @@ reason() {
   case $1 in
     prosody) echo 'an XMPP server: the demo and the tests run the component with it' ;;
     ejabberd) echo 'an XMPP server: the tests run the component with it' ;;
-    python3-venv) echo 'a test attaches with a library for Python, which goes to a folder below target/' ;;
+    python3-venv) echo 'examples and a test use a library for Python, which goes to a folder below target/' ;;
+    nodejs) echo 'examples in JavaScript are run' ;;
+    npm) echo 'it brings the library that they use, into a folder below target/' ;;
     gcc | libc6-dev) echo 'cargo links with it, and one dependency is partly written in C' ;;
     gajim | profanity | poezio | dino-im) echo 'a chat client: it must show a contact as it is' ;;
     tmux) echo 'a terminal for the clients that want one' ;;

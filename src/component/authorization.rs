@@ -450,10 +450,11 @@ impl<'a> Pieces<'a> {
         }
     }
 
-    /// Whether a grant of hers that names the right says that she is to be asked.
+    /// Whether a grant of hers that names the right says that she is to be asked. Nobody is asked before
+    /// seeing.
     fn user_asks(&self, right: Right) -> bool {
         self.grants()
-            .filter(|grant| grant.rights.contains(&right))
+            .filter(|grant| right != Right::See && grant.rights.contains(&right))
             .any(|grant| match grant.confirm {
                 Confirm::Always => true,
                 Confirm::First => !grant.confirmed,

@@ -25,6 +25,7 @@ mod sight;
 mod spelling;
 mod stage;
 mod subscribing;
+mod third_parties;
 
 /// Each story once on each server.
 macro_rules! on_both_servers {
@@ -81,8 +82,8 @@ on_both_servers! {
     dedicated_link::carries_all as a_partner_on_its_link_is_served;
     dedicated_link::outlives_a_flood as a_flooding_partner_slows_nobody_down;
     dedicated_link::follows_the_configuration as a_partner_comes_and_goes_with_the_configuration;
-    dedicated_link::takes_slixmpp as slixmpp_attaches_to_the_dedicated_link;
     dedicated_link::takes_tokio_xmpp as tokio_xmpp_attaches_to_the_dedicated_link;
+    third_parties::run_the_examples as the_examples_for_third_parties_run;
     attaching::goes_on_until_it_succeeds as attaching_goes_on_until_it_succeeds;
     spelling::costs_nobody_an_answer as no_spelling_of_an_address_costs_an_answer;
     hostile::stanzas_cost_only_themselves as hostile_stanzas_cost_only_themselves;

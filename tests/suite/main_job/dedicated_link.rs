@@ -303,27 +303,6 @@ async fn rights_of(bot: &mut Client) -> String {
     rights(&query(bot).await).0
 }
 
-pub(super) async fn takes_slixmpp(kind: Kind) -> Result<(), Failure> {
-    let folder = root().join("target/slixmpp");
-    run(&["tests/partners/install.sh", &folder.display().to_string()]).await?;
-    let python = folder.join("bin/python").display().to_string();
-    takes(kind, |address| {
-        let (host, port) = (address.ip().to_string(), address.port().to_string());
-        [
-            &python,
-            "tests/partners/partner.py",
-            &host,
-            &port,
-            DOMAIN,
-            SECRET,
-            ALICE,
-        ]
-        .map(ToOwned::to_owned)
-        .to_vec()
-    })
-    .await
-}
-
 pub(super) async fn takes_tokio_xmpp(kind: Kind) -> Result<(), Failure> {
     let manifest = [
         "--locked",
@@ -375,12 +354,12 @@ async fn takes(kind: Kind, command: impl Fn(SocketAddr) -> Vec<String>) -> Resul
     Ok(())
 }
 
-fn root() -> PathBuf {
+pub(super) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
 /// Runs a program from the root of the package and returns what it said.
-async fn run(command: &[&str]) -> Result<String, Failure> {
+pub(super) async fn run(command: &[&str]) -> Result<String, Failure> {
     let failure = |why: String| Failure::new(format!("{}: {why}", command.join(" ")));
     let running = tokio::process::Command::new(command[0])
         .args(&command[1..])
