@@ -453,7 +453,7 @@ impl<'a> Pieces<'a> {
     /// Whether a grant of hers that names the right says that she is to be asked.
     fn user_asks(&self, right: Right) -> bool {
         self.grants()
-            .filter(|grant| grant.rights.contains(&right))
+            .filter(|grant| grant.rights.contains(&right) && !grant.unasked.contains(&right))
             .any(|grant| match grant.confirm {
                 Confirm::Always => true,
                 Confirm::First => !grant.confirmed,

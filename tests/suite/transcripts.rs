@@ -51,6 +51,7 @@ topics![
     pending,
     presence,
     probe,
+    prompt,
     query,
     register,
     restart,
