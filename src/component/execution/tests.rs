@@ -1,11 +1,14 @@
 //! Every way a command can go, with something breaking at every step of it: it ends exactly once, and what
 //! must not be repeated happens once at most.
 
+mod kind;
+mod others;
 mod world;
 
 use super::super::authorization::Right;
 use super::super::record::ExecutionState::{self, Completed, Expired, Refused, Unknown};
-use world::{Fault, Kind, Manner, World};
+use kind::{Fault, Kind, Manner, Narrow};
+use world::World;
 
 use Manner::{Absent, Done, Forbidden, Late, Mute};
 
@@ -32,6 +35,7 @@ fn kinds() -> Vec<Kind> {
                     confirm,
                     agents,
                     word: "",
+                    granted: true,
                 });
             }
         }
@@ -41,6 +45,7 @@ fn kinds() -> Vec<Kind> {
         confirm: true,
         agents: &[],
         word: "",
+        granted: true,
     });
     for confirm in [false, true] {
         for word in WORDS {
@@ -49,6 +54,7 @@ fn kinds() -> Vec<Kind> {
                 confirm,
                 agents: &[],
                 word,
+                granted: true,
             });
         }
     }
@@ -105,4 +111,37 @@ fn whatever_breaks_at_whatever_step_it_ends_once_and_happens_once() {
     }
     // Each end is reached, also that a command was lost before it was accepted.
     assert_eq!(ends.len(), 6, "{ends:?} of {n}");
+}
+
+#[test]
+fn what_is_taken_away_at_whatever_step_goes_out_no_more() {
+    let mut n_struck = 0;
+    // Those whose commands go out at different steps.
+    let of_all = kinds().into_iter().filter(|kind| {
+        let agents = [&[][..], &[Done], &[Late], &[Mute, Done], &[Absent, Late]];
+        kind.right != Right::ActivateClient && agents.contains(&kind.agents)
+    });
+    for kind in of_all {
+        for granted in [true, false] {
+            let kind = Kind { granted, ..kind };
+            let (_, steps) = undisturbed(&kind);
+            for narrow in Narrow::ALL {
+                // By “always” she has given the watcher a grant, and hiding takes no grant away.
+                let regranted = kind.word == "always" && narrow == Narrow::Private;
+                if !narrow.concerns(granted) || regranted {
+                    continue;
+                }
+                for step in 0..steps {
+                    let mut world = World::new(&kind, Some((step, Fault::Narrow(narrow))));
+                    world.play();
+                    world.check_frozen();
+                    if narrow != Narrow::Leave {
+                        world.check();
+                    }
+                    n_struck += 1;
+                }
+            }
+        }
+    }
+    assert!(n_struck > 1000, "{n_struck}");
 }

@@ -4,85 +4,27 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use minidom::Element;
-use minidom::rxml::xml_ncname;
-use xmpp_parsers::ns;
 
-use crate::address::{Address, Bare, ComponentDomain};
-use crate::component::authorization::{Ceiling, Cell, Confirm, Interface, Right, Visibility};
+use super::kind::{Fault, Kind, Manner, Narrow, UNTIL, settings, stored};
+use crate::address::{Address, Bare};
+use crate::component::authorization::{Interface, Right};
 use crate::component::clock::{Chance, Now, Wall};
-use crate::component::ending::zone;
 use crate::component::execution::{Asker, request};
-use crate::component::limits::Limits;
-use crate::component::record::{Audit, Change, ExecutionState, Grant, Profile};
+use crate::component::record::{Audit, Change, ExecutionState};
 use crate::component::reply::Asked;
 use crate::component::request::Request;
-use crate::component::{Component, Effect, Event, Input, Settings, Ticket, Turn, record};
-use crate::stanza::outcome::Outcome;
-use crate::stanza::{Arrival, command, outcome};
-
-/// How an agent takes a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manner {
-    /// Does it and says so.
-    Done,
-    /// Says that it is at work, and a minute (without a question 5 s) later that it is done.
-    Late,
-    /// She says no.
-    Forbidden,
-    /// Does it and never says a word.
-    Mute,
-    /// The server answers that it is not there.
-    Absent,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Kind {
-    pub(crate) right: Right,
-    /// Whether she is asked.
-    pub(crate) confirm: bool,
-    /// The first is the one that gets it first.
-    pub(crate) agents: &'static [Manner],
-    /// What she answers to a question in chat; nothing where it is empty.
-    pub(crate) word: &'static str,
-}
-
-/// What breaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// SIGKILL; what was being written is lost.
-    Kill,
-    /// SIGKILL; what was being written had become durable.
-    KillAfterWrite,
-    /// The server is restarted; what is under way is lost.
-    Link,
-    /// Her agents lose their connections and come back.
-    Agents,
-    /// One batch cannot be written.
-    Disk,
-    /// Nothing can be written for a minute.
-    DiskFull,
-}
-
-impl Fault {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Kill,
-        Self::KillAfterWrite,
-        Self::Link,
-        Self::Agents,
-        Self::Disk,
-        Self::DiskFull,
-    ];
-}
+use crate::component::{Component, Effect, Event, Input, Ticket, Turn};
+use crate::stanza::Arrival;
 
 /// What happens on its own at a time.
-enum Act {
+pub(super) enum Act {
     Attach,
     AgentsBack,
     Arrive(String),
 }
 
 pub(crate) struct World {
-    kind: Kind,
+    pub(super) kind: Kind,
     fault: Option<(usize, Fault)>,
     struck: Option<Fault>,
     core: Component,
@@ -94,87 +36,26 @@ pub(crate) struct World {
     full_until: Duration,
     inbox: VecDeque<String>,
     acts: BTreeMap<(Duration, usize), Act>,
-    attached: bool,
-    agents_there: bool,
+    pub(super) attached: bool,
+    pub(super) agents_there: bool,
     /// Inputs so far.
     pub(crate) steps: usize,
     /// How often each agent has got the command, by what name; how often it has run it.
-    got: Vec<Vec<String>>,
+    pub(super) got: Vec<Vec<String>>,
     /// Messages to her that are the command itself.
-    left: usize,
+    pub(super) left: usize,
     /// What the watcher has been told at the end.
-    told: Vec<ExecutionState>,
-    refused: usize,
-    asked: usize,
+    pub(super) told: Vec<ExecutionState>,
+    pub(super) refused: usize,
+    pub(super) asked: usize,
     /// How often a command went out, to whomever.
-    tries: usize,
+    pub(super) tries: usize,
+    /// What had gone out when she took the right away.
+    frozen: Option<[usize; 3]>,
 }
 
-const BOT: &str = "bot@remote.example";
-const ALICE: &str = "alice@localhost";
-
-fn settings(kind: &Kind) -> Settings {
-    let domain = |text| Bare::parse(text).unwrap();
-    let mut ceiling = Ceiling::default();
-    // What a grant says decides whether she is asked.
-    ceiling.set(None, kind.right, [Cell::Yes; 4]);
-    Settings {
-        domain: ComponentDomain::parse("presence.localhost").unwrap(),
-        users: vec![domain("localhost")],
-        admins: Vec::new(),
-        default_visibility: Visibility::Subscribers,
-        timezone: zone("UTC").unwrap(),
-        parties: Vec::new().into(),
-        ceiling,
-        contacts: BTreeMap::new(),
-        limits: Limits::default(),
-    }
-}
-
-fn stored(kind: &Kind, at: Wall) -> Vec<Change> {
-    let user = Bare::parse(ALICE).unwrap();
-    let profile = Profile {
-        joined: at,
-        visibility: Visibility::Subscribers,
-        show_when_offline: true,
-        public_rights: None,
-        dormant: false,
-        subscribed: true,
-        declined: false,
-        lost: false,
-        last_seen: record::LastSeen::Exact,
-        share_idle: false,
-        timezone: None,
-    };
-    let confirm = match kind.confirm {
-        true => Confirm::Always,
-        false => Confirm::Never,
-    };
-    let grant = Grant {
-        rights: Right::ALL.into(),
-        confirm,
-        confirmed: false,
-        since: at,
-        until: None,
-        interfaces: [].into(),
-        unasked: [].into(),
-        max_per_day: None,
-        quiet: None,
-        uses: Default::default(),
-    };
-    let watcher = Bare::parse(BOT).unwrap();
-    vec![
-        Change::Profile {
-            user: user.clone(),
-            value: Some(profile),
-        },
-        Change::Grant {
-            user,
-            watcher,
-            value: Some(grant),
-        },
-    ]
-}
+pub(super) const BOT: &str = "bot@remote.example";
+pub(super) const ALICE: &str = "alice@localhost";
 
 impl World {
     pub(crate) fn new(kind: &Kind, fault: Option<(usize, Fault)>) -> Self {
@@ -200,6 +81,7 @@ impl World {
             refused: 0,
             asked: 0,
             tries: 0,
+            frozen: None,
         };
         world.attach();
         world.pass(Duration::from_secs(20));
@@ -212,6 +94,9 @@ impl World {
     pub(crate) fn play(&mut self) {
         self.request();
         self.pass(Duration::from_secs(15 * 60));
+        if self.at >= UNTIL {
+            self.pass(Duration::from_secs(15 * 60)); // The clock went on to there.
+        }
     }
 
     fn request(&mut self) {
@@ -298,10 +183,41 @@ impl World {
                 }
             }
             Fault::DiskFull => self.full_until = self.at + Duration::from_secs(60),
+            Fault::Narrow(narrow) => self.narrow(narrow),
         }
     }
 
-    fn later(&mut self, seconds: u64, act: Act) {
+    /// She takes the right away: from here on, before that is durable, nothing of it goes out.
+    fn narrow(&mut self, narrow: Narrow) {
+        let words = match narrow {
+            Narrow::Revoke | Narrow::RevokeUnwritten => "revoke bot@remote.example",
+            Narrow::Block => "block bot@remote.example",
+            Narrow::BlockDomain => "block remote.example",
+            Narrow::Leave => "leave",
+            Narrow::Private => "visibility private",
+            Narrow::Expiry => {
+                self.at = self.at.max(UNTIL);
+                self.frozen = Some([self.tries, self.left, self.asked]);
+                return;
+            }
+        };
+        let text = format!(
+            "<message xmlns='jabber:client' type='chat' from='{ALICE}/desk' to='presence.localhost'>\
+             <body>{words}</body></message>"
+        );
+        let n = self.disk.len();
+        self.frozen = Some([self.tries, self.left, self.asked]);
+        self.tell(Event::Received(Arrival::Stanza(text.parse().unwrap())));
+        if narrow == Narrow::RevokeUnwritten
+            && let Some((ticket, _)) = (self.disk.len() > n)
+                .then(|| self.disk.pop_back())
+                .flatten()
+        {
+            self.tell(Event::Failed(ticket));
+        }
+    }
+
+    pub(super) fn later(&mut self, seconds: u64, act: Act) {
         let at = self.at + Duration::from_secs(seconds);
         self.acts.insert((at, self.acts.len() + self.steps), act);
     }
@@ -352,11 +268,11 @@ impl World {
                 self.tell(Event::Deadline);
             }
         }
-        self.at = end;
+        self.at = self.at.max(end);
     }
 
     /// Her resources say that they are there.
-    fn greet(&mut self) {
+    pub(super) fn greet(&mut self) {
         self.arrive(&format!(
             "<presence from='{ALICE}/desk' to='presence.localhost'/>"
         ));
@@ -371,7 +287,7 @@ impl World {
         }
     }
 
-    fn arrive(&mut self, text: &str) {
+    pub(super) fn arrive(&mut self, text: &str) {
         let text = text.replacen(' ', " xmlns='jabber:client' ", 1);
         self.inbox.push_back(text);
     }
@@ -392,135 +308,6 @@ impl World {
                 Some(sent) => self.sent(&sent),
                 None => return,
             }
-        }
-    }
-
-    fn sent(&mut self, stanza: &Element) {
-        assert!(self.attached, "{stanza:?} while detached");
-        let attr = |name| stanza.attr(name).unwrap_or_default().to_owned();
-        let (to, id) = (attr(xml_ncname!("to")), attr(xml_ncname!("id")));
-        let type_ = attr(xml_ncname!("type"));
-        if to.starts_with(BOT) {
-            return self.watcher_hears(stanza, &type_);
-        }
-        let agent = to.strip_prefix("alice@localhost/a");
-        let agent: Option<usize> = agent.and_then(|n| n.parse().ok());
-        match (stanza.name(), type_.as_str()) {
-            ("presence", "probe") => self.greet(),
-            ("iq", "get") => {
-                let feature = match agent {
-                    Some(_) => "<feature var='urn:x-presence-service:agent:0'/>",
-                    None => "",
-                };
-                self.arrive(&format!(
-                    "<iq type='result' id='{id}' from='{to}' to='presence.localhost'><query \
-                     xmlns='{}'><identity category='client' type='bot'/>{feature}</query></iq>",
-                    ns::DISCO_INFO
-                ));
-            }
-            ("iq", "set") => self.agent_gets(agent.unwrap(), stanza, &to, &id),
-            ("message", "chat") => {
-                let body = stanza.get_child("body", ns::JABBER_CLIENT).unwrap().text();
-                let code = body.split_once("Answer “yes ");
-                if let Some(code) = code.and_then(|(_, rest)| rest.split('”').next()) {
-                    self.asked += 1;
-                    if !self.kind.word.is_empty() {
-                        self.arrive(&format!(
-                            "<message type='chat' from='{ALICE}/desk' to='presence.localhost'>\
-                             <body>{} {code}</body></message>",
-                            self.kind.word
-                        ));
-                    }
-                }
-            }
-            ("message", _) => {
-                let body = stanza.get_child("body", ns::JABBER_CLIENT);
-                let body = body.map(Element::text).unwrap_or_default();
-                let is_it = body.starts_with("Message from") || body.contains("sends you a link");
-                self.left += usize::from(is_it);
-            }
-            _ => {}
-        }
-    }
-
-    fn watcher_hears(&mut self, stanza: &Element, type_: &str) {
-        if let Some(ended) = stanza.get_child("outcome", outcome::NS) {
-            let ended = Outcome::read(ended).unwrap();
-            assert_eq!(ended.request_id, "r1");
-            return self.told.push(ended.state);
-        }
-        if stanza.name() != "iq" {
-            return;
-        }
-        if type_ == "error" {
-            self.refused += 1;
-            return;
-        }
-        let Some(answer) = stanza.get_child("command", command::NS) else {
-            return;
-        };
-        if answer.attr(xml_ncname!("status")) == Some("completed") {
-            let text = String::from(answer);
-            let words = [
-                ExecutionState::Completed,
-                ExecutionState::Refused,
-                ExecutionState::Failed,
-                ExecutionState::Expired,
-                ExecutionState::Unknown,
-            ];
-            let state = words
-                .into_iter()
-                .find(|state| text.contains(&format!("<value>{}</value>", state.as_str())));
-            self.told.push(state.unwrap());
-        }
-    }
-
-    fn agent_gets(&mut self, n: usize, stanza: &Element, to: &str, id: &str) {
-        let head = format!("id='{id}' from='{to}' to='presence.localhost'");
-        let manner = self.kind.agents[n];
-        self.tries += 1;
-        if manner == Manner::Absent || !self.agents_there {
-            return self.arrive(&format!(
-                "<iq type='error' {head}><error type='cancel'><service-unavailable \
-                 xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
-            ));
-        }
-        let text = String::from(stanza);
-        let name = text
-            .split_once("var=\"request-id\"")
-            .or_else(|| text.split_once("var='request-id'"));
-        let name = name.unwrap().1.split_once("<value>").unwrap().1;
-        let name = name.split_once('<').unwrap().0.to_owned();
-        let repeat = self.got[n].contains(&name);
-        self.got[n].push(name.clone());
-        let right = self.kind.right;
-        let answer = |rest: &str| {
-            format!(
-                "<iq type='result' {head}><command xmlns='{}' sessionid='s' \
-                 node='urn:x-presence-service:agent:0#{right}' {rest}/></iq>",
-                command::NS
-            )
-        };
-        match manner {
-            Manner::Done => self.arrive(&answer("status='completed'")),
-            Manner::Forbidden => self.arrive(&format!(
-                "<iq type='error' {head}><error type='auth'><forbidden \
-                 xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
-            )),
-            Manner::Late => {
-                self.arrive(&answer("status='executing'"));
-                if !repeat {
-                    let seconds = if self.kind.confirm { 60 } else { 5 };
-                    let report = format!(
-                        "<iq xmlns='jabber:client' type='set' id='o' from='{to}' \
-                         to='presence.localhost'><outcome xmlns='{}' request-id='{name}' \
-                         right='{right}' state='completed'/></iq>",
-                        outcome::NS
-                    );
-                    self.later(seconds, Act::Arrive(report));
-                }
-            }
-            Manner::Mute | Manner::Absent => {}
         }
     }
 
@@ -548,6 +335,13 @@ impl World {
         self.history().first().map(|line| line.state)
     }
 
+    /// Nothing has gone out since she took the right away.
+    pub(crate) fn check_frozen(&self) {
+        let now = [self.tries, self.left, self.asked];
+        let struck = self.frozen.unwrap_or(now);
+        assert_eq!(struck, now, "{:?} at {:?}", self.kind, self.struck);
+    }
+
     /// What must hold however it went.
     pub(crate) fn check(&self) {
         let at = format!(
@@ -566,7 +360,11 @@ impl World {
             assert!(got + self.left <= 1, "{at}");
         }
         assert!(self.left <= 1, "{at}");
-        if self.kind.right.may_repeat() && self.kind.agents == [Manner::Done] && state.is_some() {
+        if self.frozen.is_none()
+            && self.kind.right.may_repeat()
+            && self.kind.agents == [Manner::Done]
+            && state.is_some()
+        {
             assert!(got + self.left >= 1, "{at}: accepted and never done");
         }
         match state {
