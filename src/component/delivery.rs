@@ -314,9 +314,10 @@ pub(super) fn answered(core: &mut Component, turn: &mut Turn, id: &str, stanza: 
             }
         };
     }
-    let command = stanza
-        .element
-        .get_child("command", xep0050::NS)
+    let mut children = stanza.element.children();
+    let only = children.next().filter(|_| children.next().is_none());
+    let command = only
+        .filter(|child| child.is("command", xep0050::NS))
         .and_then(|command| Command::read(command).ok());
     let Some(command) = command else {
         let text = "the client's answer could not be read".to_owned();

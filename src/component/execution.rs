@@ -203,6 +203,8 @@ fn started(
     request: &Request,
     way: Way,
 ) {
+    let (watcher, name) = (&request.watcher.bare, &request.request_id);
+    core.names.note(user, watcher, name, turn.now.wall);
     match way {
         Way::Agent => {
             resume::set_expiry(core, turn.now, id);

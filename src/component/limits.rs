@@ -127,6 +127,8 @@ pub(super) const USES_PER_DAY_MAX: u32 = 10_000;
 pub(super) const PENDING_PER_USER_MAX: usize = 50;
 /// Of them those from one domain: it may not fill her list.
 pub(super) const PENDING_PER_DOMAIN_MAX: usize = 25;
+/// Names of requests that are kept for a day: 12 watchers at their full rate (security T43).
+pub(super) const NAMES_MAX: usize = 100_000;
 /// Questions about commands that wait for her answer at once: more than she can tell apart by their codes.
 pub(super) const PROMPTS_OPEN_MAX: usize = 5;
 /// Questions about commands in an hour, whoever asks: past it nobody asks her (security T36).

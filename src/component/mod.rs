@@ -37,6 +37,7 @@ mod learning;
 pub mod limits;
 pub mod line;
 mod live;
+mod names;
 mod pace;
 pub mod parties;
 mod partners;
@@ -273,6 +274,7 @@ pub struct Component {
     executions_by_watcher: Buckets,
     executions_for_user: Buckets,
     prompts: prompt::Prompts,
+    names: names::Names,
     /// Keys `rev`; drawn at the first input.
     key: Option<[u8; 32]>,
     /// Counts presences in order of arrival.
@@ -331,6 +333,7 @@ impl Component {
             executions_by_watcher: Buckets::new(limits::EXECUTION_RATE),
             executions_for_user: Buckets::new(limits::EXECUTION_RATE_PER_USER),
             prompts: prompt::Prompts::default(),
+            names: names::Names::default(),
             key: None,
             order: 0,
             started: None,

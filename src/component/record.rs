@@ -406,6 +406,9 @@ pub struct Audit {
     pub state: ExecutionState,
     /// What was opened, written or set, for the user to read.
     pub detail: String,
+    /// The watcher's own name of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }
 
 /// What her clients showed of her, as far as watchers could see it; kept over a restart.

@@ -68,6 +68,7 @@ pub(super) fn plan(
                 right: known.right,
                 state: end.state,
                 detail: detail(&known.fields),
+                request_id: Some(known.request_id.clone()),
             };
             let mut changes = vec![Change::Execution {
                 id: id.clone(),
@@ -186,6 +187,7 @@ fn audit(request: &Request, state: ExecutionState) -> Audit {
         right: request.right,
         state,
         detail: detail(&request.fields),
+        request_id: Some(request.request_id.clone()),
     }
 }
 

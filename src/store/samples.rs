@@ -147,6 +147,7 @@ pub(crate) fn all() -> Vec<Change> {
                 right: Right::OpenUrl,
                 state: ExecutionState::Unknown,
                 detail: "https://example.org/".into(),
+                request_id: None,
             }),
         },
         Change::Face {
