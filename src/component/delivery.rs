@@ -416,8 +416,8 @@ pub(super) fn reported(core: &mut Component, turn: &mut Turn, asked: Asked, payl
     }
 }
 
-/// What an agent may report.
-fn is_report(state: ExecutionState) -> bool {
+/// What an agent may report, or a watcher of its own side.
+pub(super) fn is_report(state: ExecutionState) -> bool {
     matches!(
         state,
         ExecutionState::Completed | ExecutionState::Refused | ExecutionState::Failed

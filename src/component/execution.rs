@@ -21,7 +21,7 @@ use super::setting::Reply;
 use super::timer::Timer;
 use super::watcher::Watcher;
 use super::written::level;
-use super::{Component, Turn, command, delivery, lane, prompt, relay, resume};
+use super::{Component, Turn, command, delivery, lane, prompt, relay, reported, resume};
 use crate::address::{Address, Bare};
 use crate::stanza::command::{Severity, Status};
 use crate::stanza::outcome::Outcome;
@@ -99,6 +99,8 @@ pub(super) enum Step {
         /// The grant to which a use is given back, found while planning.
         used: Option<Bare>,
     },
+    /// The watcher has reported its own result of a request that has ended.
+    Report { asked: Asked, outcome: Outcome },
     /// It was written down as done, and then the right was gone before it was.
     Amend { id: String },
 }
@@ -179,6 +181,9 @@ pub(super) fn done(
                 }
             }
         },
+        Step::Report { asked, outcome } => {
+            reported::done(core, turn, user, (&asked, outcome), result);
+        }
         Step::Send { id, resource } => delivery::recorded(core, turn, &id, &resource, result),
         // Had it not been written, it would be sent once more after a crash, where that does no harm.
         Step::Accept { .. } | Step::Amend { .. } => {}

@@ -50,6 +50,7 @@ pub mod record;
 mod register;
 mod relay;
 mod reply;
+mod reported;
 mod request;
 mod resume;
 mod route;

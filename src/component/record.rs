@@ -409,6 +409,9 @@ pub struct Audit {
     /// The watcher's own name of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// Whether the watcher has reported its own result of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reported: bool,
 }
 
 /// What her clients showed of her, as far as watchers could see it; kept over a restart.

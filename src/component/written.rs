@@ -11,7 +11,7 @@ use super::record::{Audit, Change, Execution, ExecutionState, Grant};
 use super::reply::Refusal;
 use super::request::{Request, denied};
 use super::watcher::Watcher;
-use super::{Component, Turn, delivery, face, prompt, resume, uses};
+use super::{Component, Turn, delivery, face, prompt, reported, resume, uses};
 use crate::address::Bare;
 
 /// Finds the changes of a step, deciding again.
@@ -51,6 +51,7 @@ pub(super) fn plan(
             }
             None => Vec::new(),
         }),
+        Step::Report { asked, outcome } => reported::plan(core, user, asked, outcome),
         Step::Amend { id } => Ok(amended(core, user, id)),
         Step::Finish {
             id,
@@ -69,6 +70,7 @@ pub(super) fn plan(
                 state: end.state,
                 detail: detail(&known.fields),
                 request_id: Some(known.request_id.clone()),
+                reported: false,
             };
             let mut changes = vec![Change::Execution {
                 id: id.clone(),
@@ -188,6 +190,7 @@ fn audit(request: &Request, state: ExecutionState) -> Audit {
         state,
         detail: detail(&request.fields),
         request_id: Some(request.request_id.clone()),
+        reported: false,
     }
 }
 

@@ -148,6 +148,7 @@ pub(crate) fn all() -> Vec<Change> {
                 state: ExecutionState::Unknown,
                 detail: "https://example.org/".into(),
                 request_id: None,
+                reported: false,
             }),
         },
         Change::Face {

@@ -47,6 +47,7 @@ topics![
     leave_message,
     malformed,
     open_url,
+    outcome,
     pace,
     pending,
     presence,
