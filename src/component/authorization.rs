@@ -455,6 +455,7 @@ impl<'a> Pieces<'a> {
     fn user_asks(&self, right: Right) -> bool {
         self.grants()
             .filter(|grant| right != Right::See && grant.rights.contains(&right))
+            .filter(|grant| !grant.unasked.contains(&right))
             .any(|grant| match grant.confirm {
                 Confirm::Always => true,
                 Confirm::First => !grant.confirmed,

@@ -2,6 +2,7 @@
 
 mod granting;
 mod help;
+mod prompt;
 mod status;
 
 use chrono_tz::Tz;
@@ -11,6 +12,7 @@ use xmpp_parsers::ns;
 use super::authorization::Visibility;
 use super::clock::Wall;
 use super::decision::{self, Verdict};
+use super::prompt::{self as question, Word};
 use super::reply::Refusal;
 use super::setting::{Reply, Setting, What};
 use super::sight::{self, Sight};
@@ -38,6 +40,8 @@ enum Line {
     Set(What),
     Pending(u32),
     Decide(Verdict, String),
+    /// Her answer to a question, with its code.
+    Answer(Word, Option<String>),
     /// It cannot be followed: why.
     Wrong(String),
 }
@@ -129,6 +133,9 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
             command::acknowledge(core, turn, reply, Ok(text));
         }
         Line::Set(what) => submit(core, turn, user, what, reply),
+        Line::Answer(word, code) => {
+            question::answer(core, turn, user, (word, code.as_deref()), reply);
+        }
         Line::Pending(from) => pending::show(core, turn, user, from, reply),
         Line::Decide(verdict, words) => match whom::read(core, user, verdict, &words) {
             Ok(read) => decision::submit(core, turn, user, read, reply),
@@ -169,7 +176,11 @@ fn read(core: &Component, user: &Bare, body: &str, now: Wall, zone: Tz) -> Line 
     let body = body.trim();
     let (word, rest) = body.split_once(char::is_whitespace).unwrap_or((body, ""));
     let rest = rest.trim();
-    match word.to_lowercase().as_str() {
+    let first = word.to_lowercase();
+    if let Some(line) = prompt::read(&first, rest) {
+        return line;
+    }
+    match first.as_str() {
         "help" | "?" => Line::Help(rest.to_owned()),
         "join" => Line::Set(What::Join),
         "leave" => Line::Set(What::Leave),

@@ -1,19 +1,28 @@
 //! Commands of watchers: accepted, written before they are sent, ended exactly once. design.md §4,
 //! protocol.md §9.3, §9.4.
+//!
+//! ```text
+//! Starting ─┬─► done by the component itself: its record is its end
+//!           ├─► Asked ──────────────► (her yes) done by the component
+//!           └─► Waiting ─► Sending ─► Sent ─► Accepted ─► Ending
+//! ```
+//!
+//! What is stored is never behind what has happened: `queued` was not sent, `sent` may have been.
 
 use super::authorization::Right;
-use super::clock::Now;
 use super::face::cut;
 use super::limits::OUTCOME_CHARS_MAX;
 use super::presence::ResourceName;
 use super::record::{Execution, ExecutionState};
 use super::reply::{Asked, Refusal};
 use super::request::{Request, admit, denied, one_line};
-use super::timer::{Timer, TimerKey};
+pub(super) use super::running::{Asker, Running, Stage};
+use super::setting::Reply;
+use super::timer::Timer;
+use super::watcher::Watcher;
 use super::written::level;
-use super::{Component, Turn, command, delivery, lane, relay};
+use super::{Component, Turn, command, delivery, lane, prompt, relay, reported, resume};
 use crate::address::{Address, Bare};
-use crate::stanza::Inbound;
 use crate::stanza::command::{Severity, Status};
 use crate::stanza::outcome::Outcome;
 
@@ -23,52 +32,18 @@ const ANSWER_S: u64 = 25;
 pub(super) const EXPIRES_S: i64 = 30;
 /// With confirmation: a person needs time.
 pub(super) const EXPIRES_CONFIRM_S: i64 = 600;
-
-/// An agent's report about a command that it took in time may come so late (clocks differ).
-const REPORT: std::time::Duration = std::time::Duration::from_secs(60);
-
-/// Who waits for the end of a command.
-#[derive(Clone, Debug)]
-pub(super) enum Asker {
-    /// An ad-hoc command in a session.
-    Iq { asked: Asked, session: String },
-    /// A plain message to the presentity: only a refusal is answered.
-    Message(Box<Inbound>),
-    /// Nobody that could be answered any more: the component was restarted.
-    Nobody,
-}
-
-/// What is known of a command only while it runs.
-#[derive(Debug)]
-pub(super) struct Running {
-    pub(super) user: Bare,
-    pub(super) watcher: Address,
-    pub(super) right: Right,
-    pub(super) request_id: String,
-    /// Its name at the agent.
-    pub(super) agent_request_id: String,
-    pub(super) asker: Asker,
-    /// The watcher's IQ has been answered `executing`.
-    pub(super) answered: bool,
-    /// The resource that has the command.
-    pub(super) resource: Option<ResourceName>,
-    pub(super) tried: Vec<ResourceName>,
-    /// A resource got it and has been silent.
-    pub(super) sent: bool,
-    /// The resource has said that it is at work.
-    pub(super) accepted: bool,
-    /// Its end is being written.
-    pub(super) ending: bool,
-    pub(super) timers: Vec<TimerKey>,
-}
+/// An end that could not be written is written again after this.
+const AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Who does it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     /// The component, by a message to the user.
     Message,
     /// An agent.
     Agent,
+    /// The component, when she has said yes to the question with this code.
+    Prompt(String),
 }
 
 /// How a command has ended.
@@ -78,12 +53,23 @@ pub(super) struct End {
     /// Words of the client; untrusted.
     pub(super) text: Option<String>,
     pub(super) way: Way,
+    /// She is not to be asked again for this.
+    pub(super) always: bool,
+    /// Her answer to the question in chat: where it is acknowledged.
+    pub(super) reply: Reply,
 }
 
 impl End {
     pub(super) fn new(state: ExecutionState, text: Option<String>, way: Way) -> Self {
         let text = text.map(|text| cut(&one_line(&text), OUTCOME_CHARS_MAX));
-        Self { state, text, way }
+        let (always, reply) = (false, Reply::Nobody);
+        Self {
+            state,
+            text,
+            way,
+            always,
+            reply,
+        }
     }
 }
 
@@ -98,6 +84,10 @@ pub(super) enum Step {
         /// The grant that it is a use of, found while planning.
         used: Option<Bare>,
     },
+    /// It goes to a resource.
+    Send { id: String, resource: ResourceName },
+    /// The resource has said that it is at work.
+    Accept { id: String },
     /// It has ended.
     Finish {
         id: String,
@@ -109,6 +99,10 @@ pub(super) enum Step {
         /// The grant to which a use is given back, found while planning.
         used: Option<Bare>,
     },
+    /// The watcher has reported its own result of a request that has ended.
+    Report { asked: Asked, outcome: Outcome },
+    /// It was written down as done, and then the right was gone before it was.
+    Amend { id: String },
 }
 
 /// Takes a request that has been read; everything about it is decided when its turn comes.
@@ -126,19 +120,17 @@ pub(super) fn request(core: &mut Component, turn: &mut Turn, request: Request, a
         agent_request_id: request.request_id.clone(),
         asker,
         answered: false,
-        resource: None,
+        stage: Stage::Starting,
         tried: Vec::new(),
         sent: false,
-        accepted: false,
-        ending: false,
-        timers: Vec::new(),
+        answer: None,
+        silence: None,
+        expiry: None,
     };
     if let Asker::Iq { session, .. } = &running.asker {
         core.run_in(session, &id);
         let at = turn.now.mono + std::time::Duration::from_secs(ANSWER_S);
-        running
-            .timers
-            .push(core.timers.set(at, Timer::Answer(id.clone())));
+        running.answer = Some(core.timers.set(at, Timer::Answer(id.clone())));
     }
     core.running.insert(id.clone(), running);
     let step = Step::Start {
@@ -173,105 +165,167 @@ pub(super) fn done(
         let given_back = matches!(step, Step::Finish { .. });
         core.tell_used(turn, user, who, given_back);
     }
-    match (step, result) {
-        (Step::Start { id, .. }, Err(refusal)) => {
-            if let Some(running) = end(core, &id) {
-                refuse(core, running.asker, refusal);
+    match step {
+        Step::Start {
+            id, request, way, ..
+        } => match result {
+            Ok(()) => started(core, turn, user, &id, &request, way),
+            Err(refusal) => {
+                if let Some(running) = forget(core, &id) {
+                    refuse(core, running.asker, refusal);
+                }
             }
+        },
+        Step::Report { asked, outcome } => {
+            reported::done(core, turn, user, (&asked, outcome), result);
         }
-        (
-            Step::Start {
-                id,
-                way: Way::Agent,
-                ..
-            },
-            Ok(()),
-        ) => {
-            set_expiry(core, turn.now, &id);
-            delivery::next(core, turn, &id);
+        Step::Send { id, resource } => delivery::recorded(core, turn, &id, &resource, result),
+        // Had it not been written, it would be sent once more after a crash, where that does no harm.
+        Step::Accept { .. } | Step::Amend { .. } => {}
+        Step::Finish {
+            id,
+            end,
+            report,
+            execution,
+            ..
+        } => match result {
+            Ok(()) => finished(core, turn, user, &id, end, report, *execution),
+            Err(refusal) => unwritten(core, turn, &id, end, report, refusal),
+        },
+    }
+}
+
+fn started(
+    core: &mut Component,
+    turn: &mut Turn,
+    user: &Bare,
+    id: &str,
+    request: &Request,
+    way: Way,
+) {
+    let (watcher, name) = (&request.watcher.bare, &request.request_id);
+    core.names.note(user, watcher, name, turn.now.wall);
+    match way {
+        Way::Agent => {
+            resume::set_expiry(core, turn.now, id);
+            delivery::begin(core, turn, id);
         }
-        (
-            Step::Start {
-                id,
-                request,
-                way: Way::Message,
-                ..
-            },
-            Ok(()),
-        ) => {
+        Way::Prompt(code) => {
+            resume::set_expiry(core, turn.now, id);
+            prompt::ask(core, turn, id, &code);
+        }
+        Way::Message => {
             let watcher = &request.asker();
             if let Err(refusal) = denied(core.decision_again(turn, user, watcher, request.right)) {
-                // Taken away while it was written: it is not sent. The history says what was asked.
-                if let Some(running) = end(core, &id) {
+                // Taken away while it was written: it is not done.
+                amend(core, turn, user, id);
+                if let Some(running) = forget(core, id) {
                     refuse(core, running.asker, refusal);
                 }
                 return;
             }
             let level = level(core, turn.now, user, watcher);
-            relay::deliver(core, turn, &request, level);
-            let note = match request.right {
-                Right::OpenUrl => "She got the link as a message.",
-                _ => "The message is on its way to her.",
-            };
-            conclude(
-                core,
-                turn,
-                &id,
-                ExecutionState::Completed,
-                Some(note.into()),
-            );
-        }
-        // What has happened is told even where its end could not be written.
-        (
-            Step::Finish {
-                id,
-                end,
-                report,
-                execution,
-                ..
-            },
-            result,
-        ) => {
-            let End { state, text, way } = end;
-            if let Some(asked) = report {
-                core.answer(&asked, result.map(|()| None));
-            }
-            let Some(execution) = *execution else { return };
-            let request = Request {
-                user: user.clone(),
-                watcher: execution.watcher,
-                interface: execution.interface,
-                right: execution.right,
-                request_id: execution.request_id,
-                fields: execution.fields,
-            };
-            let note = match way {
-                Way::Message => Some("She got the link as a message.".to_owned()),
-                Way::Agent => text.clone(),
-            };
-            conclude(core, turn, &id, state, note);
-            match way {
-                Way::Message => relay::deliver(core, turn, &request, execution.level),
-                Way::Agent => relay::report(core, turn, &request, state, text.as_deref()),
-            }
+            relay::deliver(core, turn, request, level);
+            let note = Some(note_of(request.right).to_owned());
+            conclude(core, turn, id, ExecutionState::Completed, note);
         }
     }
 }
 
-fn set_expiry(core: &mut Component, now: Now, id: &str) {
-    let Some(execution) = core.state.execution(id) else {
+/// What the watcher is told of what the component has done itself.
+fn note_of(right: Right) -> &'static str {
+    match right {
+        Right::OpenUrl => "She got the link as a message.",
+        _ => "The message is on its way to her.",
+    }
+}
+
+fn amend(core: &mut Component, turn: &mut Turn, user: &Bare, id: &str) {
+    let step = Step::Amend { id: id.to_owned() };
+    lane::submit(core, turn, user, lane::Task::Execution(step));
+}
+
+/// It has ended, and that is durable.
+fn finished(
+    core: &mut Component,
+    turn: &mut Turn,
+    user: &Bare,
+    id: &str,
+    end: End,
+    report: Option<Asked>,
+    execution: Option<Execution>,
+) {
+    if let Some(asked) = report {
+        core.answer(&asked, Ok(None));
+    }
+    let Some(execution) = execution else { return };
+    let right = execution.right;
+    let watcher = Watcher::new(&execution.watcher, execution.interface);
+    let request = Request {
+        user: user.clone(),
+        watcher: execution.watcher,
+        interface: execution.interface,
+        right,
+        request_id: execution.request_id,
+        fields: execution.fields,
+    };
+    let mut end = end;
+    let does_it = end.way == Way::Message;
+    if does_it && denied(core.decision_again(turn, user, &watcher, right)).is_err() {
+        // Taken away while it was written: it is not done.
+        amend(core, turn, user, id);
+        end.state = ExecutionState::Refused;
+        end.text = Some("The right was taken away.".to_owned());
+        end.way = Way::Agent;
+    }
+    let note = match end.way {
+        Way::Message => Some(note_of(right).to_owned()),
+        Way::Agent | Way::Prompt(_) => end.text.clone(),
+    };
+    conclude(core, turn, id, end.state, note);
+    prompt::acknowledge(core, turn, &request, &watcher, &end);
+    match end.way {
+        Way::Message => relay::deliver(core, turn, &request, execution.level),
+        Way::Agent => relay::report(core, turn, &request, end.state, end.text.as_deref()),
+        // She knows what she has said; and silence is no.
+        Way::Prompt(_) => {}
+    }
+}
+
+/// Its end could not be written: nobody is told, so that nobody is told another one later. It is written
+/// again; what waits for her word goes on waiting.
+fn unwritten(
+    core: &mut Component,
+    turn: &mut Turn,
+    id: &str,
+    end: End,
+    report: Option<Asked>,
+    refusal: Refusal,
+) {
+    let prompt = core
+        .state
+        .execution(id)
+        .and_then(|known| known.prompt.clone());
+    let Some(running) = core.running.get_mut(id) else {
         return;
     };
-    let ms = u64::try_from(execution.expires.0.saturating_sub(now.wall.0)).unwrap_or(0);
-    let at = now.mono + std::time::Duration::from_millis(ms) + REPORT;
-    if let Some(running) = core.running.get_mut(id) {
-        execution
-            .agent_request_id()
-            .clone_into(&mut running.agent_request_id);
+    if let (Some(code), ExecutionState::Completed) = (prompt, end.state) {
+        running.stage = Stage::Asked(code, turn.now.mono);
+        return command::acknowledge(core, turn, end.reply, Err(refusal));
     }
-    let key = core.timers.set(at, Timer::Expire(id.to_owned()));
-    if let Some(running) = core.running.get_mut(id) {
-        running.timers.push(key);
+    running.stage = Stage::Ending(Some(Box::new((end, report))));
+    let at = turn.now.mono + AGAIN;
+    core.timers.set(at, Timer::Again(id.to_owned()));
+}
+
+/// Writes an end once more.
+pub(super) fn again(core: &mut Component, turn: &mut Turn, id: &str) {
+    if let Some(running) = core.running.get_mut(id)
+        && let Stage::Ending(unsaved) = &mut running.stage
+        && let Some((end, report)) = unsaved.take().map(|unsaved| *unsaved)
+    {
+        let user = running.user.clone();
+        write_end(core, turn, &user, id, end, report);
     }
 }
 
@@ -283,11 +337,22 @@ pub(super) fn finish(
     end: End,
     report: Option<Asked>,
 ) {
-    let Some(running) = core.running.get_mut(id).filter(|running| !running.ending) else {
+    let Some(running) = core.running.get_mut(id).filter(|one| !one.is_ending()) else {
         return;
     };
-    running.ending = true;
+    running.stage = Stage::Ending(None);
     let user = running.user.clone();
+    write_end(core, turn, &user, id, end, report);
+}
+
+fn write_end(
+    core: &mut Component,
+    turn: &mut Turn,
+    user: &Bare,
+    id: &str,
+    end: End,
+    report: Option<Asked>,
+) {
     let step = Step::Finish {
         id: id.to_owned(),
         end,
@@ -295,7 +360,29 @@ pub(super) fn finish(
         execution: Box::new(None),
         used: None,
     };
-    lane::submit(core, turn, &user, lane::Task::Execution(step));
+    lane::submit(core, turn, user, lane::Task::Execution(step));
+}
+
+/// What she has taken away is looked for among what has not been sent: it ends now.
+pub(super) fn review(core: &mut Component, turn: &mut Turn, user: &Bare) {
+    let open = core.running.iter().filter(|(_, one)| {
+        one.user == *user
+            && !one.may_be_sent()
+            && matches!(one.stage, Stage::Asked(..) | Stage::Waiting)
+    });
+    let open: Vec<_> = open.map(|(id, _)| id.clone()).collect();
+    for id in open {
+        let Some(execution) = core.state.execution(&id) else {
+            continue;
+        };
+        let watcher = Watcher::new(&execution.watcher, execution.interface);
+        if denied(core.decision_again(turn, user, &watcher, execution.right)).is_err() {
+            let way = execution.prompt.clone().map_or(Way::Agent, Way::Prompt);
+            let text = Some("The right was taken away.".to_owned());
+            let end = End::new(ExecutionState::Refused, text, way);
+            finish(core, turn, &id, end, None);
+        }
+    }
 }
 
 /// The watcher's IQ cannot wait any longer.
@@ -326,26 +413,19 @@ pub(super) fn poll(
     }
     match core.take_end(session) {
         Some((severity, note, form)) => {
-            let note = (severity, note);
-            command::progress(
-                core,
-                &asked,
-                session,
-                right,
-                Status::Completed,
-                note,
-                Some(form),
-            );
+            let (status, note) = (Status::Completed, (severity, note));
+            command::progress(core, &asked, session, right, status, note, Some(form));
         }
         None => core.answer(&asked, Err(Refusal::SessionExpired)),
     }
 }
 
 /// Forgets a command and its timers.
-fn end(core: &mut Component, id: &str) -> Option<Running> {
+fn forget(core: &mut Component, id: &str) -> Option<Running> {
     let running = core.running.remove(id)?;
-    for key in &running.timers {
-        core.timers.cancel(*key);
+    let timers = [running.answer, running.silence, running.expiry];
+    for key in timers.into_iter().flatten() {
+        core.timers.cancel(key);
     }
     Some(running)
 }
@@ -358,7 +438,9 @@ fn conclude(
     state: ExecutionState,
     text: Option<String>,
 ) {
-    let Some(running) = end(core, id) else { return };
+    let Some(running) = forget(core, id) else {
+        return;
+    };
     let outcome = Outcome {
         request_id: running.request_id,
         right: running.right,
@@ -374,23 +456,26 @@ fn conclude(
     let form = relay::result_form(&outcome, &note);
     match running.asker {
         Asker::Iq { asked, session } if !running.answered => {
-            let (note, form) = ((severity, note), Some(form));
-            command::progress(
-                core,
-                &asked,
-                &session,
-                running.right,
-                Status::Completed,
-                note,
-                form,
-            );
+            let (right, note, form) = (running.right, (severity, note), Some(form));
+            let status = Status::Completed;
+            command::progress(core, &asked, &session, right, status, note, form);
         }
         Asker::Iq { session, .. } => {
             core.keep_end(&session, (severity, note, form));
-            relay::push(core, turn, &running.user, &running.watcher, &outcome);
+            push(core, turn, &running.user, &running.watcher, &outcome);
         }
-        Asker::Nobody => relay::push(core, turn, &running.user, &running.watcher, &outcome),
+        Asker::Nobody => push(core, turn, &running.user, &running.watcher, &outcome),
         Asker::Message(_) => {}
+    }
+}
+
+/// Tells a watcher unasked, unless she blocks it: for one whom she blocks she is not there.
+fn push(core: &mut Component, turn: &mut Turn, user: &Bare, watcher: &Address, outcome: &Outcome) {
+    let known = core.state.user(user);
+    let zone = core.settings.timezone;
+    let policy = known.and_then(|known| known.policy(user, &watcher.bare, zone));
+    if !policy.is_some_and(|policy| policy.blocked) {
+        relay::push(core, turn, user, watcher, outcome);
     }
 }
 
@@ -399,37 +484,10 @@ impl Component {
     pub(super) fn n_sent(&self, user: &Bare, is_of: impl Fn(&Bare) -> bool) -> usize {
         let of_user = self.running.values().filter(|one| one.user == *user);
         of_user
-            .filter(|one| one.resource.is_some() && is_of(&one.watcher.bare))
+            .filter(|one| one.may_be_sent() && is_of(&one.watcher.bare))
             .count()
     }
 }
 
-/// Takes up what was open when the component ended: an agent may still report, else the end of each
-/// stays unknown.
-pub(super) fn resume(core: &mut Component, now: Now) {
-    let open: Vec<_> = core
-        .state
-        .executions()
-        .map(|(id, execution)| (id.clone(), execution.clone()))
-        .collect();
-    for (id, execution) in open {
-        let agent_request_id = execution.agent_request_id().to_owned();
-        let running = Running {
-            user: execution.user,
-            watcher: execution.watcher,
-            right: execution.right,
-            agent_request_id,
-            request_id: execution.request_id,
-            asker: Asker::Nobody,
-            answered: true,
-            resource: execution.resource.map(Into::into),
-            tried: Vec::new(),
-            sent: true,
-            accepted: true,
-            ending: false,
-            timers: Vec::new(),
-        };
-        core.running.insert(id.clone(), running);
-        set_expiry(core, now, &id);
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -120,8 +120,13 @@ pub(super) fn submit(core: &mut Component, turn: &mut Turn, user: &Bare, mut tas
         return task.done(core, turn, user, Err(Refusal::ResourceConstraint));
     }
     task.look(core, turn, user);
-    for narrowing in task.narrowing(turn) {
-        core.state.narrow(user, &narrowing);
+    let narrowings = task.narrowing(turn);
+    for narrowing in &narrowings {
+        core.state.narrow(user, narrowing);
+    }
+    // What is over by it ends before she is told, so that nobody hears of it after.
+    if !narrowings.is_empty() {
+        execution::review(core, turn, user);
     }
     match core.lanes.lanes.get_mut(user) {
         Some(lane) => {

@@ -127,6 +127,16 @@ pub(super) const USES_PER_DAY_MAX: u32 = 10_000;
 pub(super) const PENDING_PER_USER_MAX: usize = 50;
 /// Of them those from one domain: it may not fill her list.
 pub(super) const PENDING_PER_DOMAIN_MAX: usize = 25;
+/// Names of requests that are kept for a day: 12 watchers at their full rate (security T43).
+pub(super) const NAMES_MAX: usize = 100_000;
+/// Questions about commands that wait for her answer at once: more than she can tell apart by their codes.
+pub(super) const PROMPTS_OPEN_MAX: usize = 5;
+/// Questions about commands in an hour, whoever asks: past it nobody asks her (security T36).
+pub(super) const PROMPTS_PER_HOUR_MAX: usize = 10;
+/// Users whose last questions are remembered; those who were asked nothing for an hour are forgotten first.
+pub(super) const PROMPTED_MAX: usize = 100_000;
+/// How long a question must have been open until a `yes` without its code can mean it (design.md §4).
+pub(super) const PROMPT_SETTLES: Duration = Duration::from_secs(3);
 /// Characters that are kept of a request's text and of the name it gives itself: with 4 bytes each, and
 /// all around them, less than 4 KiB (protocol.md §10).
 pub(super) const PENDING_TEXT_CHARS_MAX: usize = 500;

@@ -37,19 +37,24 @@ mod learning;
 pub mod limits;
 pub mod line;
 mod live;
+mod names;
 mod pace;
 pub mod parties;
 mod partners;
 mod pending;
 mod presence;
 mod probe;
+mod prompt;
 pub mod quiet;
 pub mod record;
 mod register;
 mod relay;
 mod reply;
+mod reported;
 mod request;
+mod resume;
 mod route;
+mod running;
 mod session;
 mod setting;
 mod settings;
@@ -245,6 +250,8 @@ pub struct Component {
     /// Messages made while detached; they go out at the next attach.
     deferred: VecDeque<Element>,
     attached: bool,
+    /// When, on the clock that never goes back.
+    attached_at: Duration,
     timers: Timers,
     learning: learning::Learning,
     pace: pace::Pace,
@@ -267,6 +274,8 @@ pub struct Component {
     exporting: export::Waiting,
     executions_by_watcher: Buckets,
     executions_for_user: Buckets,
+    prompts: prompt::Prompts,
+    names: names::Names,
     /// Keys `rev`; drawn at the first input.
     key: Option<[u8; 32]>,
     /// Counts presences in order of arrival.
@@ -300,6 +309,7 @@ impl Component {
             effects: VecDeque::new(),
             deferred: VecDeque::new(),
             attached: false,
+            attached_at: Duration::ZERO,
             timers: Timers::default(),
             learning: learning::Learning::default(),
             pace: pace::Pace::default(),
@@ -323,6 +333,8 @@ impl Component {
             exporting: export::Waiting::new(),
             executions_by_watcher: Buckets::new(limits::EXECUTION_RATE),
             executions_for_user: Buckets::new(limits::EXECUTION_RATE_PER_USER),
+            prompts: prompt::Prompts::default(),
+            names: names::Names::default(),
             key: None,
             order: 0,
             started: None,
@@ -340,7 +352,7 @@ impl Component {
         if self.key.is_none() {
             self.key = Some(chance.bytes());
             self.started = Some(now);
-            execution::resume(self, now);
+            resume::resume(self, now);
         }
         let mut turn = Turn { now, chance };
         self.fire_expiries(&mut turn); // Before anything is answered from what has ended.
@@ -423,6 +435,7 @@ impl Component {
         while let Some(message) = self.deferred.pop_front() {
             self.send(message);
         }
+        resume::attached(self, turn.now);
         pace::attached(self, turn);
         learning::begin(self, turn);
     }
@@ -457,7 +470,10 @@ impl Component {
                 Timer::Session(id) => session::expire(self, turn, &id),
                 Timer::Answer(id) => execution::answer_late(self, &id),
                 Timer::Silence(id) => delivery::silent(self, turn, &id),
-                Timer::Expire(id) => delivery::expired(self, turn, &id),
+                Timer::Expire(id) => resume::expired(self, turn, &id),
+                Timer::Lapse(id) => resume::lapsed(self, turn, &id),
+                Timer::Again(id) => execution::again(self, turn, &id),
+                Timer::Settled => resume::settled(self, turn),
             }
         }
         self.fire_expiries(turn);

@@ -58,7 +58,7 @@ impl Refusals {
     }
 
     /// Whether she has said no to him twice in a day: what he asks then waits without a prompt.
-    fn is_tired_of(&self, user: &Bare, watcher: &Bare, now: Duration) -> bool {
+    pub(super) fn is_tired_of(&self, user: &Bare, watcher: &Bare, now: Duration) -> bool {
         let times = self.0.get(&(user.clone(), watcher.clone()));
         times.is_some_and(|times| {
             times

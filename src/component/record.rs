@@ -184,6 +184,9 @@ pub struct Grant {
     /// The interfaces on which it counts; empty: all.
     #[serde(default)]
     pub interfaces: BTreeSet<Interface>,
+    /// Rights for which she has said that she is not to be asked again, whatever `confirm` says.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unasked: BTreeSet<Right>,
     /// How often a day it may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_per_day: Option<u32>,
@@ -206,6 +209,7 @@ impl Grant {
             since,
             until: None,
             interfaces: BTreeSet::new(),
+            unasked: BTreeSet::new(),
             max_per_day: None,
             quiet: None,
             uses: Uses::default(),
@@ -381,6 +385,9 @@ pub struct Execution {
     /// Where it counts as a use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<Counted>,
+    /// The code of the question that she was sent in chat, where nobody else asks her.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
 }
 
 impl Execution {
@@ -402,6 +409,12 @@ pub struct Audit {
     pub state: ExecutionState,
     /// What was opened, written or set, for the user to read.
     pub detail: String,
+    /// The watcher's own name of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Whether the watcher has reported its own result of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reported: bool,
 }
 
 /// What her clients showed of her, as far as watchers could see it; kept over a restart.

@@ -128,7 +128,7 @@ pub(super) fn report(
     tell(core, turn, request, state, &body, None);
 }
 
-fn tell(
+pub(super) fn tell(
     core: &mut Component,
     turn: &mut Turn,
     request: &Request,

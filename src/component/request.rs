@@ -114,6 +114,11 @@ pub(super) fn admit(core: &mut Component, turn: &Turn, request: &Request) -> Res
             "The field request-id names an open request.".into(),
         ));
     }
+    if core.names.is_used(user, watcher, request_id, turn.now.wall) {
+        return Err(Refusal::BadPayload(
+            "The field request-id names an earlier request.".into(),
+        ));
+    }
     if !core.executions_by_watcher.take(watcher, turn.now.mono) {
         return Err(Refusal::PolicyViolation(
             core.executions_by_watcher.retry_after_s(),

@@ -14,7 +14,7 @@ use super::timer::{Timer, TimerKey};
 use super::watcher::Watcher;
 use super::{
     Component, Turn, about, bulk, caps, chat, command, delivery, disco, face, gateway, join,
-    learning, pace, presence, probe, register, relay, subscription, unreachable,
+    learning, pace, presence, probe, register, relay, reported, subscription, unreachable,
 };
 use crate::address::{Address, Bare};
 use crate::stanza::command::NS as NS_COMMANDS;
@@ -35,6 +35,8 @@ pub(super) enum About {
     Notice(Bare),
     /// A command at a resource, by its execution.
     Command(String),
+    /// Something that was passed on to an agent: what it says is of no interest.
+    Passed,
 }
 
 /// An IQ of ours that is not answered yet.
@@ -299,6 +301,9 @@ fn presentity_iq(
         ("set", "command", NS_COMMANDS) => {
             return command::watcher(core, turn, asked, payload, &user);
         }
+        ("set", "outcome", crate::stanza::outcome::NS) => {
+            return reported::received(core, turn, asked, payload, &user);
+        }
         ("get", "query", NS_LAST) => return probe::last(core, turn, asked, payload, &user),
         ("get", "command", NS_COMMANDS)
         | ("set", "ping", ns::PING)
@@ -330,6 +335,7 @@ fn answered(core: &mut Component, turn: &mut Turn, stanza: &Inbound) {
         About::Notice(user) => join::bounced(core, turn, &user, stanza),
         About::Server(domain) => pace::identified(core, turn, domain, stanza),
         About::Features(question) => caps::answered(core, turn, question, stanza),
+        About::Passed => {}
         About::Command(execution) => delivery::answered(core, turn, &execution, stanza),
     }
 }

@@ -38,6 +38,12 @@ pub(super) enum Timer {
     Silence(String),
     /// A command has expired.
     Expire(String),
+    /// Nobody has reported how a command that was sent ended.
+    Lapse(String),
+    /// The end of a command is written once more.
+    Again(String),
+    /// After an attach it is known by now who is there.
+    Settled,
 }
 
 /// Names a timer that was set.

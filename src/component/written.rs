@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::authorization::{Confirm, Level, Right};
+use super::authorization::{Confirm, Level};
 use super::clock::{Now, Wall};
 use super::execution::{EXPIRES_CONFIRM_S, EXPIRES_S, Step, Way};
 use super::face::cut;
@@ -11,13 +11,13 @@ use super::record::{Audit, Change, Execution, ExecutionState, Grant};
 use super::reply::Refusal;
 use super::request::{Request, denied};
 use super::watcher::Watcher;
-use super::{Component, Turn, face, uses};
+use super::{Component, Turn, delivery, face, prompt, reported, resume, uses};
 use crate::address::Bare;
 
 /// Finds the changes of a step, deciding again.
 pub(super) fn plan(
     core: &Component,
-    turn: &Turn,
+    turn: &mut Turn,
     user: &Bare,
     step: &mut Step,
 ) -> Result<Vec<Change>, Refusal> {
@@ -28,49 +28,31 @@ pub(super) fn plan(
             request,
             way,
             used,
-        } => {
-            let watcher = &request.asker();
-            let confirm = denied(core.decision(turn, user, watcher, request.right))?;
-            let known = core.state.user(user).ok_or(Refusal::ServiceUnavailable)?;
-            let (counting, counted) = uses::count(core, turn, user, watcher, request.right).unzip();
-            *used = counted.as_ref().map(|counted| counted.grant.clone());
-            let agents = known.live.agents();
-            let Some(agent) = agents.first().filter(|_| request.right == Right::OpenUrl) else {
-                *way = Way::Message;
-                let done = audit(request, ExecutionState::Completed);
-                let mut changes = audited(core, user, now.wall, id, done);
-                changes.extend(counting);
-                return Ok(changes);
+        } => start(core, turn, user, id, (request, way, used)),
+        Step::Send { id, resource } => {
+            let Some(known) = core.state.execution(id) else {
+                return Ok(Vec::new());
             };
-            *way = Way::Agent;
-            let expires = if confirm {
-                EXPIRES_CONFIRM_S
-            } else {
-                EXPIRES_S
-            };
-            let value = Execution {
-                user: user.clone(),
-                watcher: request.watcher.clone(),
-                interface: request.interface,
-                level: level(core, now, user, watcher),
-                right: request.right,
-                request_id: request.request_id.clone(),
-                fields: request.fields.clone(),
-                confirm,
-                issued: now.wall,
-                expires: now.wall.plus_s(expires),
-                // Written before it is sent: after a crash it counts as sent.
-                state: ExecutionState::Sent,
-                resource: Some(agent.to_string()),
-                agent_request_id: is_taken(core, user, id, &request.request_id).then(|| id.clone()),
-                counted,
-            };
-            let begun = Change::Execution {
-                id: id.clone(),
-                value: Some(value),
-            };
-            Ok([begun].into_iter().chain(counting).collect())
+            let watcher = Watcher::new(&known.watcher, known.interface);
+            denied(core.decision_again(turn, user, &watcher, known.right))?;
+            let mut value = known.clone();
+            value.state = ExecutionState::Sent;
+            value.resource = Some(resource.to_string());
+            if !value.confirm {
+                value.expires = now.wall.plus_s(EXPIRES_S);
+            }
+            Ok(put(id, value))
         }
+        Step::Accept { id } => Ok(match core.state.execution(id) {
+            Some(known) => {
+                let mut value = known.clone();
+                value.state = ExecutionState::Accepted;
+                put(id, value)
+            }
+            None => Vec::new(),
+        }),
+        Step::Report { asked, outcome } => reported::plan(core, user, asked, outcome),
+        Step::Amend { id } => Ok(amended(core, user, id)),
         Step::Finish {
             id,
             end,
@@ -87,13 +69,19 @@ pub(super) fn plan(
                 right: known.right,
                 state: end.state,
                 detail: detail(&known.fields),
+                request_id: Some(known.request_id.clone()),
+                reported: false,
             };
             let mut changes = vec![Change::Execution {
                 id: id.clone(),
                 value: None,
             }];
             changes.extend(audited(core, user, now.wall, id, done));
-            changes.extend(confirmed(core, user, known, end.state));
+            if end.always {
+                changes.extend(prompt::no_more(core, now, user, known));
+            } else {
+                changes.extend(confirmed(core, user, known, end.state));
+            }
             if let Some(given_back) = uses::give_back(core, user, known, end.state) {
                 *used = known.counted.as_ref().map(|counted| counted.grant.clone());
                 changes.push(given_back);
@@ -101,6 +89,77 @@ pub(super) fn plan(
             Ok(changes)
         }
     }
+}
+
+fn put(id: &str, value: Execution) -> Vec<Change> {
+    let id = id.to_owned();
+    vec![Change::Execution {
+        id,
+        value: Some(value),
+    }]
+}
+
+/// What is written of a new command before anything of it happens: what the component does itself is one
+/// line of history, everything else a record that says how far it may have come.
+fn start(
+    core: &Component,
+    turn: &mut Turn,
+    user: &Bare,
+    id: &str,
+    (request, way, used): (&Request, &mut Way, &mut Option<Bare>),
+) -> Result<Vec<Change>, Refusal> {
+    let now = turn.now;
+    let watcher = &request.asker();
+    let right = request.right;
+    let confirm = denied(core.decision(turn, user, watcher, right))?;
+    let known = core.state.user(user).ok_or(Refusal::ServiceUnavailable)?;
+    let agent = delivery::agents_for(known, right).into_iter().next();
+    let waits = agent.is_none() && !resume::is_settled(core, now);
+    let (counting, counted) = uses::count(core, turn, user, watcher, right).unzip();
+    *used = counted.as_ref().map(|counted| counted.grant.clone());
+    *way = if delivery::is_for_agents(right) && (agent.is_some() || waits) {
+        Way::Agent
+    } else if delivery::is_for_agents(right) && !delivery::becomes_a_message(right) {
+        return Err(Refusal::Forbidden); // Nobody is there who does it.
+    } else if confirm && !delivery::becomes_a_message(right) {
+        Way::Prompt(prompt::admit(core, turn, user, watcher)?)
+    } else {
+        let done = audit(request, ExecutionState::Completed);
+        *way = Way::Message;
+        let mut changes = audited(core, user, now.wall, id, done);
+        changes.extend(counting);
+        return Ok(changes);
+    };
+    let expires = match confirm {
+        true => EXPIRES_CONFIRM_S,
+        false => EXPIRES_S,
+    };
+    let (resource, prompt) = match way {
+        Way::Prompt(code) => (None, Some(code.clone())),
+        _ => (agent.map(|agent| agent.to_string()), None),
+    };
+    let value = Execution {
+        user: user.clone(),
+        watcher: request.watcher.clone(),
+        interface: request.interface,
+        level: level(core, now, user, watcher),
+        right,
+        request_id: request.request_id.clone(),
+        fields: request.fields.clone(),
+        confirm,
+        issued: now.wall,
+        expires: now.wall.plus_s(expires),
+        // Written before it is sent: after a crash it counts as sent.
+        state: match resource {
+            Some(_) => ExecutionState::Sent,
+            None => ExecutionState::Queued,
+        },
+        resource,
+        agent_request_id: is_taken(core, user, id, &request.request_id).then(|| id.to_owned()),
+        prompt,
+        counted,
+    };
+    Ok(put(id, value).into_iter().chain(counting).collect())
 }
 
 /// Whether another open request to the user's agents has this name.
@@ -130,6 +189,8 @@ fn audit(request: &Request, state: ExecutionState) -> Audit {
         right: request.right,
         state,
         detail: detail(&request.fields),
+        request_id: Some(request.request_id.clone()),
+        reported: false,
     }
 }
 
@@ -156,6 +217,25 @@ fn audited(core: &Component, user: &Bare, at: Wall, id: &str, audit: Audit) -> V
         );
     }
     changes
+}
+
+/// The line of history of what was not done in the end.
+fn amended(core: &Component, user: &Bare, id: &str) -> Vec<Change> {
+    let history = core.state.stored(user).map(|known| &known.history);
+    let line = history.and_then(|lines| lines.iter().find(|((_, of), _)| of == id));
+    let Some(((at, id), audit)) = line else {
+        return Vec::new();
+    };
+    let state = ExecutionState::Refused;
+    vec![Change::Audit {
+        user: user.clone(),
+        at: *at,
+        id: id.clone(),
+        value: Some(Audit {
+            state,
+            ..audit.clone()
+        }),
+    }]
 }
 
 /// A grant that asks only the first time has been confirmed.

@@ -102,6 +102,7 @@ pub(crate) fn all() -> Vec<Change> {
                 max_per_day: None,
                 quiet: None,
                 uses: Uses::default(),
+                unasked: BTreeSet::new(),
             }),
         },
         Change::Subscription {
@@ -136,6 +137,7 @@ pub(crate) fn all() -> Vec<Change> {
                 agent_request_id: Some("0f1e2d".into()),
                 resource: Some("agent".into()),
                 counted: None,
+                prompt: None,
             }),
         },
         Change::Audit {
@@ -147,6 +149,8 @@ pub(crate) fn all() -> Vec<Change> {
                 right: Right::OpenUrl,
                 state: ExecutionState::Unknown,
                 detail: "https://example.org/".into(),
+                request_id: None,
+                reported: false,
             }),
         },
         Change::Face {
@@ -195,13 +199,33 @@ pub(crate) fn later() -> Vec<Change> {
             }),
         },
         Change::Status {
-            user,
+            user: user.clone(),
             value: Some(Status {
                 texts: vec![text("Lunch", "🍝", Some(3600)), text("Verona", "🏛", None)],
                 states: vec![
                     chosen(ShownState::Away, Some(60)),
                     chosen(ShownState::Invisible, None),
                 ],
+            }),
+        },
+        Change::Execution {
+            id: "1e2d3c".into(),
+            value: Some(Execution {
+                user,
+                watcher: Address::parse("nurse@capulet.example/garden").unwrap(),
+                interface: Interface::Public,
+                level: Level::Authorized,
+                right: Right::LeaveMessage,
+                request_id: "r2".into(),
+                fields: BTreeMap::from([("text".into(), "Anon, good nurse".into())]),
+                confirm: true,
+                issued: at,
+                expires: at.plus_s(600),
+                state: ExecutionState::Queued,
+                agent_request_id: None,
+                resource: None,
+                prompt: Some("k7".into()),
+                counted: None,
             }),
         },
     ]

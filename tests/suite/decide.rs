@@ -52,6 +52,7 @@ fn grant(rights: &[Right], confirm: Confirm) -> Grant {
         max_per_day: None,
         quiet: None,
         uses: Uses::default(),
+        unasked: BTreeSet::new(),
     }
 }
 
@@ -253,6 +254,7 @@ fn a_grant_has_its_limits() {
     assert_eq!(row(until(NOW.wall)), UNSEEN);
     let elsewhere = Grant {
         interfaces: BTreeSet::from([Interface::Http]),
+        unasked: BTreeSet::new(),
         ..granted
     };
     assert_eq!(row(elsewhere), UNSEEN);

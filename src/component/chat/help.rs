@@ -89,6 +89,12 @@ const GROUPS: &[Group] = &[
         "Who may do what",
         &[
             Topic {
+                words: &["yes", "no", "always"],
+                example: "yes k7 – answer a question about what somebody wants to do; no k7, always k7, block k7",
+                more: "No answer means no. “always” is a yes that holds from now on. Where one question is open \
+                       the code may be left out of yes and no.",
+            },
+            Topic {
                 words: &["grant"],
                 example: "grant bob@example.org open-url, notify – let somebody do things",
                 more: "The rights are see, open-url, leave-message, notify, set-status, start-module, \

@@ -39,7 +39,7 @@ const GOLDEN_1: [(&[u8], &[u8]); 8] = [
 ];
 
 /// The same with the optional fields that came later.
-const GOLDEN_1_LATER: [(&[u8], &[u8]); 2] = [
+const GOLDEN_1_LATER: [(&[u8], &[u8]); 3] = [
     (
         b"\x01romeo@montague.example",
         b"\x01\xd1\xbe\x93\x0c{\"joined\":1795440005250,\"visibility\":\"public\",\"show_when_offline\":true,\"public_rights\":null,\"dormant\":false,\"subscribed\":true,\"last_seen\":\"day\",\"share_idle\":true,\"timezone\":\"Europe/Rome\"}",
@@ -48,6 +48,7 @@ const GOLDEN_1_LATER: [(&[u8], &[u8]); 2] = [
         b"\x02romeo@montague.example",
         b"\x01\xdd@\xcao{\"text\":\"Lunch\",\"state\":null,\"scope\":\"always\",\"set\":1795440005250,\"until\":1795443605250,\"author\":null,\"emoji\":\"\xf0\x9f\x8d\x9d\",\"earlier\":[{\"text\":\"Verona\",\"emoji\":\"\xf0\x9f\x8f\x9b\",\"scope\":\"always\",\"set\":1795440005250,\"until\":null,\"author\":null}],\"states\":[{\"state\":\"away\",\"set\":1795440006250,\"until\":1795440065250},{\"state\":\"invisible\",\"set\":1795440006250,\"until\":null}]}",
     ),
+    (b"\x061e2d3c", b"\x01\xa3z,\x80{\"user\":\"romeo@montague.example\",\"watcher\":\"nurse@capulet.example/garden\",\"interface\":\"public\",\"level\":\"authorized\",\"right\":\"leave-message\",\"request_id\":\"r2\",\"fields\":{\"text\":\"Anon, good nurse\"},\"confirm\":true,\"issued\":1795440005250,\"expires\":1795440605250,\"state\":\"queued\",\"agent_request_id\":null,\"resource\":null,\"prompt\":\"k7\"}"),
 ];
 
 #[test]

@@ -66,6 +66,7 @@ fn records(n: u64) -> Vec<Change> {
                 max_per_day: None,
                 quiet: None,
                 uses: Uses::default(),
+                unasked: BTreeSet::new(),
             }),
         });
     }

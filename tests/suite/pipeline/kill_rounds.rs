@@ -1,5 +1,6 @@
 //! SIGKILL at any moment under load, against a ledger that is kept outside: statuses that were
-//! acknowledged are there, and no command reaches an agent twice.
+//! acknowledged are there; a command that reaches an agent twice does so after a restart only, by the same
+//! name, and each has one end.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -16,9 +17,15 @@ const LIFE_MS: u64 = 250;
 struct Outside {
     /// By user: the number of the last status that was acknowledged, and of the last that was asked for.
     statuses: [(u64, u64); USERS],
-    /// How often each command has reached the agent, by its request.
-    commands: BTreeMap<String, u32>,
+    /// In which rounds each command has reached the agent, by its request.
+    commands: BTreeMap<String, Vec<u64>>,
+    /// The end that each watcher was told of, by its request.
+    ends: BTreeMap<String, String>,
     n_requests: u64,
+    round: u64,
+    /// How often each message that was left has reached her, by its number.
+    messages: BTreeMap<u64, u32>,
+    n_messages: u64,
 }
 
 impl Outside {
@@ -30,21 +37,32 @@ impl Outside {
 
     async fn ask_for_command(&mut self, end: &mut FarEnd, n: usize) -> bool {
         self.n_requests += 1;
-        let (to, request) = (mapped(n), self.n_requests);
-        let field =
-            |name: &str, value: &str| format!("<field var='{name}'><value>{value}</value></field>");
-        let form = format!(
-            "<x xmlns='jabber:x:data' type='submit'>{}{}{}</x>",
-            field("FORM_TYPE", "urn:x-presence-service:cmd:0"),
-            field("url", "https://example.org/"),
-            field("request-id", &format!("r{request}")),
-        );
-        end.try_send(&format!(
-            "<iq type='set' id='q{n}' from='w{n}@remote.example/x' to='{to}'><command \
-             xmlns='http://jabber.org/protocol/commands' action='execute' \
-             node='urn:x-presence-service:cmd:0#open-url'>{form}</command></iq>"
-        ))
-        .await
+        let request = format!("r{}", self.n_requests);
+        let field = ("url", "https://example.org/");
+        end.try_send(&command(n, 'w', "open-url", field, &request))
+            .await
+    }
+
+    async fn leave_message(&mut self, end: &mut FarEnd, n: usize) -> bool {
+        self.n_messages += 1;
+        let number = self.n_messages.to_string();
+        let request = format!("m{number}");
+        let field = ("text", number.as_str());
+        end.try_send(&command(n, 'm', "leave-message", field, &request))
+            .await
+    }
+
+    /// A watcher is told the end of a command, as a form or an outcome: it is the first and only one.
+    fn ended(&mut self, text: &str, before: &str) {
+        let Some((_, rest)) = text.split_once(before) else {
+            return;
+        };
+        let request: String = rest
+            .chars()
+            .take_while(char::is_ascii_alphanumeric)
+            .collect();
+        let before = self.ends.insert(request, text.to_owned());
+        assert_eq!(before, None, "told twice how it ended: {text}");
     }
 
     /// Takes a stanza as the clients and the agent of its addressee would; `false` where the component
@@ -59,7 +77,13 @@ impl Outside {
         };
         if let Some((who, text)) = acknowledgement(stanza) {
             let Some(rest) = text.split_once("is now “s") else {
-                return true; // It tells her of a command.
+                // It tells her of a command, or is one.
+                if let Some((_, number)) = text.split_once("(authorized):\n") {
+                    let times = self.messages.entry(number.parse().unwrap()).or_default();
+                    *times += 1;
+                    assert_eq!(*times, 1, "a message has come twice: {text}");
+                }
+                return true;
             };
             let n = number(&who).unwrap();
             let acknowledged = rest.1.split('”').next().unwrap().parse().unwrap();
@@ -68,6 +92,9 @@ impl Outside {
             return self.ask_for_status(end, n).await;
         }
         if stanza.name() != "iq" {
+            if to.starts_with('w') {
+                self.ended(&stanza.to_string(), "request-id='");
+            }
             return true;
         }
         let n = number(&to).unwrap_or_default();
@@ -87,9 +114,11 @@ impl Outside {
                 let request = text.split_once("var='request-id'").unwrap().1;
                 let request = request.split_once("<value>").unwrap().1;
                 let request = request.split_once("</value>").unwrap().0.to_owned();
-                let times = self.commands.entry(request).or_default();
-                *times += 1;
-                assert_eq!(*times, 1, "a command has come twice: {text}");
+                let rounds = self.commands.entry(request).or_default();
+                // What was with an agent when the process died comes again: it may be repeated.
+                let again = rounds.last() == Some(&self.round);
+                assert!(!again, "a command has come twice in one life: {text}");
+                rounds.push(self.round);
                 end.try_send(&format!(
                     "<iq type='result' {from}><command xmlns='http://jabber.org/protocol/commands' \
                      node='urn:x-presence-service:agent:0#open-url' sessionid='a' \
@@ -97,10 +126,44 @@ impl Outside {
                 ))
                 .await
             }
-            "result" if to.starts_with('w') => self.ask_for_command(end, n).await,
+            "result" if to.starts_with('w') => {
+                self.ended(&stanza.to_string(), "var='request-id'><value>");
+                self.ask_for_command(end, n).await
+            }
+            "result" if to.starts_with('m') => {
+                self.left(&stanza.to_string());
+                self.leave_message(end, n).await
+            }
             _ => true,
         }
     }
+
+    /// A watcher is told that its message is on its way: then it is.
+    fn left(&mut self, text: &str) {
+        let (_, rest) = text.split_once("var='request-id'><value>m").unwrap();
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        let number = digits.parse().unwrap();
+        assert!(self.messages.contains_key(&number), "{number} was not left");
+        self.ended(text, "var='request-id'><value>");
+    }
+}
+
+/// A watcher of the user with a number runs a right.
+fn command(n: usize, who: char, right: &str, own: (&str, &str), request: &str) -> String {
+    let to = mapped(n);
+    let field =
+        |(name, value): (&str, &str)| format!("<field var='{name}'><value>{value}</value></field>");
+    let form = format!(
+        "<x xmlns='jabber:x:data' type='submit'>{}{}{}</x>",
+        field(("FORM_TYPE", "urn:x-presence-service:cmd:0")),
+        field(own),
+        field(("request-id", request)),
+    );
+    format!(
+        "<iq type='set' id='q{n}' from='{who}{n}@remote.example/x' to='{to}'><command \
+         xmlns='http://jabber.org/protocol/commands' action='execute' \
+         node='urn:x-presence-service:cmd:0#{right}'>{form}</command></iq>"
+    )
 }
 
 /// Everybody comes online, with her agent.
@@ -142,12 +205,15 @@ async fn hold_statuses(end: &mut FarEnd, outside: &mut Outside, round: u64) {
 }
 
 #[tokio::test]
-async fn under_load_nothing_acknowledged_is_lost_and_no_command_comes_twice() {
+async fn under_load_nothing_acknowledged_is_lost_and_commands_end_once() {
     let mut rig = Rig::new().await;
     let mut end = rig.start(0, None).await.unwrap();
     join(&mut end, USERS).await;
     for n in 0..USERS {
         end.send(&say(n, &format!("grant w{n}@remote.example open-url")))
+            .await;
+        end.acknowledged().await;
+        end.send(&say(n, &format!("grant m{n}@remote.example leave-message")))
             .await;
         end.acknowledged().await;
     }
@@ -156,6 +222,7 @@ async fn under_load_nothing_acknowledged_is_lost_and_no_command_comes_twice() {
     let mut slowest = Duration::ZERO;
     let rounds = kill_rounds();
     for round in 0..rounds {
+        outside.round = round;
         rig.kill();
         let began = Instant::now();
         end = rig
@@ -169,6 +236,7 @@ async fn under_load_nothing_acknowledged_is_lost_and_no_command_comes_twice() {
         for n in 0..USERS {
             up &= outside.ask_for_status(&mut end, n).await;
             up &= outside.ask_for_command(&mut end, n).await;
+            up &= outside.leave_message(&mut end, n).await;
         }
         assert!(up, "round {round}: the component is gone by itself");
         let life = sleep(Duration::from_millis(1 + dice.below(LIFE_MS)));
@@ -183,14 +251,22 @@ async fn under_load_nothing_acknowledged_is_lost_and_no_command_comes_twice() {
         }
     }
     let acknowledged: u64 = outside.statuses.iter().map(|(last, _)| last).sum();
+    let again = outside.commands.values().filter(|of| of.len() > 1).count();
     println!(
-        "{rounds} times SIGKILL: {acknowledged} statuses acknowledged, {} of {} commands at the agent, \
-         slowest start {slowest:?}",
+        "{rounds} times SIGKILL: {acknowledged} statuses acknowledged, {} of {} commands at the agent, {again} \
+         of them again after a restart, {} ends told, {} of {} messages left, slowest start {slowest:?}",
         outside.commands.len(),
-        outside.n_requests
+        outside.n_requests,
+        outside.ends.len(),
+        outside.messages.len(),
+        outside.n_messages,
     );
     assert!(
-        acknowledged > 10 * rounds && outside.commands.len() as u64 > rounds,
+        acknowledged > 10 * rounds
+            && outside.commands.len() as u64 > rounds
+            && outside.messages.len() as u64 > rounds
+            && outside.ends.len() as u64 > rounds
+            && again > 0,
         "there is no load"
     );
     // How fast a start is `make bench` says; here others have the machine too.

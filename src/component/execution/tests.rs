@@ -1,0 +1,147 @@
+//! Every way a command can go, with something breaking at every step of it: it ends exactly once, and what
+//! must not be repeated happens once at most.
+
+mod kind;
+mod others;
+mod world;
+
+use super::super::authorization::Right;
+use super::super::record::ExecutionState::{self, Completed, Expired, Refused, Unknown};
+use kind::{Fault, Kind, Manner, Narrow};
+use world::World;
+
+use Manner::{Absent, Done, Forbidden, Late, Mute};
+
+/// What the person at the chat window does about a question.
+const WORDS: [&str; 4] = ["yes", "no", "always", ""];
+
+fn kinds() -> Vec<Kind> {
+    let mut kinds = Vec::new();
+    let for_agents = [Right::OpenUrl, Right::StartModule, Right::ActivateClient];
+    for right in for_agents {
+        for confirm in [false, true] {
+            for agents in [
+                &[Done][..],
+                &[Late],
+                &[Forbidden],
+                &[Mute],
+                &[Absent],
+                &[Mute, Done],
+                &[Absent, Late],
+                &[Mute, Mute],
+            ] {
+                kinds.push(Kind {
+                    right,
+                    confirm,
+                    agents,
+                    word: "",
+                    granted: true,
+                });
+            }
+        }
+    }
+    kinds.push(Kind {
+        right: Right::OpenUrl,
+        confirm: true,
+        agents: &[],
+        word: "",
+        granted: true,
+    });
+    for confirm in [false, true] {
+        for word in WORDS {
+            kinds.push(Kind {
+                right: Right::LeaveMessage,
+                confirm,
+                agents: &[],
+                word,
+                granted: true,
+            });
+        }
+    }
+    kinds
+}
+
+/// Plays a kind undisturbed; how it ends, and in how many steps.
+fn undisturbed(kind: &Kind) -> (Option<ExecutionState>, usize) {
+    let mut world = World::new(kind, None);
+    world.play();
+    world.check();
+    (world.final_state(), world.steps)
+}
+
+#[test]
+fn undisturbed_each_ends_as_it_should() {
+    for kind in kinds() {
+        let (state, _) = undisturbed(&kind);
+        let repeats = kind.right.may_repeat();
+        let expected = match (kind.right, kind.agents) {
+            (Right::LeaveMessage, _) if !kind.confirm => Completed,
+            (Right::LeaveMessage, _) => match kind.word {
+                "yes" | "always" => Completed,
+                "no" => Refused,
+                _ => Expired,
+            },
+            (_, [] | [Done] | [Late] | [Absent, Late]) => Completed,
+            (_, [Forbidden]) => Refused,
+            (Right::OpenUrl | Right::Notify, [Absent]) => Completed, // By a message.
+            (_, [Absent]) => Expired,
+            (_, [Mute, Done]) if repeats => Completed,
+            _ => Unknown,
+        };
+        assert_eq!(state, Some(expected), "{kind:?}");
+    }
+}
+
+#[test]
+fn whatever_breaks_at_whatever_step_it_ends_once_and_happens_once() {
+    let mut n = 0;
+    let mut ends = std::collections::BTreeMap::new();
+    for kind in kinds() {
+        let (_, steps) = undisturbed(&kind);
+        for step in 0..steps {
+            for fault in Fault::ALL {
+                let mut world = World::new(&kind, Some((step, fault)));
+                world.play();
+                world.check();
+                let end = world.final_state().map(ExecutionState::as_str);
+                *ends.entry(end).or_insert(0) += 1;
+                n += 1;
+            }
+        }
+    }
+    // Each end is reached, also that a command was lost before it was accepted.
+    assert_eq!(ends.len(), 6, "{ends:?} of {n}");
+}
+
+#[test]
+fn what_is_taken_away_at_whatever_step_goes_out_no_more() {
+    let mut n_struck = 0;
+    // Those whose commands go out at different steps.
+    let of_all = kinds().into_iter().filter(|kind| {
+        let agents = [&[][..], &[Done], &[Late], &[Mute, Done], &[Absent, Late]];
+        kind.right != Right::ActivateClient && agents.contains(&kind.agents)
+    });
+    for kind in of_all {
+        for granted in [true, false] {
+            let kind = Kind { granted, ..kind };
+            let (_, steps) = undisturbed(&kind);
+            for narrow in Narrow::ALL {
+                // By “always” she has given the watcher a grant, and hiding takes no grant away.
+                let regranted = kind.word == "always" && narrow == Narrow::Private;
+                if !narrow.concerns(granted) || regranted {
+                    continue;
+                }
+                for step in 0..steps {
+                    let mut world = World::new(&kind, Some((step, Fault::Narrow(narrow))));
+                    world.play();
+                    world.check_frozen();
+                    if narrow != Narrow::Leave {
+                        world.check();
+                    }
+                    n_struck += 1;
+                }
+            }
+        }
+    }
+    assert!(n_struck > 1000, "{n_struck}");
+}

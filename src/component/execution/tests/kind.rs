@@ -1,0 +1,180 @@
+//! Kinds of commands, what breaks on their way, and what is there before.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::address::{Bare, ComponentDomain};
+use crate::component::Settings;
+use crate::component::authorization::{Ceiling, Cell, Confirm, Right, Visibility};
+use crate::component::clock::Wall;
+use crate::component::ending::zone;
+use crate::component::limits::Limits;
+use crate::component::record::{Change, Grant, LastSeen, Profile};
+
+/// How an agent takes a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Does it and says so.
+    Done,
+    /// Says that it is at work, and a minute (without a question 5 s) later that it is done.
+    Late,
+    /// She says no.
+    Forbidden,
+    /// Does it and never says a word.
+    Mute,
+    /// The server answers that it is not there.
+    Absent,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kind {
+    pub(crate) right: Right,
+    /// Whether she is asked.
+    pub(crate) confirm: bool,
+    /// The first is the one that gets it first.
+    pub(crate) agents: &'static [Manner],
+    /// What she answers to a question in chat; nothing where it is empty.
+    pub(crate) word: &'static str,
+    /// Whether the watcher has it by her grant, else as everybody has.
+    pub(crate) granted: bool,
+}
+
+/// When her grant ends, where it does: long after everything that is played.
+pub(super) const UNTIL: Duration = Duration::from_secs(100_000);
+
+/// What breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// SIGKILL; what was being written is lost.
+    Kill,
+    /// SIGKILL; what was being written had become durable.
+    KillAfterWrite,
+    /// The server is restarted; what is under way is lost.
+    Link,
+    /// Her agents lose their connections and come back.
+    Agents,
+    /// One batch cannot be written.
+    Disk,
+    /// Nothing can be written for a minute.
+    DiskFull,
+    /// She takes the right away, in this way.
+    Narrow(Narrow),
+}
+
+/// How she takes a right away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Narrow {
+    Revoke,
+    /// The same, and it cannot be written.
+    RevokeUnwritten,
+    Block,
+    BlockDomain,
+    Leave,
+    Private,
+    /// Her grant ends by itself.
+    Expiry,
+}
+
+impl Narrow {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Revoke,
+        Self::RevokeUnwritten,
+        Self::Block,
+        Self::BlockDomain,
+        Self::Leave,
+        Self::Private,
+        Self::Expiry,
+    ];
+
+    /// Whether it takes away what a watcher has by her grant, or what everybody has.
+    pub(crate) fn concerns(self, granted: bool) -> bool {
+        match self {
+            Self::Revoke | Self::RevokeUnwritten | Self::Expiry => granted,
+            Self::Private => !granted,
+            Self::Block | Self::BlockDomain | Self::Leave => true,
+        }
+    }
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Kill,
+        Self::KillAfterWrite,
+        Self::Link,
+        Self::Agents,
+        Self::Disk,
+        Self::DiskFull,
+    ];
+}
+
+pub(super) fn settings(kind: &Kind) -> Settings {
+    let domain = |text| Bare::parse(text).unwrap();
+    let mut ceiling = Ceiling::default();
+    // What a grant says decides whether she is asked.
+    let cell = match kind.confirm && !kind.granted {
+        true => Cell::Ask,
+        false => Cell::Yes,
+    };
+    ceiling.set(None, kind.right, [cell; 4]);
+    Settings {
+        domain: ComponentDomain::parse("presence.localhost").unwrap(),
+        users: vec![domain("localhost")],
+        admins: Vec::new(),
+        default_visibility: Visibility::Subscribers,
+        timezone: zone("UTC").unwrap(),
+        parties: Vec::new().into(),
+        ceiling,
+        contacts: BTreeMap::new(),
+        limits: Limits::default(),
+    }
+}
+
+pub(super) fn stored(kind: &Kind, at: Wall) -> Vec<Change> {
+    let user = Bare::parse(super::world::ALICE).unwrap();
+    let profile = Profile {
+        joined: at,
+        visibility: match kind.granted {
+            true => Visibility::Subscribers,
+            false => Visibility::Public,
+        },
+        show_when_offline: true,
+        public_rights: None,
+        dormant: false,
+        subscribed: true,
+        declined: false,
+        lost: false,
+        last_seen: LastSeen::Exact,
+        share_idle: false,
+        timezone: None,
+    };
+    let confirm = match kind.confirm {
+        true => Confirm::Always,
+        false => Confirm::Never,
+    };
+    let grant = Grant {
+        rights: Right::ALL.into(),
+        confirm,
+        confirmed: false,
+        since: at,
+        until: Some(Wall(
+            1_795_440_000_000 + i64::try_from(UNTIL.as_millis()).unwrap(),
+        )),
+        interfaces: [].into(),
+        unasked: [].into(),
+        max_per_day: None,
+        quiet: None,
+        uses: Default::default(),
+    };
+    let watcher = Bare::parse(super::world::BOT).unwrap();
+    let joined = Change::Profile {
+        user: user.clone(),
+        value: Some(profile),
+    };
+    let granted = Change::Grant {
+        user,
+        watcher,
+        value: Some(grant),
+    };
+    let changes = [Some(joined), kind.granted.then_some(granted)];
+    changes.into_iter().flatten().collect()
+}
