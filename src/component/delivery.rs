@@ -5,16 +5,17 @@ use minidom::Element;
 use xmpp_parsers::data_forms::{DataForm, DataFormType, Field, FieldType};
 use xmpp_parsers::ns;
 
+use super::authorization::Right;
 use super::caps::NS_AGENT;
 use super::clock::Wall;
 use super::execution::{EXPIRES_S, End, Way, finish};
 use super::record::{Execution, ExecutionState};
 use super::reply::{Asked, Refusal};
-use super::request::denied;
+use super::request::named_module;
 use super::route::About;
 use super::timer::Timer;
 use super::watcher::Watcher;
-use super::{Component, Turn};
+use super::{Component, Turn, offer};
 use crate::address::Address;
 use crate::stanza::command::{Action, Command, Severity, Status};
 use crate::stanza::outcome::Outcome;
@@ -22,6 +23,20 @@ use crate::stanza::{Inbound, command as xep0050};
 /// A client says within this that it has done it, or that it is asking; else it counts as silent
 /// (protocol.md §9.3).
 const SILENCE_S: u64 = 30;
+
+/// Whether agents do what the right is about; the rest the component does itself.
+pub(super) fn is_for_agents(right: Right) -> bool {
+    matches!(
+        right,
+        Right::OpenUrl | Right::Notify | Right::StartModule | Right::ActivateClient
+    )
+}
+
+/// Whether the component can say in a message what no agent is there to do.
+pub(super) fn becomes_a_message(right: Right) -> bool {
+    matches!(right, Right::OpenUrl | Right::Notify)
+}
+
 /// Sends the command to the next agent, having decided once more.
 pub(super) fn next(core: &mut Component, turn: &mut Turn, id: &str) {
     let Some(execution) = core.state.execution(id).cloned() else {
@@ -32,7 +47,8 @@ pub(super) fn next(core: &mut Component, turn: &mut Turn, id: &str) {
     };
     let user = execution.user.clone();
     let watcher = Watcher::new(&execution.watcher, execution.interface);
-    if denied(core.decision_again(turn, &user, &watcher, execution.right)).is_err() {
+    let module = named_module(execution.right, &execution.fields);
+    if offer::permit_again(core, turn, &user, &watcher, execution.right, module).is_err() {
         let text = Some("the right was taken away before the command was sent".to_owned());
         return finish(
             core,
@@ -53,7 +69,10 @@ pub(super) fn next(core: &mut Component, turn: &mut Turn, id: &str) {
     let agents = core
         .state
         .user(&user)
-        .map(|known| known.live.agents())
+        .map(|known| {
+            let (now, right) = (turn.now.wall, execution.right);
+            offer::agents((&user, known), &watcher.bare, now, right, module)
+        })
         .unwrap_or_default();
     let untried = agents
         .into_iter()
@@ -68,12 +87,21 @@ pub(super) fn next(core: &mut Component, turn: &mut Turn, id: &str) {
                 End::new(ExecutionState::Unknown, None, Way::Agent),
                 None,
             )
-        } else {
+        } else if becomes_a_message(execution.right) {
             finish(
                 core,
                 turn,
                 id,
                 End::new(ExecutionState::Completed, None, Way::Message),
+                None,
+            )
+        } else {
+            let text = Some("no client of hers was there to do it".to_owned());
+            finish(
+                core,
+                turn,
+                id,
+                End::new(ExecutionState::Expired, text, Way::Agent),
                 None,
             )
         };

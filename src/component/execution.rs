@@ -8,10 +8,10 @@ use super::limits::OUTCOME_CHARS_MAX;
 use super::presence::ResourceName;
 use super::record::{Execution, ExecutionState};
 use super::reply::{Asked, Refusal};
-use super::request::{Request, admit, denied, one_line};
+use super::request::{Request, admit, one_line};
 use super::timer::{Timer, TimerKey};
 use super::written::level;
-use super::{Component, Turn, command, delivery, lane, relay};
+use super::{Component, Turn, command, delivery, lane, offer, relay};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
 use crate::stanza::command::{Severity, Status};
@@ -65,7 +65,7 @@ pub(super) struct Running {
 /// Who does it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// The component, by a message to the user.
+    /// The component itself: by a message to the user, or in her own records.
     Message,
     /// An agent.
     Agent,
@@ -200,7 +200,12 @@ pub(super) fn done(
             Ok(()),
         ) => {
             let watcher = &request.asker();
-            if let Err(refusal) = denied(core.decision_again(turn, user, watcher, request.right)) {
+            let (right, module) = (request.right, request.module());
+            // A status is set already; what she takes away meanwhile waits behind it, and takes it along.
+            let happened = right == Right::SetStatus;
+            if let Err(refusal) = offer::permit_again(core, turn, user, watcher, right, module)
+                && !happened
+            {
                 // Taken away while it was written: it is not sent. The history says what was asked.
                 if let Some(running) = end(core, &id) {
                     refuse(core, running.asker, refusal);
@@ -209,17 +214,8 @@ pub(super) fn done(
             }
             let level = level(core, turn.now, user, watcher);
             relay::deliver(core, turn, &request, level);
-            let note = match request.right {
-                Right::OpenUrl => "She got the link as a message.",
-                _ => "The message is on its way to her.",
-            };
-            conclude(
-                core,
-                turn,
-                &id,
-                ExecutionState::Completed,
-                Some(note.into()),
-            );
+            let note = Some(relay::delivered(&request));
+            conclude(core, turn, &id, ExecutionState::Completed, note);
         }
         // What has happened is told even where its end could not be written.
         (
@@ -246,7 +242,7 @@ pub(super) fn done(
                 fields: execution.fields,
             };
             let note = match way {
-                Way::Message => Some("She got the link as a message.".to_owned()),
+                Way::Message => Some(relay::delivered(&request)),
                 Way::Agent => text.clone(),
             };
             conclude(core, turn, &id, state, note);

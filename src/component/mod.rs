@@ -7,6 +7,7 @@
 //! route ─► probe │ presence │ subscription │ disco │ command │ chat ─► lane ─► Persist … Committed ─► answer
 //! ```
 
+mod abilities;
 mod about;
 mod askers;
 pub mod authorization;
@@ -37,6 +38,8 @@ mod learning;
 pub mod limits;
 pub mod line;
 mod live;
+mod modules;
+mod offer;
 mod pace;
 pub mod parties;
 mod partners;
@@ -51,6 +54,7 @@ mod reply;
 mod request;
 mod route;
 mod session;
+mod set_status;
 mod setting;
 mod settings;
 mod sight;
@@ -267,6 +271,8 @@ pub struct Component {
     exporting: export::Waiting,
     executions_by_watcher: Buckets,
     executions_for_user: Buckets,
+    /// By user, and the watcher that sets her status.
+    statuses: Buckets<(Bare, Bare)>,
     /// Keys `rev`; drawn at the first input.
     key: Option<[u8; 32]>,
     /// Counts presences in order of arrival.
@@ -323,6 +329,7 @@ impl Component {
             exporting: export::Waiting::new(),
             executions_by_watcher: Buckets::new(limits::EXECUTION_RATE),
             executions_for_user: Buckets::new(limits::EXECUTION_RATE_PER_USER),
+            statuses: Buckets::new(limits.statuses()),
             key: None,
             order: 0,
             started: None,
@@ -447,6 +454,7 @@ impl Component {
                 Timer::Snapshots => bulk::waited(self, turn),
                 Timer::Grace(user, question) => presence::silent(self, turn, &user, question),
                 Timer::Tell(user) => self.tell_now(&user, turn),
+                Timer::Offers(user) => offer::tell(self, turn, &user),
                 Timer::Prompt(user) => pending::due(self, turn, &user),
                 Timer::Reach(watcher) => unreachable::catch_up(self, &watcher),
                 Timer::Lost(id) => route::lost(self, turn, &id),

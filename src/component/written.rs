@@ -9,9 +9,9 @@ use super::face::cut;
 use super::limits::{HISTORY_MAX, OUTCOME_CHARS_MAX};
 use super::record::{Audit, Change, Execution, ExecutionState, Grant};
 use super::reply::Refusal;
-use super::request::{Request, denied};
+use super::request::Request;
 use super::watcher::Watcher;
-use super::{Component, Turn, face, uses};
+use super::{Component, Turn, delivery, face, offer, relay, set_status, uses};
 use crate::address::Bare;
 
 /// Finds the changes of a step, deciding again.
@@ -30,15 +30,28 @@ pub(super) fn plan(
             used,
         } => {
             let watcher = &request.asker();
-            let confirm = denied(core.decision(turn, user, watcher, request.right))?;
+            let (right, module) = (request.right, request.module());
+            let confirm = offer::permit(core, turn, user, watcher, right, module)?;
             let known = core.state.user(user).ok_or(Refusal::ServiceUnavailable)?;
-            let (counting, counted) = uses::count(core, turn, user, watcher, request.right).unzip();
+            let agents = match delivery::is_for_agents(right) {
+                true => offer::agents((user, known), &watcher.bare, now.wall, right, module),
+                false => Vec::new(),
+            };
+            if agents.is_empty() {
+                if delivery::is_for_agents(right) && !delivery::becomes_a_message(right) {
+                    return Err(Refusal::Forbidden); // It is not offered any more.
+                }
+                if confirm && right == Right::SetStatus {
+                    return Err(Refusal::Forbidden); // Nobody is there to ask her.
+                }
+            }
+            let (counting, counted) = uses::count(core, turn, user, watcher, right).unzip();
             *used = counted.as_ref().map(|counted| counted.grant.clone());
-            let agents = known.live.agents();
-            let Some(agent) = agents.first().filter(|_| request.right == Right::OpenUrl) else {
+            let Some(agent) = agents.first() else {
                 *way = Way::Message;
                 let done = audit(request, ExecutionState::Completed);
-                let mut changes = audited(core, user, now.wall, id, done);
+                let mut changes = set_status::plan(core, turn, user, request)?;
+                changes.extend(audited(core, user, now.wall, id, done));
                 changes.extend(counting);
                 return Ok(changes);
             };
@@ -86,7 +99,7 @@ pub(super) fn plan(
                 watcher: known.watcher.bare.clone(),
                 right: known.right,
                 state: end.state,
-                detail: detail(&known.fields),
+                detail: detail(known.right, &known.fields),
             };
             let mut changes = vec![Change::Execution {
                 id: id.clone(),
@@ -118,10 +131,8 @@ pub(super) fn level(core: &Component, now: Now, user: &Bare, watcher: &Watcher) 
     })
 }
 
-fn detail(fields: &BTreeMap<String, String>) -> String {
-    let text = fields.get("url").or_else(|| fields.get("text"));
-    text.map(|text| cut(text, OUTCOME_CHARS_MAX))
-        .unwrap_or_default()
+fn detail(right: Right, fields: &BTreeMap<String, String>) -> String {
+    cut(&relay::what(right, fields), OUTCOME_CHARS_MAX)
 }
 
 fn audit(request: &Request, state: ExecutionState) -> Audit {
@@ -129,7 +140,7 @@ fn audit(request: &Request, state: ExecutionState) -> Audit {
         watcher: request.watcher.bare.clone(),
         right: request.right,
         state,
-        detail: detail(&request.fields),
+        detail: detail(request.right, &request.fields),
     }
 }
 

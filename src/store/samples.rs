@@ -81,6 +81,7 @@ pub(crate) fn all() -> Vec<Change> {
                     set: at,
                     until: Some(at.plus_s(3600)),
                     author: Some(watcher.clone()),
+                    unsigned: false,
                 }],
                 states: vec![Chosen {
                     state: ShownState::Dnd,
@@ -102,6 +103,8 @@ pub(crate) fn all() -> Vec<Change> {
                 max_per_day: None,
                 quiet: None,
                 uses: Uses::default(),
+                modules: BTreeSet::new(),
+                unsigned: false,
             }),
         },
         Change::Subscription {
@@ -171,6 +174,7 @@ pub(crate) fn later() -> Vec<Change> {
         set: at,
         until: until.map(|seconds| at.plus_s(seconds)),
         author: None,
+        unsigned: false,
     };
     let chosen = |state, until: Option<i64>| Chosen {
         state,
@@ -195,13 +199,34 @@ pub(crate) fn later() -> Vec<Change> {
             }),
         },
         Change::Status {
-            user,
+            user: user.clone(),
             value: Some(Status {
                 texts: vec![text("Lunch", "🍝", Some(3600)), text("Verona", "🏛", None)],
                 states: vec![
                     chosen(ShownState::Away, Some(60)),
                     chosen(ShownState::Invisible, None),
                 ],
+            }),
+        },
+        Change::Grant {
+            user: user.clone(),
+            watcher: jid("bot@acme.example"),
+            value: Some(Grant {
+                rights: BTreeSet::from([Right::See, Right::SetStatus, Right::StartModule]),
+                modules: BTreeSet::from(["agenda".to_owned(), "lock".to_owned()]),
+                unsigned: true,
+                ..Grant::new(BTreeSet::from([Right::See]), at)
+            }),
+        },
+        Change::Status {
+            user,
+            value: Some(Status {
+                texts: vec![Text {
+                    author: Some(jid("bot@acme.example")),
+                    unsigned: true,
+                    ..text("Rome", "🚂", None)
+                }],
+                states: Vec::new(),
             }),
         },
     ]

@@ -52,6 +52,8 @@ fn grant(rights: &[Right], confirm: Confirm) -> Grant {
         max_per_day: None,
         quiet: None,
         uses: Uses::default(),
+        modules: BTreeSet::new(),
+        unsigned: false,
     }
 }
 
@@ -253,6 +255,8 @@ fn a_grant_has_its_limits() {
     assert_eq!(row(until(NOW.wall)), UNSEEN);
     let elsewhere = Grant {
         interfaces: BTreeSet::from([Interface::Http]),
+        modules: BTreeSet::new(),
+        unsigned: false,
         ..granted
     };
     assert_eq!(row(elsewhere), UNSEEN);

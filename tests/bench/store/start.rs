@@ -66,6 +66,8 @@ fn records(n: u64) -> Vec<Change> {
                 max_per_day: None,
                 quiet: None,
                 uses: Uses::default(),
+                modules: BTreeSet::new(),
+                unsigned: false,
             }),
         });
     }

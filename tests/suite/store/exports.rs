@@ -56,6 +56,8 @@ fn grant(user: &str, watcher: &str, until: Option<Wall>) -> Change {
             max_per_day: None,
             quiet: None,
             uses: Uses::default(),
+            modules: BTreeSet::new(),
+            unsigned: false,
         }),
     }
 }
