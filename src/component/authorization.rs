@@ -377,6 +377,30 @@ pub fn level(
     }
 }
 
+/// Whether a grant in force lets a watcher set her status without its name beside it.
+#[must_use]
+pub fn is_unsigned(now: Now, interface: Interface, evidence: Evidence<'_>) -> bool {
+    evidence
+        .grants
+        .into_iter()
+        .flatten()
+        .filter(|grant| grant.rights.contains(&Right::SetStatus))
+        .any(|grant| grant.unsigned && grant.is_in_force(now.wall, interface))
+}
+
+/// The modules that her grants in force name for a watcher.
+#[must_use]
+pub fn modules<'a>(now: Now, interface: Interface, evidence: Evidence<'a>) -> BTreeSet<&'a str> {
+    evidence
+        .grants
+        .into_iter()
+        .flatten()
+        .filter(|grant| grant.rights.contains(&Right::StartModule))
+        .filter(|grant| grant.is_in_force(now.wall, interface))
+        .flat_map(|grant| grant.modules.iter().map(String::as_str))
+        .collect()
+}
+
 fn party_level(interface: Interface) -> Level {
     if interface == Interface::Dedicated {
         Level::Trusted

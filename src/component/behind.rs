@@ -4,7 +4,7 @@ use super::limits::{REMEMBER_EVERY, REMEMBER_MAX};
 use super::live::Knowledge;
 use super::record::Change;
 use super::timer::Timer;
-use super::{Component, Effect, Turn, face, lane, setting};
+use super::{Component, Effect, Turn, face, lane, offer, setting};
 use crate::address::Bare;
 
 /// Notes that a user's last face is to be written.
@@ -68,4 +68,5 @@ pub(super) fn overlaid(core: &mut Component, turn: &Turn, user: &Bare) {
         note(core, turn, user);
     }
     core.tell_watchers(user, turn);
+    offer::changed(core, turn, user); // Nothing that the agents of one who is invisible can do is offered.
 }

@@ -14,7 +14,7 @@ use super::limits::{FAREWELL, PACE};
 use super::record::SubscriptionState;
 use super::timer::Timer;
 use super::watcher::Watcher;
-use super::{Component, Turn, partners, unreachable};
+use super::{Component, Turn, offer, partners, unreachable};
 use crate::address::Bare;
 use crate::stanza::compose::{Compose, element};
 
@@ -97,6 +97,7 @@ impl Component {
             return;
         }
         live.told = Some((told, turn.now.mono));
+        offer::told(self, turn, user);
         self.queue_watchers(user);
     }
 

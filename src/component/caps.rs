@@ -15,7 +15,7 @@ use super::limits::CAPS_MAX;
 use super::live::Agency;
 use super::presence::ResourceName;
 use super::route::About;
-use super::{Component, Turn, resume};
+use super::{Component, Turn, abilities, resume};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
 use crate::stanza::compose::{Compose, element};
@@ -58,8 +58,10 @@ pub(super) fn ask(core: &mut Component, turn: &mut Turn, user: &Bare, name: &Res
     let Some(resource) = live.resources.get_mut(name) else {
         return;
     };
-    if resource.agency != Agency::Unknown {
-        return;
+    match resource.agency {
+        Agency::Unknown => {}
+        Agency::Agent => return abilities::ask(core, turn, user, name),
+        Agency::None => return,
     }
     let caps = resource.caps.clone();
     if caps.is_none() && resource.priority >= 0 {
@@ -68,6 +70,7 @@ pub(super) fn ask(core: &mut Component, turn: &mut Turn, user: &Bare, name: &Res
     if let Some(agent) = caps.as_ref().and_then(|caps| core.caps.verified.get(caps)) {
         resource.agency = if *agent { Agency::Agent } else { Agency::None };
         if resource.agency == Agency::Agent {
+            abilities::ask(core, turn, user, name);
             resume::agent_came(core, turn, user);
         }
         return;
@@ -119,6 +122,7 @@ pub(super) fn answered(core: &mut Component, turn: &mut Turn, question: Question
     {
         known.agency = if agent { Agency::Agent } else { Agency::None };
         if agent {
+            abilities::ask(core, turn, &user, &resource);
             resume::agent_came(core, turn, &user);
         }
     }

@@ -38,6 +38,8 @@ enum Line {
     ShowZone,
     ShowSight,
     Set(What),
+    /// About programs, and names by a status: the first word and the rest.
+    Modules(&'static str, String),
     Pending(u32),
     Decide(Verdict, String),
     /// Her answer to a question, with its code.
@@ -136,6 +138,10 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
         Line::Answer(word, code) => {
             question::answer(core, turn, user, (word, code.as_deref()), reply);
         }
+        Line::Modules(first, rest) => match consent::read_modules(core, turn, user, first, &rest) {
+            Ok(what) => submit(core, turn, user, what, reply),
+            Err(text) => command::acknowledge(core, turn, reply, Ok(text)),
+        },
         Line::Pending(from) => pending::show(core, turn, user, from, reply),
         Line::Decide(verdict, words) => match whom::read(core, user, verdict, &words) {
             Ok(read) => decision::submit(core, turn, user, read, reply),
@@ -203,6 +209,9 @@ fn read(core: &Component, user: &Bare, body: &str, now: Wall, zone: Tz) -> Line 
         },
         "grant" => granting::grant(core, rest, now, zone),
         "revoke" => granting::revoke(core, rest),
+        "modules" => Line::Modules("modules", rest.to_owned()),
+        "unsigned" => Line::Modules("unsigned", rest.to_owned()),
+        "undo" | "revert" => Line::Set(What::Undo),
         "pending" => match rest.parse() {
             Ok(from) => Line::Pending(from),
             Err(_) => Line::Pending(0),

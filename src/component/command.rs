@@ -2,7 +2,7 @@
 //! XEP-0050.
 
 use minidom::Element;
-use xmpp_parsers::data_forms::DataForm;
+use xmpp_parsers::data_forms::{DataForm, DataFormType};
 
 use super::authorization::{Decision, Right};
 use super::form::{self, Fields};
@@ -12,7 +12,7 @@ use super::session::{Move, Stage, open, read};
 use super::setting::Reply;
 use super::table::Page;
 use super::watcher::Watcher;
-use super::{Component, Turn, consent, execution, face, register};
+use super::{Component, Turn, consent, execution, face, offer, register};
 use crate::address::Bare;
 use crate::stanza::command::{Action, Command, Malformed, Severity, Status};
 
@@ -78,10 +78,15 @@ pub(super) fn watcher(
     let Some(command) = parse(core, &asked, payload) else {
         return;
     };
+    let watcher = asked.watcher();
     let refusal = match right_of(&command.node) {
         None => Some(Refusal::ItemNotFound),
-        Some(right) if right == Right::See || !face::is_offered(right) => Some(Refusal::Forbidden),
-        Some(right) => denied(core.decision(turn, user, &asked.watcher(), right)).err(),
+        Some(Right::See) => Some(Refusal::Forbidden),
+        Some(right) => match denied(core.decision(turn, user, &watcher, right)) {
+            Err(refusal) => Some(refusal),
+            Ok(_) if !runs(core, turn, user, &watcher, right) => Some(Refusal::Forbidden),
+            Ok(_) => None,
+        },
     };
     let (right, step) = match (
         refusal,
@@ -111,26 +116,49 @@ pub(super) fn watcher(
         }
         // A watcher's command has no pages.
         Move::Turn(..) | Move::Close(_) => core.answer(&asked, Err(Refusal::BadAction)),
+        // It has no fields, so there is nothing to be filled in.
+        Move::Begin(None) if right == Right::ActivateClient => {
+            let form = DataForm::new(DataFormType::Submit, form::CMD, Vec::new());
+            submitted(core, turn, user, asked, session, right, &form);
+        }
         Move::Begin(None) => {
-            let form = form::of_right(right, title(right), &turn.chance.id());
+            let known = core.state.user(user);
+            let modules = known.map(|known| offer::modules((user, known), &watcher, turn.now));
+            let id = turn.chance.id();
+            let form = form::of_right(right, title(right), &modules.unwrap_or_default(), &id);
             offer(core, &asked, &command.node, session, form, false);
         }
         Move::Begin(Some(form)) | Move::Submit(_, form) => {
-            match Request::read(turn, user, &asked, right, &form) {
-                Err(refusal) => refused(core, &asked, &session, refusal),
-                Ok(request) => {
-                    core.sessions.set(&session, Stage::Running(None));
-                    let asker = execution::Asker::Iq { asked, session };
-                    execution::request(core, turn, request, asker);
-                }
-            }
+            submitted(core, turn, user, asked, session, right, &form);
+        }
+    }
+}
+
+/// Runs a right with what was filled in.
+fn submitted(
+    core: &mut Component,
+    turn: &mut Turn,
+    user: &Bare,
+    asked: Asked,
+    session: String,
+    right: Right,
+    form: &DataForm,
+) {
+    match Request::read(core, turn, user, &asked, right, form) {
+        Err(refusal) => refused(core, &asked, &session, refusal),
+        Ok(request) => {
+            core.sessions.set(&session, Stage::Running(None));
+            let asker = execution::Asker::Iq { asked, session };
+            execution::request(core, turn, request, asker);
         }
     }
 }
 
 /// Whether the watcher may run the right now, and it is one that can be run.
 fn runs(core: &Component, turn: &Turn, user: &Bare, watcher: &Watcher, right: Right) -> bool {
-    right != Right::See && face::is_offered(right) && core.may(user, watcher, turn, right)
+    let may = core.decision(turn, user, watcher, right).is_allowed();
+    let works = |known| offer::works((user, known), watcher, turn.now, right);
+    may && right != Right::See && core.state.user(user).is_some_and(works)
 }
 
 /// Refuses what was submitted. A form that can be corrected stays open.
@@ -224,7 +252,7 @@ pub(super) fn user(core: &mut Component, turn: &mut Turn, asked: Asked, payload:
             }
         }
     };
-    if let Some(form) = own.next_page(core, &owner, &submitted) {
+    if let Some(form) = own.next_page(core, turn, &owner, &submitted) {
         return offer(core, &asked, &command.node, session, form, false);
     }
     core.sessions.set(&session, Stage::Running(None));

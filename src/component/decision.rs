@@ -5,9 +5,9 @@ use super::limits::{BODY_BYTES_MAX, RECORDS_PER_USER_MAX};
 use super::record::{Block, Change, Subscription, SubscriptionState};
 use super::reply::Refusal;
 use super::setting::Reply;
-use super::state::{Narrowing, User};
+use super::state::{Narrowing, User, covers};
 use super::whom::Read;
-use super::{Component, Turn, command, lane, subscription, words};
+use super::{Component, Turn, command, lane, set_status, subscription, words};
 use crate::address::Bare;
 
 /// What she decides about one watcher, or where it blocks, about a domain.
@@ -207,6 +207,15 @@ pub(super) fn plan(
             Verdict::Unblock => changes.push(block(user, who, None)),
         }
     }
+    let blocked = || {
+        decisions
+            .each
+            .iter()
+            .filter(|one| one.verdict == Verdict::Block)
+    };
+    changes.extend(set_status::without(known, user, |author| {
+        blocked().any(|one| covers(&one.who, author))
+    }));
     Ok(changes)
 }
 

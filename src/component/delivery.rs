@@ -9,16 +9,17 @@ use xmpp_parsers::ns;
 
 use super::authorization::Right;
 use super::caps::NS_AGENT;
+use super::clock::Wall;
 use super::execution::{End, Stage, Step, Way, finish};
 use super::presence::ResourceName;
 use super::record::{Execution, ExecutionState};
 use super::reply::{Asked, Refusal};
-use super::request::denied;
+use super::request::named_module;
 use super::route::About;
 use super::state::User;
 use super::timer::Timer;
 use super::watcher::Watcher;
-use super::{Component, Turn, lane, resume};
+use super::{Component, Turn, lane, offer, resume};
 use crate::address::Address;
 use crate::stanza::command::{Action, Command, Severity, Status};
 use crate::stanza::outcome::Outcome;
@@ -42,9 +43,11 @@ pub(super) fn becomes_a_message(right: Right) -> bool {
     matches!(right, Right::OpenUrl | Right::Notify)
 }
 
-/// Her agents that can run a right, the first to be asked first.
-pub(super) fn agents_for(known: &User, _right: Right) -> Vec<ResourceName> {
-    known.live.agents()
+/// Her agents that can run a command, the first to be asked first.
+fn agents_for(known: &User, execution: &Execution, now: Wall) -> Vec<ResourceName> {
+    let module = named_module(execution.right, &execution.fields);
+    let user = (&execution.user, known);
+    offer::agents(user, &execution.watcher.bare, now, execution.right, module)
 }
 
 /// Sends a command that has been accepted: to the resource that its record names, or waits.
@@ -77,8 +80,9 @@ fn check(core: &Component, turn: &Turn, id: &str) -> Result<Execution, Stop> {
     };
     let watcher = Watcher::new(&execution.watcher, execution.interface);
     let sent = running.may_be_sent();
-    let decision = core.decision_again(turn, &execution.user, &watcher, execution.right);
-    match denied(decision) {
+    let module = named_module(execution.right, &execution.fields);
+    let user = &execution.user;
+    match offer::permit_again(core, turn, user, &watcher, execution.right, module) {
         Err(_) if sent => return Err(Stop::End(ExecutionState::Unknown, None)),
         Err(_) => {
             let text = "the right was taken away before the command was sent";
@@ -131,7 +135,7 @@ pub(super) fn next(core: &mut Component, turn: &mut Turn, id: &str) {
     let agents = core
         .state
         .user(&execution.user)
-        .map(|known| agents_for(known, right))
+        .map(|known| agents_for(known, &execution, turn.now.wall))
         .unwrap_or_default();
     let of_before = agents.iter().find(|agent| running.holder() == Some(agent));
     let untried = of_before.or_else(|| agents.iter().find(|one| !running.tried.contains(one)));
@@ -209,7 +213,7 @@ fn go(core: &mut Component, turn: &mut Turn, id: &str, resource: &ResourceName) 
     let is_there = core
         .state
         .user(&execution.user)
-        .is_some_and(|known| agents_for(known, execution.right).contains(resource));
+        .is_some_and(|known| agents_for(known, &execution, turn.now.wall).contains(resource));
     if !is_there || !core.attached {
         return next(core, turn, id);
     }

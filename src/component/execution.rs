@@ -15,13 +15,13 @@ use super::limits::OUTCOME_CHARS_MAX;
 use super::presence::ResourceName;
 use super::record::{Execution, ExecutionState};
 use super::reply::{Asked, Refusal};
-use super::request::{Request, admit, denied, one_line};
+use super::request::{Request, admit, named_module, one_line};
 pub(super) use super::running::{Asker, Running, Stage};
 use super::setting::Reply;
 use super::timer::Timer;
 use super::watcher::Watcher;
 use super::written::level;
-use super::{Component, Turn, command, delivery, lane, prompt, relay, reported, resume};
+use super::{Component, Turn, command, delivery, lane, offer, prompt, relay, reported, resume};
 use crate::address::{Address, Bare};
 use crate::stanza::command::{Severity, Status};
 use crate::stanza::outcome::Outcome;
@@ -38,7 +38,7 @@ const AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
 /// Who does it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// The component, by a message to the user.
+    /// The component itself: by a message to the user, or in her own records.
     Message,
     /// An agent.
     Agent,
@@ -70,6 +70,13 @@ impl End {
             always,
             reply,
         }
+    }
+
+    /// The right is gone before anything was done.
+    pub(super) fn take_away(&mut self) {
+        self.state = ExecutionState::Refused;
+        self.text = Some("The right was taken away.".to_owned());
+        self.way = Way::Agent;
     }
 }
 
@@ -216,7 +223,11 @@ fn started(
         }
         Way::Message => {
             let watcher = &request.asker();
-            if let Err(refusal) = denied(core.decision_again(turn, user, watcher, request.right)) {
+            let (right, module) = (request.right, request.module());
+            // A status is set already; what she takes away meanwhile waits behind it, and takes it along.
+            if right != Right::SetStatus
+                && let Err(refusal) = offer::permit_again(core, turn, user, watcher, right, module)
+            {
                 // Taken away while it was written: it is not done.
                 amend(core, turn, user, id);
                 if let Some(running) = forget(core, id) {
@@ -226,17 +237,9 @@ fn started(
             }
             let level = level(core, turn.now, user, watcher);
             relay::deliver(core, turn, request, level);
-            let note = Some(note_of(request.right).to_owned());
+            let note = Some(relay::delivered(request));
             conclude(core, turn, id, ExecutionState::Completed, note);
         }
-    }
-}
-
-/// What the watcher is told of what the component has done itself.
-fn note_of(right: Right) -> &'static str {
-    match right {
-        Right::OpenUrl => "She got the link as a message.",
-        _ => "The message is on its way to her.",
     }
 }
 
@@ -260,26 +263,18 @@ fn finished(
     }
     let Some(execution) = execution else { return };
     let right = execution.right;
-    let watcher = Watcher::new(&execution.watcher, execution.interface);
-    let request = Request {
-        user: user.clone(),
-        watcher: execution.watcher,
-        interface: execution.interface,
-        right,
-        request_id: execution.request_id,
-        fields: execution.fields,
-    };
+    let request = Request::of(&execution);
+    let watcher = request.asker();
     let mut end = end;
-    let does_it = end.way == Way::Message;
-    if does_it && denied(core.decision_again(turn, user, &watcher, right)).is_err() {
+    // A status has been set with its end.
+    let does_it = end.way == Way::Message && right != Right::SetStatus;
+    if does_it && offer::permit_again(core, turn, user, &watcher, right, None).is_err() {
         // Taken away while it was written: it is not done.
         amend(core, turn, user, id);
-        end.state = ExecutionState::Refused;
-        end.text = Some("The right was taken away.".to_owned());
-        end.way = Way::Agent;
+        end.take_away();
     }
     let note = match end.way {
-        Way::Message => Some(note_of(right).to_owned()),
+        Way::Message => Some(relay::delivered(&request)),
         Way::Agent | Way::Prompt(_) => end.text.clone(),
     };
     conclude(core, turn, id, end.state, note);
@@ -376,7 +371,8 @@ pub(super) fn review(core: &mut Component, turn: &mut Turn, user: &Bare) {
             continue;
         };
         let watcher = Watcher::new(&execution.watcher, execution.interface);
-        if denied(core.decision_again(turn, user, &watcher, execution.right)).is_err() {
+        let module = named_module(execution.right, &execution.fields);
+        if offer::permit_again(core, turn, user, &watcher, execution.right, module).is_err() {
             let way = execution.prompt.clone().map_or(Way::Agent, Way::Prompt);
             let text = Some("The right was taken away.".to_owned());
             let end = End::new(ExecutionState::Refused, text, way);

@@ -14,7 +14,7 @@ use super::live::{Knowledge, Resource, Told};
 use super::record::{LastFace, LastSeen, Scope, ShownState, Text};
 use super::state::User;
 use super::watcher::Watcher;
-use super::{Settings, identity, text};
+use super::{Settings, identity, offer, text};
 use crate::address::{Address, Bare};
 use crate::stanza::compose::{Compose, element};
 
@@ -78,7 +78,7 @@ impl Face {
         let chosen = user.chosen(now.wall);
         let (text, emoji) = read(custom, best.status.as_deref());
         let since = shown_since(user, best)
-            .max(custom.map_or(Wall(0), |custom| custom.set))
+            .max(custom.map_or(Wall(0), own_time))
             .max(chosen.map_or(Wall(0), |chosen| chosen.set));
         let shares_idle = profile.is_some_and(|profile| profile.share_idle);
         let unseen_until = user.live.appeared.unwrap_or(Wall(0));
@@ -132,12 +132,37 @@ fn read(custom: Option<&Text>, own: Option<&str>) -> (Option<String>, Option<Str
     (shown(custom), custom.emoji.clone())
 }
 
-/// A text of hers as it is read: the emoji, a space, the text.
+/// A text as others read it: with the name of who has set it, where it was not she. The name is never cut
+/// off, whatever stands before it.
 pub(super) fn shown(custom: &Text) -> Option<String> {
+    let Some(author) = custom.author.as_ref().filter(|_| !custom.unsigned) else {
+        return words(custom);
+    };
+    let by = format!(" (set by {})", author.shown());
+    let left = SHOWN_CHARS_MAX.saturating_sub(by.chars().count());
+    let words = worded(custom, left.max(1))?;
+    Some(format!("{words}{by}"))
+}
+
+/// The same without a name.
+pub(super) fn words(custom: &Text) -> Option<String> {
+    worded(custom, SHOWN_CHARS_MAX)
+}
+
+/// The emoji, a space, the text.
+fn worded(custom: &Text, max: usize) -> Option<String> {
     match (&custom.emoji, custom.text.as_str()) {
-        (None, text) => text::line(text, SHOWN_CHARS_MAX),
+        (None, text) => text::line(text, max),
         (Some(emoji), "") => Some(emoji.clone()),
-        (Some(emoji), text) => text::line(&format!("{emoji} {text}"), SHOWN_CHARS_MAX),
+        (Some(emoji), text) => text::line(&format!("{emoji} {text}"), max),
+    }
+}
+
+/// When she set a text; that another has set one does not make her seem to have been there.
+fn own_time(custom: &Text) -> Wall {
+    match custom.author {
+        None => custom.set,
+        Some(_) => Wall(0),
     }
 }
 
@@ -204,12 +229,6 @@ pub(super) struct ServiceRight {
     pub(super) rights: Vec<(Right, bool)>,
     /// Changes when the list or the face does; keyed, so that two watchers cannot compare lists.
     pub(super) rev: String,
-}
-
-/// Whether a right can be offered at all in this version, apart from who asks.
-/// `open-url` without an agent becomes a message with the link.
-pub(super) fn is_offered(right: Right) -> bool {
-    matches!(right, Right::See | Right::OpenUrl | Right::LeaveMessage)
 }
 
 /// Asks [`authorization::decide`] for one user and watcher.
@@ -281,11 +300,12 @@ pub(super) fn service_right(
     let level = level(settings, user, watcher, now);
     let rights: Vec<_> = Right::ALL
         .into_iter()
-        .filter(|right| *right != Right::See && is_offered(*right))
+        .filter(|right| *right != Right::See)
         .filter_map(|right| match decide(settings, user, watcher, now, right) {
             Decision::Allow { confirm } => Some((right, confirm)),
             Decision::Deny(_) => None,
         })
+        .filter(|(right, _)| offer::works(user, watcher, now, *right))
         .collect();
     let mut hash = Sha256::new()
         .chain_update(key)

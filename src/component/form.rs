@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use xmpp_parsers::data_forms::{DataForm, DataFormType, Field, FieldType, Option_};
 
 use super::authorization::Right;
-use super::limits::{FIELD_CHARS_MAX, FIELDS_MAX};
+use super::limits::{FIELD_CHARS_MAX, FIELDS_MAX, FORM_BYTES_MAX};
+use super::modules::Module;
 use super::reply::Refusal;
+use super::{modules, set_status};
 
 /// FORM_TYPE of every watcher's command (design.md §4).
 pub(super) const CMD: &str = "urn:x-presence-service:cmd:0";
@@ -137,15 +139,29 @@ pub(super) fn choice(
     field
 }
 
-/// The form of a watcher's command; `request_id` is offered as the request's name.
-pub(super) fn of_right(right: Right, title: &str, request_id: &str) -> DataForm {
+/// The form of a watcher's command. `modules`: those that it may start now; `request_id` is offered as the
+/// request's name.
+pub(super) fn of_right(
+    right: Right,
+    title: &str,
+    modules: &BTreeMap<&str, &Module>,
+    request_id: &str,
+) -> DataForm {
     let mut fields = match right {
         Right::OpenUrl => vec![
             required("url", FieldType::TextSingle, "Address (https)"),
             field("reason", FieldType::TextSingle, "Why", None),
         ],
-        _ => vec![required("text", FieldType::TextMulti, "Text")],
+        Right::Notify => vec![required("text", FieldType::TextSingle, "Text")],
+        Right::SetStatus => set_status::fields(),
+        Right::StartModule => modules::fields(modules, FORM_BYTES_MAX),
+        Right::See | Right::ActivateClient => Vec::new(),
+        Right::LeaveMessage => vec![required("text", FieldType::TextMulti, "Text")],
     };
     fields.push(Field::new("request-id", FieldType::Hidden).with_value(request_id));
-    form(CMD, title, "Fill in and complete.", fields)
+    let instructions = match right {
+        Right::ActivateClient => "Complete to go on.",
+        _ => "Fill in and complete.",
+    };
+    form(CMD, title, instructions, fields)
 }

@@ -82,7 +82,7 @@ impl Withdrawal {
     }
 
     /// Everybody concerned, and whether they are blocked.
-    fn each(&self) -> impl Iterator<Item = (&Bare, bool)> {
+    pub(super) fn each(&self) -> impl Iterator<Item = (&Bare, bool)> {
         self.who.iter().flat_map(|named| {
             let blocked = self.blocks || named.is_party();
             named.addresses().map(move |who| (who, blocked))
@@ -140,6 +140,15 @@ pub(super) fn plan(
     }
     let (now, zone) = (turn.now.wall, core.zone(user));
     let grant = offer.grant(now);
+    // What she has said about programs and names is about a watcher, not about one grant.
+    let grant_for = |who: &Bare| match known.grants.get(who) {
+        Some(before) => Grant {
+            modules: before.modules.clone(),
+            unsigned: before.unsigned,
+            ..grant.clone()
+        },
+        None => grant.clone(),
+    };
     let mut said = Vec::new();
     for named in &offer.who {
         said.push(format!(
@@ -166,7 +175,7 @@ pub(super) fn plan(
     let changes = offer.watchers().map(|who| Change::Grant {
         user: user.clone(),
         watcher: who.clone(),
-        value: Some(grant.clone()),
+        value: Some(grant_for(who)),
     });
     Ok((changes.collect(), words::lines(&said, BODY_BYTES_MAX)))
 }

@@ -10,7 +10,8 @@ use super::record::Change;
 use super::reply::Refusal;
 use super::state::Narrowing;
 use super::{
-    Component, Effect, Ticket, Turn, decision, execution, pending, setting, subscription, written,
+    Component, Effect, Ticket, Turn, behind, decision, execution, pending, setting, subscription,
+    written,
 };
 use crate::address::Bare;
 
@@ -164,6 +165,10 @@ pub(super) fn settled(core: &mut Component, turn: &mut Turn, ticket: Ticket, com
         Err(Refusal::ResourceConstraint)
     };
     task.done(core, turn, &user, result);
+    let is_status = |change: &Change| matches!(change, Change::Status { .. });
+    if committed && changes.iter().any(is_status) {
+        behind::overlaid(core, turn, &user); // Whoever has changed it.
+    }
     go_on(core, turn, &user);
 }
 

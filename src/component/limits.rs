@@ -1,6 +1,7 @@
 //! Every limit of the core, with its reason, and the token buckets that keep the rates.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::time::Duration;
 
 use crate::address::Bare;
@@ -20,6 +21,9 @@ pub struct Limits {
     pub subscriptions_per_minute: SubscriptionRate,
     /// How often what a server never tells is asked again (design.md §7 C5).
     pub relearn_every: Duration,
+    /// How often a watcher may set the status of one user in an hour: it is read by all who see her
+    /// (security.md T49).
+    pub statuses_per_hour: f64,
 }
 
 /// How many subscription stanzas the users' server takes in a minute.
@@ -31,6 +35,16 @@ pub enum SubscriptionRate {
     PerMinute(u32),
 }
 
+impl Limits {
+    /// At once as many as in an hour.
+    pub(super) fn statuses(&self) -> Rate {
+        Rate {
+            per_s: self.statuses_per_hour / 3600.0,
+            burst: self.statuses_per_hour,
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -40,6 +54,7 @@ impl Default for Limits {
             probe_burst_per_domain: 20_000.0,
             subscriptions_per_minute: SubscriptionRate::Auto,
             relearn_every: Duration::from_secs(15 * 60),
+            statuses_per_hour: 3.0,
         }
     }
 }
@@ -61,6 +76,30 @@ pub(super) const SPAN_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Characters of a message that a watcher leaves; with all around it the stanza stays below the
 /// 10,000 bytes that every server takes (RFC 6120 §13.12).
 pub(super) const MESSAGE_CHARS_MAX: usize = 2000;
+/// Characters of a notification: it is read at a glance, and fits the 2,048 bytes that an agent takes.
+pub(super) const NOTIFY_CHARS_MAX: usize = 500;
+/// Characters of a status that a watcher sets: what goes out (protocol.md §9.1).
+pub(super) const WATCHER_STATUS_CHARS_MAX: usize = SHOWN_CHARS_MAX;
+/// Agents of one user whose modules are learned; more are a mistake.
+pub(super) const AGENTS_MAX: usize = 4;
+/// Modules of one agent that are learned (docs/design/0007-agent.md).
+pub(super) const MODULES_MAX: usize = 64;
+/// Bytes of all of them, as a form has them.
+pub(super) const MODULES_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of one: its form stays below the 10,000 bytes that every server takes.
+pub(super) const MODULE_BYTES_MAX: usize = 7000;
+/// Arguments of one (docs/design/0007-agent.md).
+pub(super) const ARGUMENTS_MAX: usize = 16;
+/// Characters of the name of a module, or of an argument (protocol.md §9.3).
+pub(super) const MODULE_NAME_MAX: usize = 64;
+/// Characters of what a module, an argument or an option says of itself.
+pub(super) const MODULE_LABEL_CHARS_MAX: usize = 200;
+/// Bytes of one argument (docs/design/0007-agent.md).
+pub(super) const MODULE_VALUE_BYTES_MAX: usize = 2048;
+/// Bytes of the node of a module in an agent's list.
+pub(super) const MODULE_NODE_BYTES_MAX: usize = 256;
+/// Modules that she names for one watcher.
+pub(super) const MODULES_PER_GRANT_MAX: usize = MODULES_MAX;
 /// Characters of a client's words in a result (protocol.md §9.4).
 pub(super) const OUTCOME_CHARS_MAX: usize = 512;
 /// Characters of one value in a submitted form (protocol.md §9.3).
@@ -229,14 +268,14 @@ pub(super) struct Rate {
     pub(super) burst: f64,
 }
 
-/// Token buckets by address.
+/// Token buckets, by address where nothing else is said.
 #[derive(Debug)]
-pub(super) struct Buckets {
+pub(super) struct Buckets<K = Bare> {
     rate: Rate,
-    levels: HashMap<Bare, (f64, Duration)>,
+    levels: HashMap<K, (f64, Duration)>,
 }
 
-impl Buckets {
+impl<K: Eq + Hash + Clone> Buckets<K> {
     pub(super) fn new(rate: Rate) -> Self {
         Self {
             rate,
@@ -250,12 +289,12 @@ impl Buckets {
     }
 
     /// Takes one token; `false` where there is none.
-    pub(super) fn take(&mut self, who: &Bare, at: Duration) -> bool {
+    pub(super) fn take(&mut self, who: &K, at: Duration) -> bool {
         self.take_many(who, 1, at)
     }
 
     /// Takes all of `n` tokens, or none; `false` where there are fewer.
-    pub(super) fn take_many(&mut self, who: &Bare, n: usize, at: Duration) -> bool {
+    pub(super) fn take_many(&mut self, who: &K, n: usize, at: Duration) -> bool {
         let (rate, n) = (self.rate, n as f64);
         if rate.per_s <= 0.0 {
             return true;
@@ -277,7 +316,7 @@ impl Buckets {
 
     /// How many of `n` tokens are there: all of them, or as many as a bucket ever holds. Where there
     /// are fewer: whole seconds until then, at least one.
-    pub(super) fn room(&self, who: &Bare, n: usize, at: Duration) -> Result<usize, u64> {
+    pub(super) fn room(&self, who: &K, n: usize, at: Duration) -> Result<usize, u64> {
         let rate = self.rate;
         if rate.per_s <= 0.0 {
             return Ok(n);

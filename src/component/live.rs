@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::abilities::{Abilities, Asking};
+use super::authorization::Right;
 use super::clock::Wall;
 use super::limits::RESOURCES_MAX;
+use super::offer::Offered;
 use super::record::ShownState;
 
 /// How sure we are that `resources` is the truth.
@@ -46,8 +49,23 @@ pub(super) struct Resource {
     /// Entity capabilities as advertised: node and ver (XEP-0115).
     pub(super) caps: Option<(String, String)>,
     pub(super) agency: Agency,
+    /// What it can do, where it is an agent that has said so.
+    pub(super) abilities: Option<Abilities>,
+    /// What it has been asked of that, and not answered.
+    pub(super) asking: Option<Asking>,
     /// The question that it was heard after, see [`Live::asked`].
     pub(super) heard_after: u32,
+}
+
+impl Resource {
+    /// Whether it is an agent that can run this. One that has not said yet what it can do opens pages.
+    pub(super) fn can(&self, right: Right, module: Option<&str>) -> bool {
+        self.agency == Agency::Agent
+            && match &self.abilities {
+                None => right == Right::OpenUrl,
+                Some(abilities) => abilities.has(right, module),
+            }
+    }
 }
 
 /// What is known only while attached.
@@ -74,6 +92,10 @@ pub(super) struct Live {
     pub(super) told: Option<(Told, Duration)>,
     /// A timer will tell them.
     pub(super) telling: bool,
+    /// What her agents could do as her watchers were last told.
+    pub(super) offered: Offered,
+    /// A timer will tell those of them whom a change concerns.
+    pub(super) offering: bool,
 }
 
 /// The part of a face that makes it worth telling.
@@ -107,6 +129,8 @@ impl Live {
         if let Some(before) = self.resources.get(name) {
             if before.caps == resource.caps {
                 resource.agency = before.agency;
+                resource.abilities.clone_from(&before.abilities);
+                resource.asking.clone_from(&before.asking);
             }
         } else if self.resources.len() >= RESOURCES_MAX {
             let oldest = self.resources.iter().min_by_key(|(_, known)| known.order);
@@ -167,12 +191,20 @@ impl Live {
             .max_by_key(|resource| (resource.priority, resource.since, resource.order))
     }
 
-    /// Her agents, the latest first.
-    pub(super) fn agents(&self) -> Vec<Arc<str>> {
+    /// The agent that takes what watchers report, the latest.
+    pub(super) fn agent_for_outcomes(&self) -> Option<Arc<str>> {
+        let takes = |one: &&Resource| one.abilities.as_ref().is_some_and(|known| known.outcomes);
+        let agents = self.resources.iter().filter(|(_, one)| takes(one));
+        let latest = agents.max_by_key(|(_, one)| (one.priority, one.order));
+        latest.map(|(name, _)| Arc::clone(name))
+    }
+
+    /// Her agents that can run this, the latest first.
+    pub(super) fn agents(&self, right: Right, module: Option<&str>) -> Vec<Arc<str>> {
         let mut agents: Vec<_> = self
             .resources
             .iter()
-            .filter(|(_, resource)| resource.agency == Agency::Agent)
+            .filter(|(_, resource)| resource.can(right, module))
             .collect();
         agents.sort_by_key(|(_, resource)| std::cmp::Reverse((resource.priority, resource.order)));
         agents

@@ -7,6 +7,7 @@
 //! route ─► probe │ presence │ subscription │ disco │ command │ chat ─► lane ─► Persist … Committed ─► answer
 //! ```
 
+mod abilities;
 mod about;
 mod askers;
 pub mod authorization;
@@ -37,7 +38,9 @@ mod learning;
 pub mod limits;
 pub mod line;
 mod live;
+mod modules;
 mod names;
+mod offer;
 mod pace;
 pub mod parties;
 mod partners;
@@ -56,6 +59,7 @@ mod resume;
 mod route;
 mod running;
 mod session;
+mod set_status;
 mod setting;
 mod settings;
 mod sight;
@@ -276,6 +280,8 @@ pub struct Component {
     executions_for_user: Buckets,
     prompts: prompt::Prompts,
     names: names::Names,
+    /// By user, and the watcher that sets her status.
+    statuses: Buckets<(Bare, Bare)>,
     /// Keys `rev`; drawn at the first input.
     key: Option<[u8; 32]>,
     /// Counts presences in order of arrival.
@@ -335,6 +341,7 @@ impl Component {
             executions_for_user: Buckets::new(limits::EXECUTION_RATE_PER_USER),
             prompts: prompt::Prompts::default(),
             names: names::Names::default(),
+            statuses: Buckets::new(limits.statuses()),
             key: None,
             order: 0,
             started: None,
@@ -460,6 +467,7 @@ impl Component {
                 Timer::Snapshots => bulk::waited(self, turn),
                 Timer::Grace(user, question) => presence::silent(self, turn, &user, question),
                 Timer::Tell(user) => self.tell_now(&user, turn),
+                Timer::Offers(user) => offer::tell(self, turn, &user),
                 Timer::Prompt(user) => pending::due(self, turn, &user),
                 Timer::Reach(watcher) => unreachable::catch_up(self, &watcher),
                 Timer::Lost(id) => route::lost(self, turn, &id),

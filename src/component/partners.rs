@@ -170,6 +170,7 @@ pub(super) fn reload(core: &mut Component, turn: &Turn, settings: Settings) {
         per_s: limits.probe_rate_per_watcher,
         burst: limits.probe_burst_per_watcher,
     });
+    core.statuses.set_rate(limits.statuses());
     core.probes_of_domain.set_rate(Rate {
         per_s: limits.probe_rate_per_domain,
         burst: limits.probe_burst_per_domain,

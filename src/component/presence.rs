@@ -11,7 +11,7 @@ use super::face::cut;
 use super::limits::STATUS_CHARS_MAX;
 use super::live::{Agency, Knowledge, Resource};
 use super::record::ShownState;
-use super::{Component, Turn, behind, caps, learning, pace, pending, probe};
+use super::{Component, Turn, behind, caps, learning, offer, pace, pending, probe};
 use crate::address::Bare;
 use crate::stanza::Inbound;
 
@@ -34,6 +34,8 @@ pub(super) fn available(core: &mut Component, turn: &mut Turn, stanza: &Inbound)
         order: core.order,
         caps: caps::advertised(&stanza.element),
         agency: Agency::Unknown,
+        abilities: None,
+        asking: None,
         heard_after: 0,
     };
     let Some(live) = core.state.live(user) else {
@@ -120,6 +122,7 @@ pub(super) fn changed(core: &mut Component, turn: &mut Turn, user: &Bare) {
         probe::release(core, turn, user);
     }
     core.tell_watchers(user, turn);
+    offer::changed(core, turn, user);
 }
 
 fn child(stanza: &Element, name: &str) -> Option<String> {

@@ -17,12 +17,12 @@ use super::limits::{
 };
 use super::record::{Change, Execution, ExecutionState, Grant};
 use super::reply::Refusal;
-use super::request::{Request, denied};
+use super::request::Request;
 use super::setting::Reply;
 use super::watcher::Watcher;
 use super::whom::Read;
 use super::words::quotable;
-use super::{Component, Turn, command, ending};
+use super::{Component, Turn, command, ending, offer};
 use crate::address::Bare;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -179,7 +179,7 @@ pub(super) fn ask(core: &mut Component, turn: &mut Turn, id: &str, code: &str) {
     if let Some(running) = core.running.get_mut(id) {
         running.stage = Stage::Asked(code.to_owned(), turn.now.mono);
     }
-    if denied(core.decision_again(turn, user, &watcher, execution.right)).is_err() {
+    if offer::permit_again(core, turn, user, &watcher, execution.right, None).is_err() {
         let text = Some("The right was taken away.".to_owned());
         let way = Way::Prompt(code.to_owned());
         let end = End::new(ExecutionState::Refused, text, way);
@@ -212,7 +212,11 @@ pub(super) fn question(execution: &Execution) -> String {
             let text = execution.fields.get("text").map_or("", String::as_str);
             format!("leave you a message of {} characters", text.chars().count())
         }
-        Right::SetStatus => format!("set your status to “{}”", field("text")),
+        Right::SetStatus => match (field("status-message"), field("until")) {
+            (words, _) if words.is_empty() => "take back the status that it has set".to_owned(),
+            (words, until) if until.is_empty() => format!("set your status to “{words}”"),
+            (words, until) => format!("set your status to “{words}” until {until}"),
+        },
         right => {
             let names = ["module", "url", "text"];
             let words = names.map(field).into_iter().find(|words| !words.is_empty());

@@ -196,6 +196,12 @@ pub struct Grant {
     /// How often it has been used.
     #[serde(default, skip_serializing_if = "Uses::is_none")]
     pub uses: Uses,
+    /// The modules of her agents that `start-module` may start.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub modules: BTreeSet<String>,
+    /// Whether a status that the watcher sets is shown without its name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsigned: bool,
 }
 
 impl Grant {
@@ -213,6 +219,8 @@ impl Grant {
             max_per_day: None,
             quiet: None,
             uses: Uses::default(),
+            modules: BTreeSet::new(),
+            unsigned: false,
         }
     }
 

@@ -15,11 +15,12 @@ use super::authorization::{Level, Right};
 use super::execution::{self, Asker};
 use super::form;
 use super::limits::MESSAGE_CHARS_MAX;
+use super::modules::ARGUMENT;
 use super::record::ExecutionState;
 use super::reply::{NS_HINTS, Refusal, message_error};
 use super::request::Request;
 use super::watcher::Watcher;
-use super::{Component, Turn, probe};
+use super::{Component, Turn, probe, set_status};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
 use crate::stanza::compose::{Compose, element};
@@ -94,6 +95,11 @@ pub(super) fn deliver(core: &mut Component, turn: &mut Turn, request: &Request, 
                 Some(link),
             )
         }
+        Right::SetStatus => (set_status::told(core, turn, request, level), None),
+        Right::Notify => {
+            let words = field("text").unwrap_or_default();
+            (format!("{watcher} ({level}) notifies you:\n{words}"), None)
+        }
         _ => {
             let words = field("text").unwrap_or_default();
             (format!("Message from {watcher} ({level}):\n{words}"), None)
@@ -111,21 +117,68 @@ pub(super) fn report(
     words: Option<&str>,
 ) {
     let watcher = request.watcher.bare.shown();
-    let what = request.fields.get("url").map_or("", String::as_str);
-    let body = match state {
-        ExecutionState::Completed => format!("{watcher} opened {what} at your client (done)."),
-        ExecutionState::Refused => format!("{watcher} asked to open {what}; it was refused."),
-        ExecutionState::Failed => format!("{watcher} asked to open {what}; it failed."),
-        ExecutionState::Expired => {
-            format!("{watcher} asked to open {what}; it was not sent in time.")
+    let what = what(request.right, &request.fields);
+    let (did, asked) = match request.right {
+        Right::OpenUrl => (format!("opened {what}"), format!("open {what}")),
+        Right::Notify => (format!("showed “{what}”"), format!("show “{what}”")),
+        Right::StartModule => (format!("started {what}"), format!("start {what}")),
+        Right::ActivateClient => (
+            "activated your chat client".to_owned(),
+            "activate your chat client".to_owned(),
+        ),
+        Right::SetStatus => ("set your status".to_owned(), "set your status".to_owned()),
+        Right::See | Right::LeaveMessage => {
+            ("left a message".to_owned(), "leave a message".to_owned())
         }
-        _ => format!("{watcher} asked to open {what}; your client has not said how it ended."),
+    };
+    let body = match state {
+        ExecutionState::Completed => format!("{watcher} {did} at your client (done)."),
+        ExecutionState::Refused => format!("{watcher} asked to {asked}; it was refused."),
+        ExecutionState::Failed => format!("{watcher} asked to {asked}; it failed."),
+        ExecutionState::Expired => {
+            format!("{watcher} asked to {asked}; it was not sent in time.")
+        }
+        _ => format!("{watcher} asked to {asked}; your client has not said how it ended."),
     };
     let body = match words {
         Some(words) if !words.is_empty() => format!("{body}\nYour client says: {words}"),
         _ => body,
     };
     tell(core, turn, request, state, &body, None);
+}
+
+/// What a command is about, in one line, for her.
+pub(super) fn what(right: Right, fields: &BTreeMap<String, String>) -> String {
+    let field = |name: &str| fields.get(name).map_or("", String::as_str);
+    match right {
+        Right::OpenUrl => field("url").to_owned(),
+        Right::SetStatus => field("status-message").to_owned(),
+        Right::StartModule => {
+            let arguments = fields
+                .iter()
+                .filter_map(|(var, value)| Some((var.strip_prefix(ARGUMENT)?, value)));
+            let arguments: Vec<_> = arguments
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            match arguments.is_empty() {
+                true => field("module").to_owned(),
+                false => format!("{} ({})", field("module"), arguments.join(", ")),
+            }
+        }
+        Right::See | Right::ActivateClient => String::new(),
+        Right::LeaveMessage | Right::Notify => field("text").to_owned(),
+    }
+}
+
+/// What the watcher is told of what the component has done itself.
+pub(super) fn delivered(request: &Request) -> String {
+    let told = match request.right {
+        Right::OpenUrl => "She got the link as a message.",
+        Right::Notify => "She got it as a message.",
+        Right::SetStatus => return set_status::note(request),
+        _ => "The message is on its way to her.",
+    };
+    told.to_owned()
 }
 
 pub(super) fn tell(

@@ -140,11 +140,7 @@ pub(super) fn done(
 /// The command `agent:0#outcome`, to the agent that would be asked first; nobody waits for what it says.
 fn pass_on(core: &mut Component, turn: &mut Turn, user: &Bare, asked: &Asked, outcome: &Outcome) {
     let known = core.state.user(user);
-    let agent = known.and_then(|known| {
-        delivery::agents_for(known, outcome.right)
-            .into_iter()
-            .next()
-    });
+    let agent = known.and_then(|known| known.live.agent_for_outcomes());
     let Some(agent) = agent.filter(|_| core.attached) else {
         return;
     };

@@ -10,13 +10,15 @@ use super::face::cut;
 use super::form::{self, Fields};
 use super::limits::{
     EXECUTIONS_MAX, EXECUTIONS_PER_PARTY_MAX, EXECUTIONS_PER_USER_MAX, EXECUTIONS_PER_WATCHER_MAX,
-    MESSAGE_CHARS_MAX, OUTCOME_CHARS_MAX,
+    MESSAGE_CHARS_MAX, NOTIFY_CHARS_MAX, OUTCOME_CHARS_MAX,
 };
+use super::record::Execution;
 use super::reply::{Asked, Refusal};
 use super::watcher::Watcher;
-use super::{Component, Turn};
+use super::{Component, Turn, offer, set_status};
 use crate::address::{Address, Bare};
 use crate::web_address;
+
 /// A watcher's own name for its request.
 const REQUEST_ID_MAX: usize = 128;
 
@@ -39,8 +41,10 @@ impl Request {
         Watcher::new(&self.watcher, self.interface)
     }
 
-    /// Reads the form of a right.
+    /// Reads the form of a right. Only the fields that the right has are taken over, whatever else stands
+    /// in it: what the agent is told of the request is ours to say (security T45).
     pub(super) fn read(
+        core: &Component,
         turn: &mut Turn,
         user: &Bare,
         asked: &Asked,
@@ -56,22 +60,14 @@ impl Request {
                 format!("The field request-id is not up to {REQUEST_ID_MAX} plain characters.");
             return Err(Refusal::BadPayload(text));
         }
-        let mut fields = BTreeMap::new();
-        if right == Right::OpenUrl {
-            let url = web_address::check(&given.required("url")?)
-                .map_err(|refusal| Refusal::BadPayload(format!("The field url: {refusal}.")))?;
-            fields.insert("url".into(), url.as_str().to_owned());
-            if let Some(reason) = given.text("reason") {
-                fields.insert("reason".into(), one_line(&cut(&reason, OUTCOME_CHARS_MAX)));
-            }
-        } else {
-            let text = given.required("text")?;
-            if text.chars().count() > MESSAGE_CHARS_MAX {
-                let text = format!("A message has at most {MESSAGE_CHARS_MAX} characters.");
-                return Err(Refusal::BadPayload(text));
-            }
-            fields.insert("text".into(), text);
-        }
+        let fields = match right {
+            Right::OpenUrl => page(&given)?,
+            Right::See | Right::ActivateClient => BTreeMap::new(),
+            Right::LeaveMessage => text(&given, "A message", MESSAGE_CHARS_MAX)?,
+            Right::Notify => text(&given, "A notification", NOTIFY_CHARS_MAX)?,
+            Right::SetStatus => set_status::read(core, turn, user, &given)?,
+            Right::StartModule => module(core, turn, user, &asked.watcher(), &given)?,
+        };
         Ok(Self {
             user: user.clone(),
             watcher: asked.to.clone(),
@@ -81,7 +77,72 @@ impl Request {
             fields,
         })
     }
+
+    /// What has been accepted.
+    pub(super) fn of(execution: &Execution) -> Self {
+        Self {
+            user: execution.user.clone(),
+            watcher: execution.watcher.clone(),
+            interface: execution.interface,
+            right: execution.right,
+            request_id: execution.request_id.clone(),
+            fields: execution.fields.clone(),
+        }
+    }
+
+    /// The module that it wants to start.
+    pub(super) fn module(&self) -> Option<&str> {
+        named_module(self.right, &self.fields)
+    }
 }
+
+/// The module that the fields of a command name.
+pub(super) fn named_module(right: Right, fields: &BTreeMap<String, String>) -> Option<&str> {
+    let module = fields.get("module").map(String::as_str);
+    module.filter(|_| right == Right::StartModule)
+}
+
+fn page(given: &Fields) -> Result<BTreeMap<String, String>, Refusal> {
+    let url = web_address::check(&given.required("url")?)
+        .map_err(|refusal| Refusal::BadPayload(format!("The field url: {refusal}.")))?;
+    let mut fields = BTreeMap::from([("url".to_owned(), url.as_str().to_owned())]);
+    if let Some(reason) = given.text("reason") {
+        let reason = one_line(&cut(&reason, OUTCOME_CHARS_MAX));
+        fields.insert("reason".to_owned(), reason);
+    }
+    Ok(fields)
+}
+
+fn text(given: &Fields, what: &str, max: usize) -> Result<BTreeMap<String, String>, Refusal> {
+    let text = given.required("text")?;
+    if text.chars().count() > max {
+        let text = format!("{what} has at most {max} characters.");
+        return Err(Refusal::BadPayload(text));
+    }
+    Ok(BTreeMap::from([("text".to_owned(), text)]))
+}
+
+/// A module that the watcher may start now, and its arguments by the types that the agent has declared.
+fn module(
+    core: &Component,
+    turn: &Turn,
+    user: &Bare,
+    watcher: &Watcher,
+    given: &Fields,
+) -> Result<BTreeMap<String, String>, Refusal> {
+    let name = given.required("module")?;
+    let known = core.state.user(user).ok_or(Refusal::ServiceUnavailable)?;
+    let modules = offer::modules((user, known), watcher, turn.now);
+    let Some(module) = modules.get(name.as_str()) else {
+        // One that she has and one that nobody has are the same to who may start neither.
+        let text = "The field module names none of the programs that you may start now.";
+        return Err(Refusal::BadPayload(text.to_owned()));
+    };
+    let mut fields = module.check(given)?;
+    fields.insert("module".to_owned(), name);
+    Ok(fields)
+}
+
 pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -95,7 +156,7 @@ pub(super) fn admit(core: &mut Component, turn: &Turn, request: &Request) -> Res
         request_id,
         ..
     } = request;
-    denied(core.decision(turn, user, &request.asker(), *right))?;
+    offer::permit(core, turn, user, &request.asker(), *right, request.module())?;
     let watcher = &watcher.bare;
     let of =
         |test: &dyn Fn(&Running) -> bool| core.running.values().filter(|one| test(one)).count();
@@ -119,6 +180,21 @@ pub(super) fn admit(core: &mut Component, turn: &Turn, request: &Request) -> Res
             "The field request-id names an earlier request.".into(),
         ));
     }
+    // What takes a status back costs nothing of this.
+    let sets = *right == Right::SetStatus
+        && watcher != user
+        && request
+            .fields
+            .get("status-message")
+            .is_some_and(|text| !text.is_empty());
+    let setter = match request.interface {
+        Interface::Dedicated => watcher.to_domain(), // Its addresses are its own to make.
+        _ => watcher.clone(),
+    };
+    let of_user = (user.clone(), setter);
+    if sets && let Err(wait_s) = core.statuses.room(&of_user, 1, turn.now.mono) {
+        return Err(Refusal::PolicyViolation(wait_s));
+    }
     if !core.executions_by_watcher.take(watcher, turn.now.mono) {
         return Err(Refusal::PolicyViolation(
             core.executions_by_watcher.retry_after_s(),
@@ -128,6 +204,9 @@ pub(super) fn admit(core: &mut Component, turn: &Turn, request: &Request) -> Res
         return Err(Refusal::PolicyViolation(
             core.executions_for_user.retry_after_s(),
         ));
+    }
+    if sets {
+        core.statuses.take(&of_user, turn.now.mono);
     }
     Ok(())
 }

@@ -13,8 +13,8 @@ use super::reply::{Asked, Refusal};
 use super::timer::{Timer, TimerKey};
 use super::watcher::Watcher;
 use super::{
-    Component, Turn, about, bulk, caps, chat, command, delivery, disco, face, gateway, join,
-    learning, pace, presence, probe, register, relay, reported, subscription, unreachable,
+    Component, Turn, abilities, about, bulk, caps, chat, command, delivery, disco, face, gateway,
+    join, learning, pace, presence, probe, register, relay, reported, subscription, unreachable,
 };
 use crate::address::{Address, Bare};
 use crate::stanza::command::NS as NS_COMMANDS;
@@ -29,6 +29,8 @@ pub(super) enum About {
     Sight(learning::Question),
     /// `disco#info` to a resource.
     Features(caps::Question),
+    /// Service discovery of an agent: what it can do.
+    Abilities(abilities::Question),
     /// `jabber:iq:version` to the server of a domain of users.
     Server(Bare),
     /// A message to a user that may come back.
@@ -336,18 +338,17 @@ fn answered(core: &mut Component, turn: &mut Turn, stanza: &Inbound) {
         About::Server(domain) => pace::identified(core, turn, domain, stanza),
         About::Features(question) => caps::answered(core, turn, question, stanza),
         About::Passed => {}
+        About::Abilities(question) => abilities::answered(core, turn, &question, stanza),
         About::Command(execution) => delivery::answered(core, turn, &execution, stanza),
     }
 }
 
 /// An IQ of ours has stayed unanswered.
 pub(super) fn lost(core: &mut Component, turn: &mut Turn, id: &str) {
-    if let Some(Awaited {
-        about: About::Sight(question),
-        ..
-    }) = core.awaited.remove(id)
-    {
-        learning::lost(core, turn, &question);
+    match core.awaited.remove(id).map(|awaited| awaited.about) {
+        Some(About::Sight(question)) => learning::lost(core, turn, &question),
+        Some(About::Abilities(question)) => abilities::lost(core, turn, &question),
+        _ => {}
     }
 }
 

@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use chrono_tz::Tz;
 
 use super::authorization::Right;
+use super::consent::{self, Choice};
 use super::granting::{self, Offer, Withdrawal};
 use super::record::{Change, Profile, SubscriptionState};
 use super::reply::{Asked, Refusal};
 use super::sight::Sight;
-use super::state::Narrowing;
+use super::state::{Narrowing, covers};
 use super::wish::Wish;
-use super::{Component, Turn, behind, border, command, join, learning, standing, subscription};
+use super::{Component, Turn, border, command, join, learning, set_status, standing, subscription};
 use crate::address::{Address, Bare};
 
 /// One decision and where its acknowledgement goes.
@@ -50,6 +51,8 @@ pub(super) enum What {
     Status(Box<Wish>),
     /// No custom status: neither text nor state.
     ClearStatus,
+    /// Not the text that somebody else has set.
+    Undo,
     /// Nothing: something in the status has ended by itself.
     Expiry,
     /// Her time zone.
@@ -58,6 +61,8 @@ pub(super) enum What {
     Sight(Sight),
     /// Rights for watchers or domains.
     Grant(Box<Offer>),
+    /// What a granted watcher may start, and whether its name stands by a status that it sets.
+    Modules(Choice),
     /// No rights by grant for these.
     Revoke(Box<Withdrawal>),
     /// Nothing: a grant has ended by itself.
@@ -108,6 +113,15 @@ pub(super) fn narrowing(setting: &Setting, turn: &Turn) -> Vec<Narrowing> {
     match &setting.what {
         What::Leave | What::Sleep | What::Lost => vec![Narrowing::Absence],
         What::Revoke(withdrawal) => withdrawal.narrowing(turn.now.wall),
+        What::Modules(choice) => {
+            let modules = choice.modules.clone();
+            let left = modules.map(|modules| {
+                let each = choice.who.iter().cloned();
+                each.map(|who| Narrowing::Modules(who, modules.clone()))
+                    .collect()
+            });
+            left.unwrap_or_default()
+        }
         What::Sight(sight) | What::Register(Some(sight)) => vec![Narrowing::Sight(sight.clone())],
         What::Lapse(_) => {
             let ends = setting.ends.iter();
@@ -126,6 +140,7 @@ fn narrowing_of(what: &What) -> bool {
             | What::Sleep
             | What::Lost
             | What::Revoke(_)
+            | What::Modules(_)
             | What::Sight(_)
             | What::Register(Some(_))
     )
@@ -219,6 +234,16 @@ pub(super) fn plan(
                 value: None,
             }
         }
+        What::Undo => {
+            let (change, told) = set_status::undo(core, turn, user)?;
+            *answer = told;
+            change
+        }
+        What::Modules(choice) => {
+            let (changes, told) = consent::plan_modules(known, user, choice)?;
+            *answer = told;
+            return Ok(changes);
+        }
         What::Expiry => {
             let Some(standing) = &known.status else {
                 return Ok(Vec::new());
@@ -252,6 +277,9 @@ pub(super) fn plan(
         What::Revoke(withdrawal) => {
             let (mut changes, told) = granting::plan_withdrawal(core, turn, user, withdrawal)?;
             *answer = told;
+            changes.extend(set_status::without(known, user, |author| {
+                withdrawal.each().any(|(who, _)| covers(who, author))
+            }));
             changes.extend(ended(user, &setting.ends));
             return Ok(changes);
         }
@@ -332,13 +360,12 @@ pub(super) fn done(
         What::Lost => join::estranged(core, turn, user),
         What::Found => core.tell_each(user),
         What::Seen(false) if said => join::unseen(core, turn, user, standing::UNSEEN),
-        What::Status(wish) => {
-            behind::overlaid(core, turn, user);
-            if wish.zone.is_some() {
-                core.quiet_anew(turn, user);
+        What::Status(wish) if wish.zone.is_some() => core.quiet_anew(turn, user),
+        What::Modules(choice) => {
+            for watcher in &choice.who {
+                core.tell_covered(turn, user, watcher);
             }
         }
-        What::ClearStatus | What::Expiry => behind::overlaid(core, turn, user),
         What::Sight(_) | What::Register(Some(_)) => core.tell_each(user),
         What::Grant(offer) => {
             for watcher in offer.watchers() {
@@ -352,7 +379,12 @@ pub(super) fn done(
                 core.tell_covered(turn, user, watcher); // Whose subscription stays.
             }
         }
-        What::Seen(_) | What::Lapse(_) => {}
+        What::Seen(_)
+        | What::Lapse(_)
+        | What::Status(_)
+        | What::ClearStatus
+        | What::Undo
+        | What::Expiry => {}
     }
 }
 

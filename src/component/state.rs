@@ -111,6 +111,8 @@ impl User {
 pub(super) enum Narrowing {
     /// All that she gave a watcher or a domain: grant and subscriptions; or the grant alone.
     Revoke(Bare, bool),
+    /// The modules that a grant names, but for these.
+    Modules(Bare, BTreeSet<String>),
     /// All sight of her for a watcher or a domain, with its subscriptions.
     Block(Bare, Wall),
     /// Less is seen of her; what is absent or wider changes nothing.
@@ -387,6 +389,11 @@ impl State {
                 known.grants.remove(who);
                 if !keeps_presence {
                     end(&mut known.subscriptions, who);
+                }
+            }
+            Narrowing::Modules(who, left) => {
+                if let Some(grant) = known.grants.get_mut(who) {
+                    grant.modules.retain(|module| left.contains(module));
                 }
             }
             Narrowing::Block(who, since) => {

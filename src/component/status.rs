@@ -58,6 +58,9 @@ pub struct Text {
     /// Who set it; absent: the user herself.
     #[serde(default)]
     pub author: Option<Bare>,
+    /// Whether it is shown without its author.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsigned: bool,
 }
 
 /// A state that she chose.
@@ -138,6 +141,7 @@ impl Status {
             set,
             until: None,
             author: None,
+            unsigned: false,
         };
         Self {
             texts: vec![text],
@@ -172,6 +176,28 @@ impl Status {
     /// Sets a text over what is there.
     pub(super) fn put_text(&mut self, text: Text, restore: bool) {
         put(&mut self.texts, text, restore);
+    }
+
+    /// Sets a text of somebody else's over what is there. It takes the place of the one that its author has
+    /// set before, and hers come back when it ends, or is taken back.
+    pub(super) fn put_text_of_another(&mut self, text: Text, now: Wall) {
+        let texts = &mut self.texts;
+        texts.retain(|earlier| !earlier.has_ended(now) && earlier.author != text.author);
+        let bytes = |texts: &[Text]| texts.iter().map(Ending::bytes).sum::<usize>();
+        while texts.len() > EARLIER_MAX || bytes(texts) > EARLIER_BYTES_MAX {
+            // Hers stay: of what others have set the oldest gives way.
+            let others = texts.iter().rposition(|text| text.author.is_some());
+            texts.remove(others.unwrap_or_else(|| texts.len().saturating_sub(2)));
+        }
+        texts.insert(0, text);
+    }
+
+    /// Takes away the texts whose author is one of those; whether there were any.
+    pub(super) fn take_back(&mut self, is_theirs: impl Fn(&Bare) -> bool) -> bool {
+        let before = self.texts.len();
+        self.texts
+            .retain(|text| !text.author.as_ref().is_some_and(&is_theirs));
+        self.texts.len() < before
     }
 
     /// Sets a state over what is there.
@@ -212,6 +238,8 @@ struct Flat {
     until: Option<Wall>,
     #[serde(default)]
     author: Option<Bare>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unsigned: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     emoji: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -231,6 +259,7 @@ impl From<Flat> for Status {
             set,
             until,
             author: flat.author,
+            unsigned: flat.unsigned,
         };
         let has_text = !text.text.is_empty() || text.emoji.is_some();
         Self {
@@ -254,6 +283,7 @@ impl From<Status> for Flat {
             set: status.states.first().map_or(Wall(0), |chosen| chosen.set),
             until: status.states.first().and_then(|chosen| chosen.until),
             author: None,
+            unsigned: false,
         });
         let fits = |chosen: &Chosen| chosen.set == text.set && chosen.until == text.until;
         let (state, states) = match status.states.split_first() {
@@ -267,6 +297,7 @@ impl From<Status> for Flat {
             set: text.set,
             until: text.until,
             author: text.author,
+            unsigned: text.unsigned,
             emoji: text.emoji,
             earlier: texts.collect(),
             states,
@@ -329,6 +360,42 @@ mod tests {
         assert!(serde_json::to_vec(&status).unwrap().len() < 16 * 1024 - 1);
         assert_eq!(status.texts[0].until, Some(Wall(1)), "the latest stays");
         assert_eq!(in_force(&status, 1000), "always", "the usual one stays");
+    }
+
+    #[test]
+    fn what_others_set_lies_over_hers_and_never_replaces_it() {
+        let of = |name: &str, who: &str, until| Text {
+            author: Some(Bare::parse(who).unwrap()),
+            ..text(name, until)
+        };
+        let mut status = Status::default();
+        status.put_text(text("hers until 5", Some(5)), false);
+        status.put_text_of_another(of("bob's", "bob@b", None), Wall(0));
+        assert_eq!(in_force(&status, 0), "bob's");
+        for n in 0..10 {
+            let who = format!("w{n}@b");
+            let long = "€".repeat(512);
+            status.put_text_of_another(of(&long, &who, Some(9)), Wall(0));
+            assert!(status.texts.len() <= 1 + EARLIER_MAX);
+            assert!(serde_json::to_vec(&status).unwrap().len() < 16 * 1024 - 1);
+            assert!(status.texts.iter().any(|text| text.author.is_none()));
+        }
+        // His next one takes the place of his last.
+        status.put_text_of_another(of("bob's next", "bob@b", None), Wall(0));
+        status.put_text_of_another(of("bob's last", "bob@b", None), Wall(0));
+        let bob = Bare::parse("bob@b").unwrap();
+        let of_bob = |status: &Status| {
+            let by_bob = |text: &&Text| text.author.as_ref() == Some(&bob);
+            status.texts.iter().filter(by_bob).count()
+        };
+        assert_eq!(of_bob(&status), 1);
+        assert!(status.take_back(|author| *author == bob));
+        assert!(!status.take_back(|author| *author == bob));
+        assert!(status.take_back(|author| author.domain() == "b"));
+        assert_eq!(
+            (in_force(&status, 4), in_force(&status, 5)),
+            ("hers until 5", "")
+        );
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(super) enum Timer {
     Grace(Bare, u32),
     /// A user's watchers are to be told of her face.
     Tell(Bare),
+    /// Watchers are to be told of what a user's agents can do now.
+    Offers(Bare),
     /// A user is to be told of the requests that have come since she was told.
     Prompt(Bare),
     /// A watcher that could not be reached has been left alone for long enough.

@@ -91,11 +91,12 @@ impl Wish {
             set: now,
             until: self.until,
             author: None,
+            unsigned: false,
         };
         let is_same = |before: &Text| {
             (&before.text, &before.emoji, before.scope) == (&text.text, &text.emoji, text.scope)
-                && before.author.is_none()
         };
+        // A text of another's that she leaves as it was stays the other's.
         if !(is_left && before.is_some_and(|before| is_same(&before))) {
             status.put_text(text, self.restore);
         }
@@ -149,11 +150,11 @@ fn told(status: &Status, now: Wall, zone: Tz, names_text: bool, names_state: boo
     sentences.join(" ")
 }
 
-fn text_sentence(lead: &str, status: &Status, now: Wall, zone: Tz) -> String {
+pub(super) fn text_sentence(lead: &str, status: &Status, now: Wall, zone: Tz) -> String {
     let Some(text) = status.text(now) else {
         return "Your status text is cleared.".to_owned();
     };
-    let mut sentence = match face::shown(text) {
+    let mut sentence = match face::words(text) {
         Some(line) => format!("{lead} “{line}”"),
         None => format!("{lead} empty"),
     };
@@ -161,10 +162,10 @@ fn text_sentence(lead: &str, status: &Status, now: Wall, zone: Tz) -> String {
         sentence.push_str(" while you are offline");
     }
     if let Some(author) = &text.author {
-        sentence.push_str(&format!(", set by {author},"));
+        sentence.push_str(&format!(", set by {},", author.shown()));
     }
     if let Some(end) = text.until {
-        let line = status.next_text(now).and_then(face::shown);
+        let line = status.next_text(now).and_then(face::words);
         let after = match line {
             Some(line) => format!("“{}” again", face::cut(&line, AGAIN_CHARS_MAX)),
             None => "none".to_owned(),
@@ -172,7 +173,13 @@ fn text_sentence(lead: &str, status: &Status, now: Wall, zone: Tz) -> String {
         let end = ending::shown(end, now, zone);
         sentence.push_str(&format!(" until {end}, then {after}"));
     }
+    while sentence.ends_with(',') {
+        sentence.pop();
+    }
     sentence.push('.');
+    if text.author.is_some() {
+        sentence.push_str(" “undo” takes it back.");
+    }
     sentence
 }
 

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::authorization::{Confirm, Level};
+use super::authorization::{Confirm, Level, Right};
 use super::clock::{Now, Wall};
 use super::execution::{EXPIRES_CONFIRM_S, EXPIRES_S, Step, Way};
 use super::face::cut;
 use super::limits::{HISTORY_MAX, OUTCOME_CHARS_MAX};
 use super::record::{Audit, Change, Execution, ExecutionState, Grant};
 use super::reply::Refusal;
-use super::request::{Request, denied};
+use super::request::{Request, named_module};
 use super::watcher::Watcher;
-use super::{Component, Turn, delivery, face, prompt, reported, resume, uses};
+use super::{
+    Component, Turn, delivery, face, offer, prompt, relay, reported, resume, set_status, uses,
+};
 use crate::address::Bare;
 
 /// Finds the changes of a step, deciding again.
@@ -34,7 +36,8 @@ pub(super) fn plan(
                 return Ok(Vec::new());
             };
             let watcher = Watcher::new(&known.watcher, known.interface);
-            denied(core.decision_again(turn, user, &watcher, known.right))?;
+            let module = named_module(known.right, &known.fields);
+            offer::permit_again(core, turn, user, &watcher, known.right, module)?;
             let mut value = known.clone();
             value.state = ExecutionState::Sent;
             value.resource = Some(resource.to_string());
@@ -64,18 +67,26 @@ pub(super) fn plan(
                 return Ok(Vec::new());
             };
             **execution = Some(known.clone());
-            let done = Audit {
-                watcher: known.watcher.bare.clone(),
-                right: known.right,
-                state: end.state,
-                detail: detail(&known.fields),
-                request_id: Some(known.request_id.clone()),
-                reported: false,
-            };
             let mut changes = vec![Change::Execution {
                 id: id.clone(),
                 value: None,
             }];
+            // After her yes. What is set is set with the end, so it is decided here for the last time.
+            if end.way == Way::Message && known.right == Right::SetStatus {
+                let request = Request::of(known);
+                match offer::permit_again(core, turn, user, &request.asker(), known.right, None) {
+                    Ok(_) => changes.extend(set_status::plan(core, turn, user, &request)?),
+                    Err(_) => end.take_away(),
+                }
+            }
+            let done = Audit {
+                watcher: known.watcher.bare.clone(),
+                right: known.right,
+                state: end.state,
+                request_id: Some(known.request_id.clone()),
+                reported: false,
+                detail: detail(known.right, &known.fields),
+            };
             changes.extend(audited(core, user, now.wall, id, done));
             if end.always {
                 changes.extend(prompt::no_more(core, now, user, known));
@@ -111,9 +122,14 @@ fn start(
     let now = turn.now;
     let watcher = &request.asker();
     let right = request.right;
-    let confirm = denied(core.decision(turn, user, watcher, right))?;
+    let module = request.module();
+    let confirm = offer::permit(core, turn, user, watcher, right, module)?;
     let known = core.state.user(user).ok_or(Refusal::ServiceUnavailable)?;
-    let agent = delivery::agents_for(known, right).into_iter().next();
+    let agents = offer::agents((user, known), &watcher.bare, now.wall, right, module);
+    let agent = agents
+        .into_iter()
+        .next()
+        .filter(|_| delivery::is_for_agents(right));
     let waits = agent.is_none() && !resume::is_settled(core, now);
     let (counting, counted) = uses::count(core, turn, user, watcher, right).unzip();
     *used = counted.as_ref().map(|counted| counted.grant.clone());
@@ -126,7 +142,8 @@ fn start(
     } else {
         let done = audit(request, ExecutionState::Completed);
         *way = Way::Message;
-        let mut changes = audited(core, user, now.wall, id, done);
+        let mut changes = set_status::plan(core, turn, user, request)?;
+        changes.extend(audited(core, user, now.wall, id, done));
         changes.extend(counting);
         return Ok(changes);
     };
@@ -177,10 +194,8 @@ pub(super) fn level(core: &Component, now: Now, user: &Bare, watcher: &Watcher) 
     })
 }
 
-fn detail(fields: &BTreeMap<String, String>) -> String {
-    let text = fields.get("url").or_else(|| fields.get("text"));
-    text.map(|text| cut(text, OUTCOME_CHARS_MAX))
-        .unwrap_or_default()
+fn detail(right: Right, fields: &BTreeMap<String, String>) -> String {
+    cut(&relay::what(right, fields), OUTCOME_CHARS_MAX)
 }
 
 fn audit(request: &Request, state: ExecutionState) -> Audit {
@@ -188,9 +203,9 @@ fn audit(request: &Request, state: ExecutionState) -> Audit {
         watcher: request.watcher.bare.clone(),
         right: request.right,
         state,
-        detail: detail(&request.fields),
         request_id: Some(request.request_id.clone()),
         reported: false,
+        detail: detail(request.right, &request.fields),
     }
 }
 

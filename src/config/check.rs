@@ -324,6 +324,12 @@ impl Check<'_> {
                     _ => None,
                 },
             );
+        // Less than one at once would be none at all.
+        let statuses_per_hour = self.read(
+            "limits.statuses-per-hour",
+            "at least 1, or 0 for no limit",
+            |value| value.number().filter(|n| *n == 0.0 || *n >= 1.0),
+        );
         let mut burst = |name: &str, default: f64| {
             let expected = "at least 1 answer, or 0 for no limit";
             self.read(&format!("limits.{name}"), expected, |value| {
@@ -345,6 +351,7 @@ impl Check<'_> {
             subscriptions_per_minute: subscriptions_per_minute
                 .unwrap_or(default.subscriptions_per_minute),
             relearn_every: relearn_every.unwrap_or(default.relearn_every),
+            statuses_per_hour: statuses_per_hour.unwrap_or(default.statuses_per_hour),
         }
     }
 

@@ -74,6 +74,7 @@ pub(super) const SECTIONS: [Section; 11] = [
             "probe-burst-per-domain",
             "subscriptions-per-minute",
             "relearn-minutes",
+            "statuses-per-hour",
         ],
     },
 ];

@@ -81,6 +81,7 @@ pub(crate) fn all() -> Vec<Change> {
                     set: at,
                     until: Some(at.plus_s(3600)),
                     author: Some(watcher.clone()),
+                    unsigned: false,
                 }],
                 states: vec![Chosen {
                     state: ShownState::Dnd,
@@ -103,6 +104,8 @@ pub(crate) fn all() -> Vec<Change> {
                 quiet: None,
                 uses: Uses::default(),
                 unasked: BTreeSet::new(),
+                modules: BTreeSet::new(),
+                unsigned: false,
             }),
         },
         Change::Subscription {
@@ -175,6 +178,7 @@ pub(crate) fn later() -> Vec<Change> {
         set: at,
         until: until.map(|seconds| at.plus_s(seconds)),
         author: None,
+        unsigned: false,
     };
     let chosen = |state, until: Option<i64>| Chosen {
         state,
@@ -211,7 +215,7 @@ pub(crate) fn later() -> Vec<Change> {
         Change::Execution {
             id: "1e2d3c".into(),
             value: Some(Execution {
-                user,
+                user: user.clone(),
                 watcher: Address::parse("nurse@capulet.example/garden").unwrap(),
                 interface: Interface::Public,
                 level: Level::Authorized,
@@ -226,6 +230,27 @@ pub(crate) fn later() -> Vec<Change> {
                 resource: None,
                 prompt: Some("k7".into()),
                 counted: None,
+            }),
+        },
+        Change::Grant {
+            user: user.clone(),
+            watcher: jid("bot@acme.example"),
+            value: Some(Grant {
+                rights: BTreeSet::from([Right::See, Right::SetStatus, Right::StartModule]),
+                modules: BTreeSet::from(["agenda".to_owned(), "lock".to_owned()]),
+                unsigned: true,
+                ..Grant::new(BTreeSet::from([Right::See]), at)
+            }),
+        },
+        Change::Status {
+            user,
+            value: Some(Status {
+                texts: vec![Text {
+                    author: Some(jid("bot@acme.example")),
+                    unsigned: true,
+                    ..text("Rome", "🚂", None)
+                }],
+                states: Vec::new(),
             }),
         },
     ]

@@ -78,6 +78,8 @@ fn grant_narrows(before: &Grant, after: &Grant) -> bool {
         max_per_day: after.max_per_day,
         quiet: after.quiet,
         uses: after.uses,
+        modules: after.modules.clone(),
+        unsigned: after.unsigned,
         ..before.clone()
     };
     let mildness = |grant: &Grant| match (grant.confirm, grant.confirmed) {
@@ -87,6 +89,8 @@ fn grant_narrows(before: &Grant, after: &Grant) -> bool {
         (Confirm::Never, _) => 3,
     };
     !after.rights.is_superset(&before.rights)
+        || !after.modules.is_superset(&before.modules)
+        || (before.unsigned && !after.unsigned)
         || mildness(after) < mildness(before)
         || after
             .until
@@ -214,8 +218,23 @@ mod tests {
             (grant(|it| it.until = None), false),
             (grant(|it| it.until = Some(Wall(5))), true),
             (grant(|it| it.interfaces.clear()), true),
+            (grant(|it| it.modules = ["lock".to_owned()].into()), false),
+            (grant(|it| it.unsigned = true), false),
         ] {
             assert_eq!(takes(Some(&two), Some(&after)), taken, "{after:?}");
+        }
+        let three = grant(|it| {
+            it.modules = ["agenda".to_owned(), "lock".to_owned()].into();
+            it.unsigned = true;
+        });
+        for after in [
+            grant(|it| {
+                it.modules = ["lock".to_owned()].into();
+                it.unsigned = true;
+            }),
+            grant(|it| it.modules = ["agenda".to_owned(), "lock".to_owned()].into()),
+        ] {
+            assert!(takes(Some(&three), Some(&after)), "{after:?}");
         }
         use SubscriptionState::{Approved, Pending, Preapproved};
         for (before, after, taken) in [

@@ -53,6 +53,8 @@ fn grant(rights: &[Right], confirm: Confirm) -> Grant {
         quiet: None,
         uses: Uses::default(),
         unasked: BTreeSet::new(),
+        modules: BTreeSet::new(),
+        unsigned: false,
     }
 }
 
@@ -254,7 +256,8 @@ fn a_grant_has_its_limits() {
     assert_eq!(row(until(NOW.wall)), UNSEEN);
     let elsewhere = Grant {
         interfaces: BTreeSet::from([Interface::Http]),
-        unasked: BTreeSet::new(),
+        modules: BTreeSet::new(),
+        unsigned: false,
         ..granted
     };
     assert_eq!(row(elsewhere), UNSEEN);

@@ -14,6 +14,7 @@ mod command_line;
 mod convergence;
 mod decide;
 mod dependencies;
+mod deputy;
 mod face;
 mod forged;
 mod in_step;

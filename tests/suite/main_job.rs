@@ -2,6 +2,7 @@
 //! by what the clients of alice, of a party's bot and of a stranger receive.
 
 mod adhoc;
+mod agents;
 mod attaching;
 mod bulk;
 mod consent;
@@ -24,6 +25,7 @@ mod service;
 mod sight;
 mod spelling;
 mod stage;
+mod statuses;
 mod subscribing;
 mod third_parties;
 
@@ -63,6 +65,8 @@ on_both_servers! {
     opening_pages::without_an_agent as a_page_becomes_a_message_without_an_agent;
     opening_pages::with_an_agent as a_page_is_opened_by_the_agent;
     real_agent::opens_what_her_file_allows as the_real_agent_opens_pages;
+    agents::do_what_they_say_they_can as agents_do_what_they_say_they_can;
+    statuses::are_set_by_a_watcher as her_status_is_set_by_a_watcher;
     subscribing::from_the_request_to_its_end as a_subscription_from_the_request_to_its_end;
     subscribing::while_she_is_away as requests_wait_for_her;
     contacts::of_a_watcher_are_all_answered as a_thousand_contacts_are_all_answered;

@@ -33,6 +33,7 @@ macro_rules! topics {
 }
 
 topics![
+    activate_client,
     attach,
     bulk,
     chat,
@@ -46,6 +47,8 @@ topics![
     join,
     leave_message,
     malformed,
+    notify,
+    offers,
     open_url,
     outcome,
     pace,
@@ -56,6 +59,8 @@ topics![
     query,
     register,
     restart,
+    set_status,
+    start_module,
     status,
     subscription,
     visibility,

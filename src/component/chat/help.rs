@@ -52,6 +52,11 @@ const GROUPS: &[Group] = &[
                        Who is invisible is shown as offline.",
             },
             Topic {
+                words: &["undo", "revert"],
+                example: "undo – take back the text that somebody else has set; yours is there again",
+                more: "Only whom you granted set-status can set it; you are told each time.",
+            },
+            Topic {
                 words: &["timezone"],
                 example: "timezone Europe/Berlin – in which your times and quiet hours are meant",
                 more: "“timezone” alone shows it.",
@@ -114,6 +119,17 @@ const GROUPS: &[Group] = &[
                 more: "It holds at once; several are possible. With “keep” behind it who gets your presence \
                        still does, with “block” they are blocked as well. A party has its rights by the \
                        operator's word: to revoke it is to block it.",
+            },
+            Topic {
+                words: &["modules"],
+                example: "modules bob@example.org agenda – which programs of your agents somebody may start",
+                more: "They need a grant of start-module. “modules” alone lists the programs, and who may start \
+                       what; “all” means those that are there now, “none” none.",
+            },
+            Topic {
+                words: &["unsigned"],
+                example: "unsigned bob@example.org yes – a status that somebody sets is shown without their name",
+                more: "They need a grant of set-status. With “no” the name is shown again from the next text on.",
             },
             Topic {
                 words: &["block", "unblock"],

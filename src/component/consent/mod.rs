@@ -4,6 +4,7 @@ mod block;
 mod erase;
 mod grant;
 mod history;
+mod modules;
 mod overview;
 mod pending;
 mod status;
@@ -26,6 +27,9 @@ use crate::address::Bare;
 use crate::stanza::size::value_bytes;
 pub(super) use grant::{all_is_none, read_max};
 pub(super) use history::{LINES as HISTORY_LINES, text as history};
+pub(super) use modules::{
+    Choice, line as modules_line, plan as plan_modules, read_line as read_modules,
+};
 pub(super) use overview::text as overview;
 pub(super) use status::{read_zone, state};
 pub(super) use visibility::{fields as visibility_fields, read as read_visibility};
@@ -38,6 +42,7 @@ pub(super) enum Own {
     Visibility,
     Grant,
     Revoke,
+    Modules,
     Pending,
     Block,
     Overview,
@@ -54,12 +59,13 @@ pub(super) enum Own {
 }
 
 impl Own {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Join,
         Self::Status,
         Self::Visibility,
         Self::Grant,
         Self::Revoke,
+        Self::Modules,
         Self::Pending,
         Self::Block,
         Self::Overview,
@@ -78,6 +84,7 @@ impl Own {
             Self::Visibility => "visibility",
             Self::Grant => "grant",
             Self::Revoke => "revoke",
+            Self::Modules => "modules",
             Self::Pending => "pending",
             Self::Block => "block",
             Self::Overview => "overview",
@@ -101,6 +108,7 @@ impl Own {
             Self::Visibility => "Who sees my status",
             Self::Grant => "Grant rights",
             Self::Revoke => "Revoke rights",
+            Self::Modules => "Programs they may start",
             Self::Pending => "Who asks to see me",
             Self::Block => "Block and unblock",
             Self::Overview => "Who may do what",
@@ -155,6 +163,7 @@ impl Own {
             ),
             Self::Grant => (GRANT, grant::fields(core.zone(user))),
             Self::Revoke => ("It holds at once.", grant::fields_to_revoke(core, known?)),
+            Self::Modules => return modules::form(core, turn, user),
             Self::Pending => (PENDING, pending::fields(known?, 0)?),
             Self::Block => (
                 "Who is blocked gets the answer of an unknown user.",
@@ -172,11 +181,15 @@ impl Own {
     pub(super) fn next_page(
         self,
         core: &Component,
+        turn: &Turn,
         user: &Bare,
         fields: &Fields,
     ) -> Option<DataForm> {
         if self == Self::Erase {
             return Some(self.filled(ERASE, erase::second(fields)?));
+        }
+        if self == Self::Modules {
+            return modules::next_page(core, turn, user, fields);
         }
         let known = core.state.user(user).filter(|_| self == Self::Pending)?;
         Some(self.filled(PENDING, pending::next_page(known, fields)?))
@@ -222,6 +235,12 @@ impl Own {
         let what = match self {
             Self::Join => Ok(What::Join),
             Self::Overview | Self::History => return, // They are shown page by page.
+            // Where there is no form there is nothing to choose.
+            Self::Modules if fields.all("who").is_none() => {
+                let text = modules::standing(core, turn, user);
+                return command::acknowledge(core, turn, reply, Ok(text));
+            }
+            Self::Modules => modules::read(fields),
             Self::Export => return export::own(core, turn, user, reply),
             Self::ExportStore => return export::of_all(core, turn, reply),
             Self::Leave => erase::read_tick(fields),

@@ -43,8 +43,12 @@ pub(in super::super) fn text(core: &Component, turn: &Turn, user: &Bare) -> Stri
     };
     let (now, zone) = (turn.now.wall, core.zone(user));
     let mut lines = general(core, turn, user, known);
-    let grants = known.grants.iter();
-    lines.extend(grants.map(|(watcher, grant)| in_words(watcher, grant, now, zone)));
+    for (watcher, grant) in &known.grants {
+        lines.push(in_words(watcher, grant, now, zone));
+        if grant.rights.contains(&Right::StartModule) || grant.unsigned {
+            lines.push(super::modules_line(watcher, grant));
+        }
+    }
     let parties = core.settings.parties.iter();
     lines.extend(parties.map(|party| party_in_words(core, known, user, party)));
     lines.extend(subscribers(known));

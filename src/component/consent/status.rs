@@ -60,7 +60,12 @@ pub(super) fn fields(status: Option<&Status>, now: Wall, zone: Tz) -> Vec<Field>
         .map(ToOwned::to_owned)
         .collect();
     let zone = zone.to_string();
-    vec![
+    let author = standing.and_then(|text| text.author.as_ref());
+    let undo = author.map(|author| {
+        let label = format!("Take back what {} has set", author.shown());
+        field("undo", FieldType::Boolean, &label, Some("0"))
+    });
+    let fields = vec![
         field("emoji", FieldType::TextSingle, "Emoji", emoji),
         message,
         choice("status", FieldType::ListSingle, "State", &states, &[state]),
@@ -97,7 +102,8 @@ pub(super) fn fields(status: Option<&Status>, now: Wall, zone: Tz) -> Vec<Field>
             Some(&zone),
         ),
         field("clear", FieldType::Boolean, "Clear it", Some("0")),
-    ]
+    ];
+    undo.into_iter().chain(fields).collect()
 }
 
 /// What was submitted, by one whose time zone is `zone`.
@@ -108,6 +114,9 @@ pub(super) fn read(turn: &Turn, fields: &Fields, zone: Tz) -> Result<What, Refus
         .transpose()?;
     if fields.boolean("clear")? == Some(true) {
         return Ok(What::ClearStatus);
+    }
+    if fields.boolean("undo")? == Some(true) {
+        return Ok(What::Undo);
     }
     let state = match fields.text("status").as_deref() {
         None => None,

@@ -108,6 +108,7 @@ fn every_key_is_read() {
         probe-burst-per-domain = 1
         subscriptions-per-minute = 30
         relearn-minutes = 0.5
+        statuses-per-hour = 12
         [[party]]
         name = 'acme'
         jids = ['bot@acme.example', 'acme.example']
@@ -144,6 +145,7 @@ fn every_key_is_read() {
         probe_burst_per_domain: 1.0,
         subscriptions_per_minute: SubscriptionRate::PerMinute(30),
         relearn_every: Duration::from_secs(30),
+        statuses_per_hour: 12.0,
     };
     assert_eq!(config.limits, limits);
     assert_eq!(config.parties[0].name, "acme");
@@ -274,6 +276,7 @@ fn the_environment_overrides_every_key() {
             ("VESTIBULE_LIMITS_PROBE_BURST_PER_DOMAIN", "4"),
             ("VESTIBULE_LIMITS_SUBSCRIPTIONS_PER_MINUTE", "5"),
             ("VESTIBULE_LIMITS_RELEARN_MINUTES", "6"),
+            ("VESTIBULE_LIMITS_STATUSES_PER_HOUR", "7"),
             ("VESTIBULE_PARTY_A_B_JIDS", "bot@x"),
             ("VESTIBULE_PARTY_A_B_RIGHTS", "notify see"),
         ])
@@ -302,6 +305,7 @@ fn the_environment_overrides_every_key() {
         probe-burst-per-domain = 4
         subscriptions-per-minute = 5
         relearn-minutes = 6
+        statuses-per-hour = 7
         [[party]]
         name = 'a-b'
         jids = ['bot@x']

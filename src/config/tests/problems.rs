@@ -72,6 +72,10 @@ fn wrong_values_are_named_with_line_and_expectation() {
              0 for no limit",
         ),
         (
+            "[limits]\nstatuses-per-hour = 0.5",
+            "7: limits.statuses-per-hour: found 0.5, expected at least 1, or 0 for no limit",
+        ),
+        (
             "[limits]\nrelearn-minutes = 0",
             "7: limits.relearn-minutes: found 0, expected 0.1 to 1440 minutes",
         ),

@@ -67,6 +67,8 @@ fn records(n: u64) -> Vec<Change> {
                 quiet: None,
                 uses: Uses::default(),
                 unasked: BTreeSet::new(),
+                modules: BTreeSet::new(),
+                unsigned: false,
             }),
         });
     }

@@ -57,6 +57,8 @@ fn grant(user: &str, watcher: &str, until: Option<Wall>) -> Change {
             quiet: None,
             uses: Uses::default(),
             unasked: BTreeSet::new(),
+            modules: BTreeSet::new(),
+            unsigned: false,
         }),
     }
 }

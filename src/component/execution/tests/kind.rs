@@ -161,6 +161,8 @@ pub(super) fn stored(kind: &Kind, at: Wall) -> Vec<Change> {
         )),
         interfaces: [].into(),
         unasked: [].into(),
+        modules: ["m".to_owned()].into(),
+        unsigned: false,
         max_per_day: None,
         quiet: None,
         uses: Default::default(),

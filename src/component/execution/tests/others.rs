@@ -10,6 +10,30 @@ use crate::component::record::ExecutionState;
 use crate::stanza::outcome::Outcome;
 use crate::stanza::{command, outcome};
 
+/// What an agent says of itself at a node of its.
+fn said_of(node: &str) -> &'static str {
+    match node {
+        "http://jabber.org/protocol/commands" => {
+            "<item jid='a' node='urn:x-presence-service:agent:0#open-url'/>\
+             <item jid='a' node='urn:x-presence-service:agent:0#notify'/>\
+             <item jid='a' node='urn:x-presence-service:agent:0#activate-client'/>\
+             <item jid='a' node='urn:x-presence-service:agent:0#start-module'/>"
+        }
+        "urn:x-presence-service:agent:0#start-module" => {
+            "<item jid='a' name='M' node='urn:x-presence-service:agent:0#start-module/m'/>"
+        }
+        "urn:x-presence-service:agent:0#start-module/m" => {
+            "<x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE' type='hidden'>\
+             <value>urn:x-presence-service:agent:0</value></field>\
+             <field var='module'><value>m</value></field></x>"
+        }
+        _ => {
+            "<identity category='client' type='bot'/>\
+             <feature var='urn:x-presence-service:agent:0'/>"
+        }
+    }
+}
+
 impl World {
     pub(super) fn sent(&mut self, stanza: &Element) {
         assert!(self.attached, "{stanza:?} while detached");
@@ -24,14 +48,12 @@ impl World {
         match (stanza.name(), type_.as_str()) {
             ("presence", "probe") => self.greet(),
             ("iq", "get") => {
-                let feature = match agent {
-                    Some(_) => "<feature var='urn:x-presence-service:agent:0'/>",
-                    None => "",
-                };
+                let query = stanza.children().next().unwrap();
+                let node = query.attr(xml_ncname!("node")).unwrap_or_default();
+                let (kind, says) = (query.ns(), agent.map_or("", |_| said_of(node)));
                 self.arrive(&format!(
-                    "<iq type='result' id='{id}' from='{to}' to='presence.localhost'><query \
-                     xmlns='{}'><identity category='client' type='bot'/>{feature}</query></iq>",
-                    ns::DISCO_INFO
+                    "<iq type='result' id='{id}' from='{to}' to='presence.localhost'>\
+                     <query xmlns='{kind}' node='{node}'>{says}</query></iq>",
                 ));
             }
             ("iq", "set") => self.agent_gets(agent.unwrap(), stanza, &to, &id),
@@ -52,7 +74,10 @@ impl World {
             ("message", _) => {
                 let body = stanza.get_child("body", ns::JABBER_CLIENT);
                 let body = body.map(Element::text).unwrap_or_default();
-                let is_it = body.starts_with("Message from") || body.contains("sends you a link");
+                let is_it = body.starts_with("Message from")
+                    || body.contains("notifies you")
+                    || body.contains("sends you a link")
+                    || body.contains("has set your status");
                 self.left += usize::from(is_it);
             }
             _ => {}

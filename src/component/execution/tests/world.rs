@@ -104,6 +104,7 @@ impl World {
         let field = match right {
             Right::OpenUrl => ("url", "https://example.org/"),
             Right::StartModule => ("module", "m"),
+            Right::SetStatus => ("status-message", "In a meeting"),
             _ => ("text", "Hello"),
         };
         let from: Address = Address::parse(&format!("{BOT}/x")).unwrap();
@@ -333,6 +334,19 @@ impl World {
 
     pub(crate) fn final_state(&self) -> Option<ExecutionState> {
         self.history().first().map(|line| line.state)
+    }
+
+    /// The watcher's text is not hers any more.
+    pub(crate) fn check_taken_back(&self) {
+        let mut status = None;
+        for change in &self.log {
+            if let Change::Status { value, .. } = change {
+                status = value.clone();
+            }
+        }
+        let texts = status.map(|status| status.texts).unwrap_or_default();
+        let left = texts.iter().any(|text| text.author.is_some());
+        assert!(!left, "{:?} at {:?}", self.kind, self.struck);
     }
 
     /// Nothing has gone out since she took the right away.

@@ -19,7 +19,7 @@ pub(crate) fn expand(line: &str) -> Result<Option<Vec<String>>, String> {
             " type='unavailable'",
             &attributes(&rest[resource.len()..])?,
         )],
-        ("agent", [resource]) => vec![agent(resource)],
+        ("agent", [resource, abilities @ ..]) => vec![agent(resource, &abilities.join(";"))],
         ("approved", [watcher, user]) => approved(watcher, user),
         ("says", [resource, _, ..]) => says(resource, rest[resource.len()..].trim()),
         _ => return Ok(None),
@@ -50,11 +50,12 @@ fn presence(resource: &str, kind: &str, fields: &[(&str, &str)]) -> String {
     format!("S: <presence{kind} from='{resource}' to='{DOMAIN}'>{children}</presence>")
 }
 
-/// Her agent logs in: a negative priority and capabilities that say what it is (XEP-0115).
-fn agent(resource: &str) -> String {
+/// Her agent logs in, with what it can do beside opening pages: a negative priority and capabilities that say what it is (XEP-0115).
+fn agent(resource: &str, abilities: &str) -> String {
+    let asked = if abilities.is_empty() { "" } else { "?" };
     format!(
         "S: <presence from='{resource}' to='{DOMAIN}'><priority>-1</priority>\
-         <c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='{}' ver='{}'/></presence>",
+         <c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='{}{asked}{abilities}' ver='{}'/></presence>",
         surroundings::AGENT_NODE,
         surroundings::agent_ver()
     )

@@ -17,6 +17,7 @@ use super::tree::Tree;
 /// The capabilities node of the agents here.
 pub(crate) const AGENT_NODE: &str = "https://agent.example";
 
+const MODULES: &str = "urn:x-presence-service:agent:0#start-module";
 const CAPS: &str = "http://jabber.org/protocol/caps";
 const UNAVAILABLE: &str = "<error type='cancel'>\
     <service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
@@ -57,6 +58,15 @@ pub(crate) struct Server {
     subscribed: BTreeSet<String>,
     /// Each resource's last presence, by full JID.
     resources: BTreeMap<String, Resource>,
+    /// What an agent has beside `open-url`: rights and modules, by full JID.
+    abilities: BTreeMap<String, Vec<Ability>>,
+}
+
+/// A right of an agent, or a module with its arguments.
+#[derive(Debug)]
+enum Ability {
+    Right(String),
+    Module(String, Vec<(String, String)>),
 }
 
 #[derive(Debug)]
@@ -71,6 +81,7 @@ impl Server {
             kind: Surroundings::Prosody,
             subscribed: BTreeSet::new(),
             resources: BTreeMap::new(),
+            abilities: BTreeMap::new(),
         }
     }
 
@@ -90,8 +101,14 @@ impl Server {
             }
             Some("unavailable") => {
                 self.resources.remove(from);
+                self.abilities.remove(from);
             }
             None if from.contains('/') => {
+                if let Some(node) = stanza.child("c", CAPS).and_then(|caps| caps.attr("node")) {
+                    let abilities = node.strip_prefix(AGENT_NODE).map(abilities);
+                    self.abilities
+                        .insert(from.to_owned(), abilities.unwrap_or_default());
+                }
                 let presence = stanza.clone();
                 let since = now;
                 self.resources
@@ -190,6 +207,9 @@ impl Server {
     }
 
     fn info(&self, to: &str, node: Option<&str>) -> String {
+        if let Some(module) = node.and_then(|node| node.strip_prefix(MODULES)) {
+            return self.module(to, module.trim_start_matches('/'));
+        }
         let (category, kind, name) = if self.is_agent(to) {
             AGENT_IDENTITY
         } else if to.contains('/') {
@@ -216,14 +236,67 @@ impl Server {
     }
 
     fn items(&self, to: &str, node: Option<&str>) -> String {
-        let item = if self.is_agent(to) && node == Some("http://jabber.org/protocol/commands") {
-            format!("<item jid='{to}' node='urn:x-presence-service:agent:0#open-url' name='Open'/>")
-        } else {
-            String::new()
+        let known = self
+            .abilities
+            .get(to)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let item =
+            |node: &str, name: &str| format!("<item jid='{to}' node='{node}' name='{name}'/>");
+        let items: String = match node {
+            _ if !self.is_agent(to) => String::new(),
+            Some("http://jabber.org/protocol/commands") => {
+                let mut names = vec!["open-url"];
+                for one in known {
+                    names.push(match one {
+                        Ability::Right(name) => name,
+                        Ability::Module(..) => "start-module",
+                    });
+                }
+                names.dedup();
+                let node = |name: &&str| format!("urn:x-presence-service:agent:0#{name}");
+                names.iter().map(|name| item(&node(name), name)).collect()
+            }
+            Some(MODULES) => known
+                .iter()
+                .filter_map(|one| match one {
+                    Ability::Module(name, _) => Some(item(
+                        &format!("{MODULES}/{name}"),
+                        &format!("The program {name}"),
+                    )),
+                    Ability::Right(_) => None,
+                })
+                .collect(),
+            Some(_) | None => String::new(),
         };
         format!(
-            "<query xmlns='http://jabber.org/protocol/disco#items'{}>{item}</query>",
+            "<query xmlns='http://jabber.org/protocol/disco#items'{}>{items}</query>",
             node_attribute(node)
+        )
+    }
+
+    /// What an agent says of a module (docs/design/0007-agent.md).
+    fn module(&self, to: &str, name: &str) -> String {
+        let known = self
+            .abilities
+            .get(to)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let arguments = known.iter().find_map(|one| match one {
+            Ability::Module(module, arguments) if module == name => Some(arguments),
+            _ => None,
+        });
+        let fields: String = arguments
+            .into_iter()
+            .flatten()
+            .map(|(name, type_)| argument(name, type_))
+            .collect();
+        format!(
+            "<query xmlns='http://jabber.org/protocol/disco#info' node='{MODULES}/{name}'>\
+             <identity category='automation' type='command-node' name='The program {name}'/>\
+             <x xmlns='jabber:x:data' type='result'>\
+             <field var='FORM_TYPE' type='hidden'><value>urn:x-presence-service:agent:0</value></field>\
+             <field var='module' type='text-single'><value>{name}</value></field>{fields}</x></query>"
         )
     }
 
@@ -231,8 +304,59 @@ impl Server {
         self.resources
             .get(address)
             .and_then(|resource| resource.presence.child("c", CAPS))
-            .is_some_and(|caps| caps.attr("node") == Some(AGENT_NODE))
+            .and_then(|caps| caps.attr("node"))
+            .is_some_and(|node| node.starts_with(AGENT_NODE))
     }
+}
+
+/// What stands behind the node of its capabilities: `?notify;agenda(day:today|tomorrow,item:1..99)`.
+fn abilities(text: &str) -> Vec<Ability> {
+    let text = text.trim_start_matches('?');
+    let each = text.split(';').filter(|one| !one.is_empty());
+    each.map(|one| match one.split_once('(') {
+        None => Ability::Right(one.to_owned()),
+        Some((name, arguments)) => {
+            let arguments = arguments.trim_end_matches(')').split(',');
+            let arguments = arguments.filter_map(|one| one.split_once(':'));
+            Ability::Module(
+                name.to_owned(),
+                arguments
+                    .map(|(name, type_)| (name.to_owned(), type_.to_owned()))
+                    .collect(),
+            )
+        }
+    })
+    .collect()
+}
+
+/// `today|tomorrow`: a choice; `1..99`: a number; anything else is a pattern. With `!` it is required.
+fn argument(name: &str, type_: &str) -> String {
+    let required = if type_.ends_with('!') {
+        "<required/>"
+    } else {
+        ""
+    };
+    let type_ = type_.trim_end_matches('!');
+    let validate = |datatype: &str, method: String| {
+        format!(
+            "<validate xmlns='http://jabber.org/protocol/xdata-validate' datatype='xs:{datatype}'>{method}\
+             </validate>"
+        )
+    };
+    let (kind, inner) = if type_.contains('|') {
+        let options = type_.split('|');
+        let option = |one| format!("<option label='{one}'><value>{one}</value></option>");
+        ("list-single", options.map(option).collect())
+    } else if let Some((min, max)) = type_.split_once("..") {
+        let range = format!("<range min='{min}' max='{max}'/>");
+        ("text-single", validate("integer", range))
+    } else {
+        (
+            "text-single",
+            validate("string", format!("<regex>{type_}</regex>")),
+        )
+    };
+    format!("<field var='arg-{name}' type='{kind}' label='The {name}'>{required}{inner}</field>")
 }
 
 /// The verification string of the agents here (XEP-0115 §5.1).
