@@ -180,8 +180,8 @@ pub(super) fn plan(
         _ => {}
     }
     let known = match setting.what {
-        // She is dormant in memory already.
-        What::Sleep | What::Lost | What::Found => core.state.stored(user),
+        // She is dormant in memory already; and time passes for the dormant too.
+        What::Sleep | What::Lost | What::Found | What::Lapse(_) => core.state.stored(user),
         _ => core.state.user(user),
     };
     let known = known.ok_or(Refusal::Forbidden)?;
@@ -344,7 +344,9 @@ pub(super) fn done(
     if !changed && !matches!(what, What::Revoke(_) | What::Lapse(_)) {
         return;
     }
-    if let Some(presentity) = core.settings.domain.presentity(user) {
+    // Of one who is dormant nobody is told anything.
+    let is_told = core.state.user(user).is_some() || !matches!(what, What::Lapse(_));
+    if let Some(presentity) = core.settings.domain.presentity(user).filter(|_| is_told) {
         for (watcher, state) in ends {
             subscription::end(core, turn, &presentity, &watcher, Some(state));
         }
