@@ -2,11 +2,15 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::component::authorization::Right;
+use crate::component::clock::Wall;
 use crate::stanza::outcome::Outcome;
 
 mod refusals;
+mod restart;
+mod rights;
 
 const COMPONENT: &str = "presence.localhost";
+const OPEN_URL: &str = "urn:x-presence-service:agent:0#open-url";
 const START: Wall = Wall(1_800_000_000_000);
 
 /// An agent with a clock that stands still until it is moved.
@@ -53,7 +57,7 @@ fn command(fields: &[(&str, String)]) -> String {
         let _ = write!(form, "<field var='{name}'><value>{value}</value></field>");
     }
     format!(
-        "<command xmlns='{NS_COMMANDS}' node='{NODE_OPEN_URL}' action='execute'>\
+        "<command xmlns='{NS_COMMANDS}' node='{OPEN_URL}' action='execute'>\
          <x xmlns='jabber:x:data' type='submit'>{form}</x></command>"
     )
 }
@@ -68,21 +72,50 @@ fn iq(id: &str, type_: &str, from: &str, payload: &str) -> Element {
     ))
 }
 
+fn settings(open_url: Policy) -> Settings {
+    let list = ["xdg-open", "{url}"].map(ToOwned::to_owned);
+    Settings {
+        component: Bare::parse(COMPONENT).unwrap(),
+        rules: Rules {
+            open_url,
+            notify: Policy::Always,
+            start_module: Policy::Always,
+            activate_client: Policy::Always,
+            list: Vec::new(),
+        },
+        opener: Opener::new(&list).unwrap(),
+        modules: Vec::new(),
+        client: None,
+        reactions: Vec::new(),
+    }
+}
+
 impl Bench {
     fn new(open_url: Policy) -> Self {
-        let settings = Settings {
-            component: Bare::parse(COMPONENT).unwrap(),
-            open_url,
-            can_ask: true,
-        };
-        Self {
-            agent: Agent::new(settings),
+        Self::with(settings(open_url))
+    }
+
+    fn with(settings: Settings) -> Self {
+        let mut agent = Agent::new(settings);
+        agent.can_ask(true);
+        let mut bench = Self {
+            agent,
             now: Now {
                 mono: Duration::from_secs(100),
                 wall: START,
             },
             draws: 0,
-        }
+        };
+        assert!(bench.online().is_empty());
+        bench
+    }
+
+    fn online(&mut self) -> Vec<Decision> {
+        let mut chance = self.chance();
+        plain(
+            self.agent
+                .online(self.now, &mut chance, "alice@localhost/desk"),
+        )
     }
 
     fn pass(&mut self, seconds: i64) {
@@ -98,7 +131,7 @@ impl Bench {
     /// What it decides on a stanza, without the lines of the log.
     fn take(&mut self, stanza: &Element) -> Vec<Decision> {
         let mut chance = self.chance();
-        without_log(self.agent.stanza(self.now, &mut chance, stanza))
+        plain(self.agent.stanza(self.now, &mut chance, stanza))
     }
 
     fn send(&mut self, id: &str, fields: &[(&str, String)]) -> Vec<Decision> {
@@ -107,13 +140,15 @@ impl Bench {
 
     fn answer(&mut self, ticket: Ticket, answer: Answer) -> Vec<Decision> {
         let mut chance = self.chance();
-        without_log(self.agent.answered(self.now, &mut chance, ticket, answer))
+        plain(self.agent.answered(self.now, &mut chance, ticket, answer))
     }
 
     fn opened(&mut self, ticket: Ticket, result: Result<(), &str>) -> Vec<Decision> {
         let mut chance = self.chance();
-        let result = result.map_err(ToOwned::to_owned);
-        without_log(self.agent.opened(self.now, &mut chance, ticket, result))
+        let result = result
+            .map(|()| "opened".to_owned())
+            .map_err(ToOwned::to_owned);
+        plain(self.agent.ended(self.now, &mut chance, ticket, result))
     }
 
     /// The ticket of a command that is asked about.
@@ -129,15 +164,16 @@ impl Bench {
     /// The ticket of a command that is run at once.
     fn opening(&mut self, id: &str, fields: &[(&str, String)]) -> Ticket {
         let decisions = self.send(id, fields);
-        let [Decision::Open(ticket, _)] = decisions.as_slice() else {
+        let [Decision::Do(ticket, _, _)] = decisions.as_slice() else {
             panic!("not run: {decisions:?}");
         };
         *ticket
     }
 }
 
-fn without_log(mut decisions: Vec<Decision>) -> Vec<Decision> {
-    decisions.retain(|decision| !matches!(decision, Decision::Log(_)));
+/// Without the lines of the log and of the state file.
+fn plain(mut decisions: Vec<Decision>) -> Vec<Decision> {
+    decisions.retain(|decision| !matches!(decision, Decision::Log(_) | Decision::Keep(_)));
     decisions
 }
 
@@ -171,9 +207,18 @@ fn only(decisions: &[Decision]) -> String {
     }
 }
 
+/// The one program that is run: its ticket and its arguments.
+fn run(decisions: &[Decision]) -> (Ticket, Vec<String>) {
+    let [Decision::Do(ticket, Act::Run(job), record)] = decisions else {
+        panic!("not one program: {decisions:?}");
+    };
+    assert!(matches!(record.step, Step::Begun(_)));
+    (*ticket, job.arguments.clone())
+}
+
 /// The one late report: state and text.
 fn report(decisions: &[Decision]) -> (String, ExecutionState, String) {
-    let [Decision::Report(iq)] = decisions else {
+    let [Decision::Send(iq)] = decisions else {
         panic!("not one report: {decisions:?}");
     };
     assert_eq!(iq.attr(xml_ncname!("type")), Some("set"));
@@ -202,9 +247,10 @@ fn asking_is_answered_at_once_and_reported_late() {
     let mut bench = Bench::new(Policy::Ask);
     let yes = bench.asked("a", &fields("r1"));
     let decisions = bench.answer(yes, Answer::Yes);
-    assert!(
-        matches!(decisions.as_slice(), [Decision::Open(ticket, address)]
-        if *ticket == yes && address.as_str() == "https://example.net/agenda")
+    let (ticket, arguments) = run(&decisions);
+    assert_eq!(
+        (ticket, arguments.as_slice()),
+        (yes, ["https://example.net/agenda".to_owned()].as_slice())
     );
     assert!(bench.answer(yes, Answer::No).is_empty(), "answered twice");
     let done = report(&bench.opened(yes, Ok(())));
@@ -242,10 +288,10 @@ fn a_yes_after_the_end_is_a_no() {
 fn who_is_asked_is_decided_by_component_and_file() {
     let done = |confirm: &str, policy, can_ask| {
         let mut bench = Bench::new(policy);
-        bench.agent.settings.can_ask = can_ask;
+        bench.agent.can_ask(can_ask);
         let decisions = bench.send("a", &with("r", "confirm", confirm));
         match decisions.as_slice() {
-            [Decision::Open(..)] => "run".to_owned(),
+            [Decision::Do(..)] => "run".to_owned(),
             [Decision::Send(_), Decision::Ask(_)] => "ask".to_owned(),
             other => only(other),
         }
@@ -338,8 +384,7 @@ fn the_rules_for_addresses_are_applied_again() {
         assert_eq!(answer, "a modify not-acceptable", "{url}");
     }
     let decisions = bench.send("b", &with("r", "url", "HTTPS://EXAMPLE.org"));
-    assert!(matches!(decisions.as_slice(), [Decision::Open(_, address)]
-        if address.as_str() == "https://example.org/"));
+    assert_eq!(run(&decisions).1, ["https://example.org/"]);
 }
 
 #[test]
@@ -438,7 +483,7 @@ fn the_component_may_give_up_while_she_is_asked() {
     let session = |bench: &Bench, ticket: Ticket| bench.agent.works[&ticket].sessionid.clone();
     let cancel = |sessionid: &str, action: &str| {
         let payload = format!(
-            "<command xmlns='{NS_COMMANDS}' node='{NODE_OPEN_URL}' action='{action}' \
+            "<command xmlns='{NS_COMMANDS}' node='{OPEN_URL}' action='{action}' \
              sessionid='{sessionid}'/>"
         );
         iq("c", "set", COMPONENT, &payload)

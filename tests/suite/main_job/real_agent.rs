@@ -85,8 +85,9 @@ async fn start(
     let opener = write("opener", &script, 0o700);
     let text = format!(
         "jid = \"alice@localhost\"\npassword = {PASSWORD:?}\ncomponent = \"{HOME}\"\n\
-         server = \"{}\"\n[open-url]\npolicy = \"{policy}\"\nopener = [{:?}, \"{{url}}\"]\n",
+         server = \"{}\"\nstate = \"{}\"\n[open-url]\npolicy = \"{policy}\"\nopener = [{:?}, \"{{url}}\"]\n",
         stage.server.c2s_address(),
+        folder.display(),
         opener.display().to_string()
     );
     let config = write("agent.toml", &text, 0o600);
