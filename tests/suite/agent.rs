@@ -160,7 +160,7 @@ async fn asks_and_reports_late() -> Result<(), Failure> {
             .await;
         let answer = answer.get_child("command", NS_COMMANDS).unwrap();
         assert_eq!(answer.attr("status"), Some("executing"));
-        bench.wait_for_text(&url).await;
+        bench.wait_for_text(&format!("address: {url}")).await;
         keyboard.write_all(typed.as_bytes()).unwrap();
         let report = component.next().await;
         assert_eq!(report.attr("from"), Some(AGENT));

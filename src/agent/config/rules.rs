@@ -1,6 +1,5 @@
 //! The policies of the sections, and `[[rule]]`.
 
-use super::super::argument::is_name;
 use super::super::request::{INTERFACES, LEVELS, Task};
 use super::super::rules::{Policy, RULES_MAX, Rule, Rules};
 use super::reader::{Reader, Table};
@@ -44,7 +43,19 @@ pub(super) fn read<'a>(
     defaults: [Option<Policy>; 4],
 ) -> Option<Rules> {
     let tables = reader.list_of_tables(top, "rule", RULES_MAX);
-    let list: Vec<_> = tables.iter().map(|table| rule(reader, table)).collect();
+    // By the names alone, so that a module that is wrong itself is not told twice.
+    let named = top
+        .value("module")
+        .and_then(|value| value.get_ref().as_table());
+    let names: Vec<_> = named
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.get_ref().to_string())
+        .collect();
+    let list: Vec<_> = tables
+        .iter()
+        .map(|table| rule(reader, table, &names))
+        .collect();
     let [open_url, notify, start_module, activate_client] = defaults;
     Some(Rules {
         open_url: open_url?,
@@ -55,7 +66,7 @@ pub(super) fn read<'a>(
     })
 }
 
-fn rule<'a>(reader: &mut Reader<'a>, table: &Table<'a>) -> Option<Rule> {
+fn rule<'a>(reader: &mut Reader<'a>, table: &Table<'a>, modules: &[String]) -> Option<Rule> {
     reader.only(table, &KEYS);
     let policy = policy(reader, table, None);
     let words = |reader: &mut Reader<'a>, key, words: &[&str]| {
@@ -71,8 +82,12 @@ fn rule<'a>(reader: &mut Reader<'a>, table: &Table<'a>) -> Option<Rule> {
         Task::named(text).filter(|task| *task != Task::Outcome)
     });
     let domain = reader.list_of(table, "domain", "domains as example.org", domain);
-    let module = reader.list_of(table, "module", "names of modules", |text| {
-        is_name(text).then(|| text.to_owned())
+    // A name that is mistyped in a rule that forbids would forbid nothing.
+    let module = reader.list_of(table, "module", "names of modules of this file", |text| {
+        modules
+            .iter()
+            .any(|name| name == text)
+            .then(|| text.to_owned())
     });
     let mut only = |key: &str, task: Task| {
         let other = right.iter().any(|one| *one != task);

@@ -263,6 +263,10 @@ fn what_is_wrong_with_modules_and_rules_is_told() {
             "rule.domain: domain is for open-url",
         ),
         (
+            added("[[rule]]\npolicy = 'never'\nmodule = ['n']\n"),
+            "rule.module: expected a list of names of modules of this file",
+        ),
+        (
             added("[[on-outcome]]\nmodule = 'x'\n"),
             "on-outcome.module: there is no such module",
         ),
