@@ -103,7 +103,8 @@ impl Argument {
         }
     }
 
-    /// The field that describes it, which can stand in a form as it is (docs/design/0007-agent.md).
+    /// The field that describes it, which can stand in a form as it is (docs/design/0007-agent.md;
+    /// XEP-0122 for ranges and patterns).
     pub(super) fn field(&self) -> Field {
         let kind = match self.type_ {
             Type::Choice(_) => FieldType::ListSingle,
