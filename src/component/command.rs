@@ -12,7 +12,7 @@ use super::session::{Move, Stage, open, read};
 use super::setting::Reply;
 use super::table::Page;
 use super::watcher::Watcher;
-use super::{Component, Turn, consent, execution, face, register};
+use super::{Component, Turn, consent, execution, face, probe, register};
 use crate::address::Bare;
 use crate::stanza::command::{Action, Command, Malformed, Severity, Status};
 
@@ -92,6 +92,11 @@ pub(super) fn watcher(
         (None, Some(right), Ok(step)) => (right, step),
         (None, None, _) => return core.answer(&asked, Err(Refusal::ItemNotFound)),
     };
+    // A form is an answer like others; what is submitted has rates of its own.
+    if matches!(step, Move::Begin(None)) && !probe::has_token(core, turn, &asked.to.bare) {
+        let refusal = Refusal::PolicyViolation(core.probes.retry_after_s());
+        return core.answer(&asked, Err(refusal));
+    }
     let opened = match &step {
         Move::Begin(_) => open(core, turn, &asked, user, &command.node),
         Move::Submit(id, _)

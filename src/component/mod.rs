@@ -13,6 +13,7 @@ pub mod authorization;
 mod behind;
 mod border;
 mod broadcast;
+mod bucket;
 mod bulk;
 mod caps;
 mod ceiling;
@@ -20,6 +21,7 @@ mod chat;
 pub mod clock;
 mod command;
 mod consent;
+mod counts;
 mod decision;
 mod delivery;
 mod disco;
@@ -44,6 +46,7 @@ mod pending;
 mod presence;
 mod probe;
 pub mod quiet;
+mod rates;
 pub mod record;
 mod register;
 mod relay;
@@ -80,7 +83,8 @@ use minidom::rxml::xml_ncname;
 use crate::address::{Bare, ComponentDomain};
 use crate::stanza::Arrival;
 use clock::{Chance, Now};
-use limits::{Buckets, Rate};
+pub use counts::Counts;
+use limits::Buckets;
 use record::Change;
 pub use settings::Settings;
 use timer::{Timer, Timers};
@@ -174,6 +178,8 @@ pub struct Figures {
     pub executions: usize,
     /// Durable changes that are being written or wait for it.
     pub in_flight: usize,
+    /// What was done since the start.
+    pub counts: Counts,
 }
 
 /// Something for the operator's log.
@@ -261,12 +267,19 @@ pub struct Component {
     unreachable: unreachable::Unreachable,
     probes: Buckets,
     probes_of_domain: Buckets,
+    /// Refusals, by the watcher that is told.
+    refused_to: Buckets,
     chats: Buckets,
     exports_of_users: Buckets,
     /// Who is to be told of the export of everybody.
     exporting: export::Waiting,
     executions_by_watcher: Buckets,
     executions_for_user: Buckets,
+    /// The same of each foreign domain: (user, domain).
+    executions_for_user_by_domain: Buckets<(Bare, Bare)>,
+    /// Presence to watchers that are told of changes; there is one bucket.
+    broadcast_rate: Buckets<()>,
+    counts: Counts,
     /// Keys `rev`; drawn at the first input.
     key: Option<[u8; 32]>,
     /// Counts presences in order of arrival.
@@ -291,7 +304,6 @@ impl Component {
             state.apply(&change);
         }
         let limits = settings.limits;
-        let rate = |per_s, burst| Buckets::new(Rate { per_s, burst });
         Self {
             identity: identity::Identity::new(&settings.contacts),
             settings,
@@ -313,16 +325,17 @@ impl Component {
             askers: askers::Askers::default(),
             refusals: pending::Refusals::default(),
             unreachable: unreachable::Unreachable::default(),
-            probes: rate(
-                limits.probe_rate_per_watcher,
-                limits.probe_burst_per_watcher,
-            ),
-            probes_of_domain: rate(limits.probe_rate_per_domain, limits.probe_burst_per_domain),
+            probes: Buckets::new(limits.probes()),
+            probes_of_domain: Buckets::new(limits.probes_of_domain()),
+            refused_to: Buckets::new(limits.refusals()),
             chats: Buckets::new(limits::CHAT_RATE),
             exports_of_users: Buckets::new(limits::EXPORT_RATE),
             exporting: export::Waiting::new(),
-            executions_by_watcher: Buckets::new(limits::EXECUTION_RATE),
-            executions_for_user: Buckets::new(limits::EXECUTION_RATE_PER_USER),
+            executions_by_watcher: Buckets::new(limits.commands_by_watcher()),
+            executions_for_user: Buckets::new(limits.commands_for_user()),
+            executions_for_user_by_domain: Buckets::new(limits.commands_for_user_by_domain()),
+            broadcast_rate: Buckets::new(limits.broadcasts()),
+            counts: Counts::default(),
             key: None,
             order: 0,
             started: None,
@@ -348,6 +361,7 @@ impl Component {
             Event::Attached => self.attach(&mut turn),
             Event::Detached => self.detach(&mut turn),
             Event::Received(arrival) => {
+                self.counts.received += 1;
                 route::received(self, &mut turn, &route::Origin::Server, arrival);
             }
             Event::Party(name, event) => partners::take(self, &mut turn, name, event),
@@ -366,7 +380,9 @@ impl Component {
 
     /// The next effect, in order.
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
+        let effect = self.effects.pop_front();
+        self.counts.sent += u64::from(matches!(effect, Some(Effect::Send(_))));
+        effect
     }
 
     /// The next broadcast, rendered from the state as it is now; to be called only while the link has
@@ -379,13 +395,17 @@ impl Component {
             now,
             chance: Chance::new(input),
         };
-        broadcast::poll(self, &turn).or_else(|| learning::poll(self, &mut turn))
+        let stanza = broadcast::paced(self, &turn).or_else(|| learning::poll(self, &mut turn));
+        self.counts.sent += u64::from(stanza.is_some());
+        stanza
     }
 
     /// The next broadcast to a party on its own link, rendered as the others are; to be called only while
     /// that link has room.
     pub fn poll_partner(&mut self, name: &str, now: Now) -> Option<Element> {
-        partners::poll(self, name, now)
+        let stanza = partners::poll(self, name, now);
+        self.counts.sent += u64::from(stanza.is_some());
+        stanza
     }
 
     /// How long until [`Event::Deadline`] is due.
@@ -396,10 +416,15 @@ impl Component {
             Duration::from_millis(u64::try_from(at.0.saturating_sub(now.wall.0)).unwrap_or(0))
         };
         let expiry = self.state.next_expiry().map(|(at, _)| until(*at));
-        let lapse = self.state.next_lapse().map(until);
+        let lapse = self
+            .settings
+            .limits
+            .pending_life_s()
+            .and_then(|life_s| self.state.next_lapse(life_s))
+            .map(until);
         let border = self.state.next_border().map(until);
-        let all = timer.into_iter().chain(expiry).chain(lapse).chain(border);
-        all.min()
+        let waits = [timer, expiry, lapse, border, self.next_broadcast(now)];
+        waits.into_iter().flatten().min()
     }
 
     /// What there is at this moment.
@@ -409,6 +434,7 @@ impl Component {
             users: self.state.n_users(),
             executions: self.running.len(),
             in_flight: self.lanes.n_in_flight(),
+            counts: self.counts,
         }
     }
 
@@ -467,8 +493,10 @@ impl Component {
         while let Some(user) = self.state.take_expired(turn.now.wall) {
             behind::expire(self, turn, &user);
         }
-        while let Some((user, watcher)) = self.state.take_lapsed(turn.now.wall) {
-            subscription::lapse(self, turn, &user, &watcher);
+        if let Some(life_s) = self.settings.limits.pending_life_s() {
+            while let Some((user, watcher)) = self.state.take_lapsed(life_s, turn.now.wall) {
+                subscription::lapse(self, turn, &user, &watcher);
+            }
         }
         border::fire(self, turn);
     }

@@ -14,7 +14,7 @@ use super::timer::{Timer, TimerKey};
 use super::watcher::Watcher;
 use super::{
     Component, Turn, about, bulk, caps, chat, command, delivery, disco, face, gateway, join,
-    learning, pace, presence, probe, register, relay, subscription, unreachable,
+    learning, pace, presence, probe, rates, register, relay, subscription, unreachable,
 };
 use crate::address::{Address, Bare};
 use crate::stanza::command::NS as NS_COMMANDS;
@@ -274,14 +274,12 @@ fn presentity_iq(
     let Some(user) = seen else {
         // One answer for blocked, private, unregistered and unknown; disco#items asks for an empty
         // result instead (XEP-0030 §8).
-        let refused = if probe::has_token(core, turn, &watcher.bare) {
-            if (type_, name, namespace.as_str()) == ("get", "query", ns::DISCO_ITEMS) {
+        let refused = match rates::may_refuse(core, turn, &watcher.bare) {
+            Err(refusal) => Err(refusal),
+            Ok(()) if (type_, name, namespace.as_str()) == ("get", "query", ns::DISCO_ITEMS) => {
                 Ok(Some(disco::empty_items(payload)))
-            } else {
-                Err(Refusal::ServiceUnavailable)
             }
-        } else {
-            Err(Refusal::PolicyViolation(core.probes.retry_after_s()))
+            Ok(()) => Err(Refusal::ServiceUnavailable),
         };
         return core.answer(&asked, refused);
     };

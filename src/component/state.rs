@@ -12,7 +12,7 @@ use super::authorization::{Evidence, Party, Policy};
 use super::clock::Wall;
 use super::limits::RECORDS_PER_USER_MAX;
 use super::live::Live;
-use super::pending::{self, Prompting};
+use super::pending::Prompting;
 use super::record::{
     Audit, Block, Change, Chosen, Execution, Grant, LastFace, Profile, ShownState, Status,
     Subscription, SubscriptionState,
@@ -199,15 +199,15 @@ impl State {
         self.expiries.first()
     }
 
-    /// When the next request ends by itself.
-    pub(super) fn next_lapse(&self) -> Option<Wall> {
+    /// When the next request ends by itself, where each lives for so many seconds.
+    pub(super) fn next_lapse(&self, life_s: i64) -> Option<Wall> {
         let (since, ..) = self.requests.first()?;
-        Some(since.plus_s(pending::LIFE_S))
+        Some(since.plus_s(life_s))
     }
 
     /// Takes the next request that has waited for too long; each is taken once.
-    pub(super) fn take_lapsed(&mut self, now: Wall) -> Option<(Bare, Bare)> {
-        self.next_lapse().filter(|at| *at <= now)?;
+    pub(super) fn take_lapsed(&mut self, life_s: i64, now: Wall) -> Option<(Bare, Bare)> {
+        self.next_lapse(life_s).filter(|at| *at <= now)?;
         let (_, user, watcher) = self.requests.pop_first()?;
         Some((user, watcher))
     }

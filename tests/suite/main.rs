@@ -14,6 +14,7 @@ mod convergence;
 mod decide;
 mod dependencies;
 mod face;
+mod floods;
 mod in_step;
 mod learning;
 mod main_job;

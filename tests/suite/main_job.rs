@@ -9,6 +9,7 @@ mod dedicated_link;
 mod durability;
 mod exporting;
 mod faces;
+mod floods;
 mod ghosts;
 mod hostile;
 mod joining;
@@ -82,6 +83,7 @@ on_both_servers! {
     dedicated_link::takes_tokio_xmpp as tokio_xmpp_attaches_to_the_dedicated_link;
     attaching::goes_on_until_it_succeeds as attaching_goes_on_until_it_succeeds;
     spelling::costs_nobody_an_answer as no_spelling_of_an_address_costs_an_answer;
+    floods::of_a_watcher_slow_nobody_down as a_flooding_watcher_slows_nobody_down;
     hostile::stanzas_cost_only_themselves as hostile_stanzas_cost_only_themselves;
 }
 

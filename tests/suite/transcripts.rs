@@ -45,6 +45,7 @@ topics![
     grants,
     join,
     leave_message,
+    limits,
     malformed,
     open_url,
     pace,
