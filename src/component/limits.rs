@@ -177,6 +177,11 @@ pub(super) const REMIND_EVERY: Duration = Duration::from_secs(24 * 3600);
 pub(super) const TIRED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Refusals that are remembered for that.
 pub(super) const REFUSALS_MAX: usize = 10_000;
+/// Addresses and domains that the operator blocks for everybody.
+pub(super) const OPERATOR_BLOCKS_MAX: usize = 10_000;
+/// Subscriptions of the users whose watchers are ended at once by such a block; and how long until the next.
+pub(super) const ENDINGS_AT_ONCE: usize = 500;
+pub(super) const ENDINGS_EVERY: Duration = Duration::from_secs(1);
 /// Decisions in one line or form: as many as requests wait by default.
 pub(super) const DECISIONS_MAX: usize = 50;
 /// Bytes of a list in a message: with all around it the stanza stays below the 10,000 bytes that every

@@ -8,6 +8,7 @@
 //! ```
 
 mod about;
+mod admin;
 mod askers;
 pub mod authorization;
 mod behind;
@@ -51,6 +52,7 @@ pub mod record;
 mod register;
 mod relay;
 mod reply;
+mod report;
 mod request;
 mod route;
 mod session;
@@ -73,7 +75,6 @@ mod words;
 mod written;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,6 +87,7 @@ use clock::{Chance, Now};
 pub use counts::Counts;
 use limits::Buckets;
 use record::Change;
+pub use report::Report;
 pub use settings::Settings;
 use timer::{Timer, Timers};
 
@@ -119,6 +121,8 @@ pub enum Event {
     Committed(Ticket),
     /// A batch could not be written.
     Failed(Ticket),
+    /// Why the store takes no changes now; `None`: it takes them again.
+    Alarm(Option<String>),
     /// An export of everybody has ended: as it was written, or why there is none.
     Exported(Result<export::Written, String>),
     /// The time that [`Component::deadline`] named has come.
@@ -182,64 +186,6 @@ pub struct Figures {
     pub counts: Counts,
 }
 
-/// Something for the operator's log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Report {
-    /// A user has joined.
-    Joined(Bare),
-    /// So many of so many users have been asked for their presence after an attach, and their server
-    /// has answered.
-    Learning(usize, usize),
-    /// That is done: for so many, without an answer for so many, in so much time.
-    Learned(usize, usize, Duration),
-    /// A user does not let the component see her presence.
-    Unseen(Bare),
-    /// Subscription stanzas to the users of a domain are paced; whether its server said that it is ejabberd.
-    Paced(Bare, bool),
-    /// More subscription stanzas wait for their turn than are kept.
-    Crowded,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Joined(user) => write!(f, "{user} has joined"),
-            Self::Learning(n, of) => write!(f, "learned {n} of {of} users"),
-            Self::Learned(n, 0, time) => {
-                write!(f, "learned {n} users in {:.1} s", time.as_secs_f64())
-            }
-            Self::Learned(n, lost, time) => write!(
-                f,
-                "learned {n} users in {:.1} s; for {lost} more their server did not answer",
-                time.as_secs_f64()
-            ),
-            Self::Paced(domain, known) => {
-                let why = if *known {
-                    "runs ejabberd"
-                } else {
-                    "does not say what server it runs"
-                };
-                write!(
-                    f,
-                    "{domain} {why}: {} subscription stanzas a minute go to its users, see \
-                     limits.subscriptions-per-minute",
-                    limits::SERVER_TAKES
-                )
-            }
-            Self::Crowded => f.write_str(
-                "too many subscription stanzas wait for their turn, one was not sent; see \
-                 limits.subscriptions-per-minute",
-            ),
-            Self::Unseen(user) => {
-                write!(
-                    f,
-                    "{user} has not approved our subscription to her presence"
-                )
-            }
-        }
-    }
-}
-
 /// The component as a value.
 #[derive(Debug)]
 pub struct Component {
@@ -280,6 +226,10 @@ pub struct Component {
     /// Presence to watchers that are told of changes; there is one bucket.
     broadcast_rate: Buckets<()>,
     counts: Counts,
+    /// Why the store takes no changes now.
+    alarm: Option<String>,
+    /// Subscriptions that are still to end by a block of the operator.
+    endings: admin::bars::Endings,
     /// Keys `rev`; drawn at the first input.
     key: Option<[u8; 32]>,
     /// Counts presences in order of arrival.
@@ -336,6 +286,8 @@ impl Component {
             executions_for_user_by_domain: Buckets::new(limits.commands_for_user_by_domain()),
             broadcast_rate: Buckets::new(limits.broadcasts()),
             counts: Counts::default(),
+            alarm: None,
+            endings: admin::bars::Endings::default(),
             key: None,
             order: 0,
             started: None,
@@ -369,6 +321,7 @@ impl Component {
             Event::Committed(ticket) => lane::settled(self, &mut turn, ticket, true),
             Event::Failed(ticket) => lane::settled(self, &mut turn, ticket, false),
             Event::Exported(result) => export::ended(self, &mut turn, &result),
+            Event::Alarm(alarm) => self.alarm = alarm,
             Event::Deadline => {}
             Event::Shutdown => {
                 behind::remember(self, &turn);
@@ -451,6 +404,7 @@ impl Component {
         }
         pace::attached(self, turn);
         learning::begin(self, turn);
+        admin::bars::end_subscriptions(self, turn);
     }
 
     fn detach(&mut self, turn: &mut Turn) {
@@ -478,6 +432,7 @@ impl Component {
                 Timer::Lost(id) => route::lost(self, turn, &id),
                 Timer::Paced => pace::due(self, turn),
                 Timer::AskAgain(user) => pace::ask_again(self, turn, &user),
+                Timer::Endings => admin::bars::due(self, turn),
                 Timer::Relearn => learning::again(self, turn),
                 Timer::Remember => behind::remember(self, turn),
                 Timer::Session(id) => session::expire(self, turn, &id),

@@ -56,6 +56,14 @@ impl Partner {
 }
 
 impl Partners {
+    /// The names of those that are attached, in order.
+    pub(super) fn attached(&self) -> Vec<&str> {
+        let attached = self.0.iter().filter(|(_, partner)| partner.attached);
+        let mut names: Vec<_> = attached.map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Forgets who is to be told: while the server is gone nothing is known to tell.
     pub(super) fn forget_broadcasts(&mut self) {
         for partner in self.0.values_mut() {

@@ -107,7 +107,9 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, origin: &Origin, a
     let addressee = if stanza.to.bare.local().is_none() {
         Addressee::Component
     } else {
-        Addressee::Presentity(core.settings.domain.user(&stanza.to.bare))
+        let user = core.settings.domain.user(&stanza.to.bare);
+        let watcher = Watcher::new(&stanza.from, interface);
+        Addressee::Presentity(user.filter(|user| !core.bars(user, &watcher)))
     };
     match (stanza.kind, addressee) {
         (Kind::Presence, Addressee::Component) => component_presence(core, turn, &stanza),
@@ -396,10 +398,16 @@ impl Component {
         self.awaited.insert(id, Awaited { from, about, lost });
     }
 
+    /// Whether the operator blocks a watcher of a user; to it she is nobody. She herself sees herself.
+    pub(super) fn bars(&self, user: &Bare, watcher: &Watcher) -> bool {
+        watcher.bare != *user && self.state.bars(&watcher.bare)
+    }
+
     /// Whether a watcher may run a right now.
     pub(super) fn may(&self, user: &Bare, watcher: &Watcher, turn: &Turn, right: Right) -> bool {
-        self.state.user(user).is_some_and(|known| {
-            face::decide(&self.settings, (user, known), watcher, turn.now, right).is_allowed()
-        })
+        !self.bars(user, watcher)
+            && self.state.user(user).is_some_and(|known| {
+                face::decide(&self.settings, (user, known), watcher, turn.now, right).is_allowed()
+            })
     }
 }

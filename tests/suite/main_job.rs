@@ -15,6 +15,7 @@ mod hostile;
 mod joining;
 mod leaving_messages;
 mod opening_pages;
+mod operating;
 mod presence;
 mod probing;
 mod real_agent;
@@ -83,6 +84,7 @@ on_both_servers! {
     dedicated_link::takes_tokio_xmpp as tokio_xmpp_attaches_to_the_dedicated_link;
     attaching::goes_on_until_it_succeeds as attaching_goes_on_until_it_succeeds;
     spelling::costs_nobody_an_answer as no_spelling_of_an_address_costs_an_answer;
+    operating::by_administrators_only as the_operator_s_commands_are_for_administrators;
     floods::of_a_watcher_slow_nobody_down as a_flooding_watcher_slows_nobody_down;
     hostile::stanzas_cost_only_themselves as hostile_stanzas_cost_only_themselves;
 }

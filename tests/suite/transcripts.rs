@@ -33,6 +33,7 @@ macro_rules! topics {
 }
 
 topics![
+    admin,
     attach,
     bulk,
     chat,

@@ -105,6 +105,19 @@ fn general(core: &Component, turn: &Turn, user: &Bare, known: &User) -> Vec<Stri
         ));
     }
     lines.extend(wish::standing(core, turn, user));
+    let barred: Vec<_> = known
+        .grants
+        .keys()
+        .filter(|who| core.state.bars(who))
+        .take(NAMED_MAX)
+        .map(Bare::shown)
+        .collect();
+    if !barred.is_empty() {
+        lines.push(format!(
+            "The operator blocks for everybody, whatever you grant: {}.",
+            barred.join(", ")
+        ));
+    }
     lines
 }
 
