@@ -16,9 +16,13 @@ use super::prompt::{self as question, Word};
 use super::reply::Refusal;
 use super::setting::{Reply, Setting, What};
 use super::sight::{self, Sight};
-use super::{Component, Turn, command, consent, ending, export, join, lane, pending, whom, wish};
+use super::{
+    Component, Turn, admin, command, consent, ending, export, join, lane, pending, whom, wish,
+};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
+
+const NOT_UNDERSTOOD: &str = "I did not understand that. Send “help” for what you can say.";
 
 /// What a line says.
 #[derive(Debug)]
@@ -68,6 +72,9 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
         "normal"
     };
     let reply = Reply::Chat(stanza.from.clone(), type_.to_owned());
+    if let Some(rest) = admin::chat::rest_of(&body).filter(|_| admin::is_admin(core, user)) {
+        return admin::chat::received(core, turn, rest, reply);
+    }
     let line = read(core, user, &body, turn.now.wall, core.zone(user));
     if let Line::ExportStore = line
         && core.settings.admins.contains(user)
@@ -108,9 +115,8 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
             command::acknowledge(core, turn, reply, Ok(text.to_owned()));
         }
         Line::Export | Line::EraseHow => {} // Who has joined has something stored.
-        Line::ExportStore => {
-            command::acknowledge(core, turn, reply, Err(Refusal::Forbidden));
-        }
+        // To everybody else there is no such thing.
+        Line::ExportStore => command::acknowledge(core, turn, reply, Ok(NOT_UNDERSTOOD.to_owned())),
         Line::Overview => {
             let text = consent::overview(core, turn, user);
             command::acknowledge(core, turn, reply, Ok(text));
@@ -211,9 +217,8 @@ fn read(core: &Component, user: &Bare, body: &str, now: Wall, zone: Tz) -> Line 
         "deny" => Line::Decide(Verdict::Deny, rest.to_owned()),
         "block" => Line::Decide(Verdict::Block, rest.to_owned()),
         "unblock" => Line::Decide(Verdict::Unblock, rest.to_owned()),
-        first => status::read(first, rest, now, zone).unwrap_or_else(|| {
-            Line::Wrong("I did not understand that. Send “help” for what you can say.".to_owned())
-        }),
+        first => status::read(first, rest, now, zone)
+            .unwrap_or_else(|| Line::Wrong(NOT_UNDERSTOOD.to_owned())),
     }
 }
 

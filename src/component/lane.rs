@@ -10,7 +10,8 @@ use super::record::Change;
 use super::reply::Refusal;
 use super::state::Narrowing;
 use super::{
-    Component, Effect, Ticket, Turn, decision, execution, pending, setting, subscription, written,
+    Component, Effect, Ticket, Turn, admin, decision, execution, pending, setting, subscription,
+    written,
 };
 use crate::address::Bare;
 
@@ -27,6 +28,12 @@ pub(super) enum Task {
     Listing(pending::Listing),
     /// A step of a command.
     Execution(execution::Step),
+    /// An administrator deletes her.
+    Removal(admin::Removal),
+    /// Subscriptions that end by a block of the operator.
+    Ending(admin::bars::Ending),
+    /// Whom the operator blocks; of no user, but of the component itself.
+    Bars(admin::Bars),
 }
 
 impl Task {
@@ -42,6 +49,9 @@ impl Task {
             Self::Subscription(step) => Ok(subscription::plan(core, turn, user, step)),
             Self::Listing(listing) => Ok(pending::plan(core, user, listing)),
             Self::Execution(step) => written::plan(core, turn, user, step),
+            Self::Removal(removal) => admin::plan_removal(core, turn, user, removal),
+            Self::Ending(ending) => Ok(admin::bars::plan_ending(core, user, ending)),
+            Self::Bars(bars) => Ok(admin::bars::plan(core, turn, bars)),
         }
     }
 
@@ -52,6 +62,9 @@ impl Task {
             Self::Subscription(step) => subscription::done(core, turn, user, step, result),
             Self::Listing(listing) => pending::done(core, turn, user, listing, result),
             Self::Execution(step) => execution::done(core, turn, user, step, result),
+            Self::Removal(removal) => admin::removed(core, turn, user, removal, result),
+            Self::Ending(ending) => admin::bars::done_ending(core, turn, user, ending, result),
+            Self::Bars(bars) => admin::bars::done(core, turn, bars, result),
         }
     }
 
@@ -60,7 +73,12 @@ impl Task {
         match self {
             Self::Setting(setting) => setting::look(core, turn, user, setting),
             Self::Decisions(decisions) => decision::look(core, user, decisions),
-            Self::Subscription(_) | Self::Listing(_) | Self::Execution(_) => {}
+            Self::Removal(removal) => setting::look(core, turn, user, &mut removal.leaving),
+            Self::Subscription(_)
+            | Self::Listing(_)
+            | Self::Execution(_)
+            | Self::Ending(_)
+            | Self::Bars(_) => {}
         }
     }
 
@@ -68,7 +86,11 @@ impl Task {
         match self {
             Self::Setting(setting) => setting::narrowing(setting, turn),
             Self::Decisions(decisions) => decision::narrowing(decisions, turn),
-            Self::Subscription(_) | Self::Listing(_) | Self::Execution(_) => Vec::new(),
+            Self::Removal(removal) => setting::narrowing(&removal.leaving, turn),
+            Self::Bars(bars) => admin::bars::narrowing(bars, turn),
+            Self::Subscription(_) | Self::Listing(_) | Self::Execution(_) | Self::Ending(_) => {
+                Vec::new()
+            }
         }
     }
 }

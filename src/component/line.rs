@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::clock::Wall;
 use super::record::{
-    Audit, Block, Change, Execution, Grant, LastFace, Profile, Status, Subscription,
+    Audit, Block, Change, Execution, Grant, LastFace, OperatorBlock, Profile, Status, Subscription,
 };
 use crate::address::Bare;
 
@@ -49,6 +49,10 @@ enum Line {
     Face {
         user: Bare,
         record: LastFace,
+    },
+    OperatorBlock {
+        watcher: Bare,
+        record: OperatorBlock,
     },
 }
 
@@ -105,6 +109,10 @@ pub fn write(change: &Change) -> Option<String> {
         },
         Change::Face { user, value } => Line::Face {
             user,
+            record: value?,
+        },
+        Change::OperatorBlock { watcher, value } => Line::OperatorBlock {
+            watcher,
             record: value?,
         },
     };
@@ -179,6 +187,10 @@ pub fn read(text: &str) -> Result<Change, String> {
             user,
             value: Some(record),
         },
+        Line::OperatorBlock { watcher, record } => Change::OperatorBlock {
+            watcher,
+            value: Some(record),
+        },
     })
 }
 
@@ -218,6 +230,16 @@ mod tests {
         let golden = include_str!("../../tests/records/lines-1.jsonl");
         let records: Vec<_> = golden.lines().map(|line| read(line).unwrap()).collect();
         assert_eq!(records, samples::all());
+    }
+
+    #[test]
+    fn the_line_of_an_operator_s_block_stays_readable() {
+        let golden = include_str!("../../tests/records/line-operator-block-1.jsonl");
+        assert_eq!(read(golden.trim_end()), Ok(samples::operator_block()));
+        assert_eq!(
+            write(&samples::operator_block()).as_deref(),
+            Some(golden.trim_end())
+        );
     }
 
     #[test]

@@ -8,11 +8,13 @@
 //! ```
 
 mod about;
+mod admin;
 mod askers;
 pub mod authorization;
 mod behind;
 mod border;
 mod broadcast;
+mod bucket;
 mod bulk;
 mod caps;
 mod ceiling;
@@ -20,6 +22,7 @@ mod chat;
 pub mod clock;
 mod command;
 mod consent;
+mod counts;
 mod decision;
 mod delivery;
 mod disco;
@@ -46,10 +49,12 @@ mod presence;
 mod probe;
 mod prompt;
 pub mod quiet;
+mod rates;
 pub mod record;
 mod register;
 mod relay;
 mod reply;
+mod report;
 mod reported;
 mod request;
 mod resume;
@@ -75,7 +80,6 @@ mod words;
 mod written;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,8 +89,10 @@ use minidom::rxml::xml_ncname;
 use crate::address::{Bare, ComponentDomain};
 use crate::stanza::Arrival;
 use clock::{Chance, Now};
-use limits::{Buckets, Rate};
+pub use counts::Counts;
+use limits::Buckets;
 use record::Change;
+pub use report::Report;
 pub use settings::Settings;
 use timer::{Timer, Timers};
 
@@ -120,6 +126,8 @@ pub enum Event {
     Committed(Ticket),
     /// A batch could not be written.
     Failed(Ticket),
+    /// Why the store takes no changes now; `None`: it takes them again.
+    Alarm(Option<String>),
     /// An export of everybody has ended: as it was written, or why there is none.
     Exported(Result<export::Written, String>),
     /// The time that [`Component::deadline`] named has come.
@@ -179,64 +187,8 @@ pub struct Figures {
     pub executions: usize,
     /// Durable changes that are being written or wait for it.
     pub in_flight: usize,
-}
-
-/// Something for the operator's log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Report {
-    /// A user has joined.
-    Joined(Bare),
-    /// So many of so many users have been asked for their presence after an attach, and their server
-    /// has answered.
-    Learning(usize, usize),
-    /// That is done: for so many, without an answer for so many, in so much time.
-    Learned(usize, usize, Duration),
-    /// A user does not let the component see her presence.
-    Unseen(Bare),
-    /// Subscription stanzas to the users of a domain are paced; whether its server said that it is ejabberd.
-    Paced(Bare, bool),
-    /// More subscription stanzas wait for their turn than are kept.
-    Crowded,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Joined(user) => write!(f, "{user} has joined"),
-            Self::Learning(n, of) => write!(f, "learned {n} of {of} users"),
-            Self::Learned(n, 0, time) => {
-                write!(f, "learned {n} users in {:.1} s", time.as_secs_f64())
-            }
-            Self::Learned(n, lost, time) => write!(
-                f,
-                "learned {n} users in {:.1} s; for {lost} more their server did not answer",
-                time.as_secs_f64()
-            ),
-            Self::Paced(domain, known) => {
-                let why = if *known {
-                    "runs ejabberd"
-                } else {
-                    "does not say what server it runs"
-                };
-                write!(
-                    f,
-                    "{domain} {why}: {} subscription stanzas a minute go to its users, see \
-                     limits.subscriptions-per-minute",
-                    limits::SERVER_TAKES
-                )
-            }
-            Self::Crowded => f.write_str(
-                "too many subscription stanzas wait for their turn, one was not sent; see \
-                 limits.subscriptions-per-minute",
-            ),
-            Self::Unseen(user) => {
-                write!(
-                    f,
-                    "{user} has not approved our subscription to her presence"
-                )
-            }
-        }
-    }
+    /// What was done since the start.
+    pub counts: Counts,
 }
 
 /// The component as a value.
@@ -268,6 +220,8 @@ pub struct Component {
     unreachable: unreachable::Unreachable,
     probes: Buckets,
     probes_of_domain: Buckets,
+    /// Refusals, by the watcher that is told.
+    refused_to: Buckets,
     chats: Buckets,
     exports_of_users: Buckets,
     /// Who is to be told of the export of everybody.
@@ -276,6 +230,15 @@ pub struct Component {
     executions_for_user: Buckets,
     prompts: prompt::Prompts,
     names: names::Names,
+    /// The same of each foreign domain: (user, domain).
+    executions_for_user_by_domain: Buckets<(Bare, Bare)>,
+    /// Presence to watchers that are told of changes; there is one bucket.
+    broadcast_rate: Buckets<()>,
+    counts: Counts,
+    /// Why the store takes no changes now.
+    alarm: Option<String>,
+    /// Subscriptions that are still to end by a block of the operator.
+    endings: admin::bars::Endings,
     /// Keys `rev`; drawn at the first input.
     key: Option<[u8; 32]>,
     /// Counts presences in order of arrival.
@@ -300,7 +263,6 @@ impl Component {
             state.apply(&change);
         }
         let limits = settings.limits;
-        let rate = |per_s, burst| Buckets::new(Rate { per_s, burst });
         Self {
             identity: identity::Identity::new(&settings.contacts),
             settings,
@@ -323,18 +285,21 @@ impl Component {
             askers: askers::Askers::default(),
             refusals: pending::Refusals::default(),
             unreachable: unreachable::Unreachable::default(),
-            probes: rate(
-                limits.probe_rate_per_watcher,
-                limits.probe_burst_per_watcher,
-            ),
-            probes_of_domain: rate(limits.probe_rate_per_domain, limits.probe_burst_per_domain),
+            probes: Buckets::new(limits.probes()),
+            probes_of_domain: Buckets::new(limits.probes_of_domain()),
+            refused_to: Buckets::new(limits.refusals()),
             chats: Buckets::new(limits::CHAT_RATE),
             exports_of_users: Buckets::new(limits::EXPORT_RATE),
             exporting: export::Waiting::new(),
-            executions_by_watcher: Buckets::new(limits::EXECUTION_RATE),
-            executions_for_user: Buckets::new(limits::EXECUTION_RATE_PER_USER),
             prompts: prompt::Prompts::default(),
             names: names::Names::default(),
+            executions_by_watcher: Buckets::new(limits.commands_by_watcher()),
+            executions_for_user: Buckets::new(limits.commands_for_user()),
+            executions_for_user_by_domain: Buckets::new(limits.commands_for_user_by_domain()),
+            broadcast_rate: Buckets::new(limits.broadcasts()),
+            counts: Counts::default(),
+            alarm: None,
+            endings: admin::bars::Endings::default(),
             key: None,
             order: 0,
             started: None,
@@ -360,6 +325,7 @@ impl Component {
             Event::Attached => self.attach(&mut turn),
             Event::Detached => self.detach(&mut turn),
             Event::Received(arrival) => {
+                self.counts.received += 1;
                 route::received(self, &mut turn, &route::Origin::Server, arrival);
             }
             Event::Party(name, event) => partners::take(self, &mut turn, name, event),
@@ -367,6 +333,7 @@ impl Component {
             Event::Committed(ticket) => lane::settled(self, &mut turn, ticket, true),
             Event::Failed(ticket) => lane::settled(self, &mut turn, ticket, false),
             Event::Exported(result) => export::ended(self, &mut turn, &result),
+            Event::Alarm(alarm) => self.alarm = alarm,
             Event::Deadline => {}
             Event::Shutdown => {
                 behind::remember(self, &turn);
@@ -378,7 +345,9 @@ impl Component {
 
     /// The next effect, in order.
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
+        let effect = self.effects.pop_front();
+        self.counts.sent += u64::from(matches!(effect, Some(Effect::Send(_))));
+        effect
     }
 
     /// The next broadcast, rendered from the state as it is now; to be called only while the link has
@@ -391,13 +360,17 @@ impl Component {
             now,
             chance: Chance::new(input),
         };
-        broadcast::poll(self, &turn).or_else(|| learning::poll(self, &mut turn))
+        let stanza = broadcast::paced(self, &turn).or_else(|| learning::poll(self, &mut turn));
+        self.counts.sent += u64::from(stanza.is_some());
+        stanza
     }
 
     /// The next broadcast to a party on its own link, rendered as the others are; to be called only while
     /// that link has room.
     pub fn poll_partner(&mut self, name: &str, now: Now) -> Option<Element> {
-        partners::poll(self, name, now)
+        let stanza = partners::poll(self, name, now);
+        self.counts.sent += u64::from(stanza.is_some());
+        stanza
     }
 
     /// How long until [`Event::Deadline`] is due.
@@ -408,10 +381,15 @@ impl Component {
             Duration::from_millis(u64::try_from(at.0.saturating_sub(now.wall.0)).unwrap_or(0))
         };
         let expiry = self.state.next_expiry().map(|(at, _)| until(*at));
-        let lapse = self.state.next_lapse().map(until);
+        let lapse = self
+            .settings
+            .limits
+            .pending_life_s()
+            .and_then(|life_s| self.state.next_lapse(life_s))
+            .map(until);
         let border = self.state.next_border().map(until);
-        let all = timer.into_iter().chain(expiry).chain(lapse).chain(border);
-        all.min()
+        let waits = [timer, expiry, lapse, border, self.next_broadcast(now)];
+        waits.into_iter().flatten().min()
     }
 
     /// What there is at this moment.
@@ -421,6 +399,7 @@ impl Component {
             users: self.state.n_users(),
             executions: self.running.len(),
             in_flight: self.lanes.n_in_flight(),
+            counts: self.counts,
         }
     }
 
@@ -438,6 +417,7 @@ impl Component {
         resume::attached(self, turn.now);
         pace::attached(self, turn);
         learning::begin(self, turn);
+        admin::bars::end_subscriptions(self, turn);
     }
 
     fn detach(&mut self, turn: &mut Turn) {
@@ -465,6 +445,7 @@ impl Component {
                 Timer::Lost(id) => route::lost(self, turn, &id),
                 Timer::Paced => pace::due(self, turn),
                 Timer::AskAgain(user) => pace::ask_again(self, turn, &user),
+                Timer::Endings => admin::bars::due(self, turn),
                 Timer::Relearn => learning::again(self, turn),
                 Timer::Remember => behind::remember(self, turn),
                 Timer::Session(id) => session::expire(self, turn, &id),
@@ -483,8 +464,10 @@ impl Component {
         while let Some(user) = self.state.take_expired(turn.now.wall) {
             behind::expire(self, turn, &user);
         }
-        while let Some((user, watcher)) = self.state.take_lapsed(turn.now.wall) {
-            subscription::lapse(self, turn, &user, &watcher);
+        if let Some(life_s) = self.settings.limits.pending_life_s() {
+            while let Some((user, watcher)) = self.state.take_lapsed(life_s, turn.now.wall) {
+                subscription::lapse(self, turn, &user, &watcher);
+            }
         }
         border::fire(self, turn);
     }

@@ -10,7 +10,7 @@ use super::record::SubscriptionState;
 use super::reply::{Asked, Refusal};
 use super::timer::Timer;
 use super::watcher::Watcher;
-use super::{Component, Turn, about, bulk, command, learning, pace};
+use super::{Component, Turn, about, bulk, command, learning, pace, rates};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
 use crate::stanza::compose::{Compose, element};
@@ -251,7 +251,7 @@ fn state(face: &Face, level: Level) -> Element {
 /// silence (see `askers`).
 fn refuse(core: &mut Component, turn: &mut Turn, stanza: &Inbound, user: Option<&Bare>) {
     let watcher = &stanza.from.bare;
-    if !has_token(core, turn, watcher) {
+    if rates::may_refuse(core, turn, watcher).is_err() {
         return;
     }
     let approved = user
@@ -319,9 +319,17 @@ pub(super) fn room(
 /// Takes the tokens of `n` answers for which there was [`room`].
 pub(super) fn take(core: &mut Component, turn: &Turn, watcher: &Bare, n: usize) -> bool {
     let (domain, at) = (watcher.to_domain(), turn.now.mono);
-    core.probes.take_many(watcher, n, at)
-        && (core.settings.users.contains(&domain)
-            || core.probes_of_domain.take_many(&domain, n, at))
+    let is_local = core.settings.users.contains(&domain);
+    // What is more than its domain may have does not get as far as a bucket of its own: many addresses of one
+    // domain fill no table.
+    let taken = (is_local || core.probes_of_domain.room(&domain, n, at) == Ok(n))
+        && core.probes.take_many(watcher, n, at)
+        && (is_local || core.probes_of_domain.take_many(&domain, n, at));
+    match taken {
+        true => core.counts.questions += n as u64,
+        false => core.counts.beyond += n as u64,
+    }
+    taken
 }
 
 impl Component {

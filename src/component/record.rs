@@ -60,6 +60,11 @@ pub enum Change {
     },
     /// Her last known face, written behind.
     Face { user: Bare, value: Option<LastFace> },
+    /// A watcher or a whole domain that the operator blocks, for all users.
+    OperatorBlock {
+        watcher: Bare,
+        value: Option<OperatorBlock>,
+    },
 }
 
 /// A joined user's settings.
@@ -304,6 +309,16 @@ pub struct Waiting {
 pub struct Block {
     /// Since when.
     pub since: Wall,
+}
+
+/// A block by the operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorBlock {
+    /// Since when.
+    pub since: Wall,
+    /// Which administrator did it.
+    #[serde(default)]
+    pub by: Option<Bare>,
 }
 
 /// How far a command has come (design.md §4).

@@ -9,12 +9,11 @@ use super::execution::Running;
 use super::face::cut;
 use super::form::{self, Fields};
 use super::limits::{
-    EXECUTIONS_MAX, EXECUTIONS_PER_PARTY_MAX, EXECUTIONS_PER_USER_MAX, EXECUTIONS_PER_WATCHER_MAX,
-    MESSAGE_CHARS_MAX, OUTCOME_CHARS_MAX,
+    EXECUTIONS_MAX, EXECUTIONS_PER_PARTY_MAX, MESSAGE_CHARS_MAX, OUTCOME_CHARS_MAX,
 };
 use super::reply::{Asked, Refusal};
 use super::watcher::Watcher;
-use super::{Component, Turn};
+use super::{Component, Turn, rates};
 use crate::address::{Address, Bare};
 use crate::web_address;
 /// A watcher's own name for its request.
@@ -99,11 +98,12 @@ pub(super) fn admit(core: &mut Component, turn: &Turn, request: &Request) -> Res
     let watcher = &watcher.bare;
     let of =
         |test: &dyn Fn(&Running) -> bool| core.running.values().filter(|one| test(one)).count();
+    let limits = &core.settings.limits;
     let of_party = |one: &Running| one.watcher.bare.domain() == watcher.domain();
     if core.running.len() >= EXECUTIONS_MAX
         || (request.interface == Interface::Dedicated && of(&of_party) >= EXECUTIONS_PER_PARTY_MAX)
-        || of(&|one| one.watcher.bare == *watcher) >= EXECUTIONS_PER_WATCHER_MAX
-        || of(&|one| one.user == *user) >= EXECUTIONS_PER_USER_MAX
+        || of(&|one| one.watcher.bare == *watcher) >= limits.open_commands_per_watcher
+        || of(&|one| one.user == *user) >= limits.open_commands_per_user
     {
         return Err(Refusal::ResourceConstraint);
     }
@@ -119,17 +119,7 @@ pub(super) fn admit(core: &mut Component, turn: &Turn, request: &Request) -> Res
             "The field request-id names an earlier request.".into(),
         ));
     }
-    if !core.executions_by_watcher.take(watcher, turn.now.mono) {
-        return Err(Refusal::PolicyViolation(
-            core.executions_by_watcher.retry_after_s(),
-        ));
-    }
-    if !core.executions_for_user.take(user, turn.now.mono) {
-        return Err(Refusal::PolicyViolation(
-            core.executions_for_user.retry_after_s(),
-        ));
-    }
-    Ok(())
+    rates::admit_command(core, turn, user, watcher)
 }
 
 /// A denial as the watcher is told it: one that cannot see her learns nothing.

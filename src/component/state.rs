@@ -12,10 +12,10 @@ use super::authorization::{Evidence, Party, Policy};
 use super::clock::Wall;
 use super::limits::RECORDS_PER_USER_MAX;
 use super::live::Live;
-use super::pending::{self, Prompting};
+use super::pending::Prompting;
 use super::record::{
-    Audit, Block, Change, Chosen, Execution, Grant, LastFace, Profile, ShownState, Status,
-    Subscription, SubscriptionState,
+    Audit, Block, Change, Chosen, Execution, Grant, LastFace, OperatorBlock, Profile, ShownState,
+    Status, Subscription, SubscriptionState,
 };
 use super::sight::Sight;
 use crate::address::Bare;
@@ -117,6 +117,8 @@ pub(super) enum Narrowing {
     Sight(Sight),
     /// The subscription of a watcher, or those of a domain.
     Subscription(Bare),
+    /// All sight of everybody, by the operator's word.
+    Bar(Bare, OperatorBlock),
     /// She leaves, or removes us from her contacts: nobody is told anything.
     Absence,
 }
@@ -126,6 +128,8 @@ pub(super) enum Narrowing {
 pub(super) struct State {
     users: IndexMap<Bare, User>,
     executions: BTreeMap<String, Execution>,
+    /// Whom the operator blocks, for all users.
+    barred: BTreeMap<Bare, OperatorBlock>,
     /// How many users have gone for good; with each, the last user takes a place before.
     n_gone: usize,
     /// When something in a custom status ends, each end once.
@@ -199,15 +203,20 @@ impl State {
         self.expiries.first()
     }
 
-    /// When the next request ends by itself.
-    pub(super) fn next_lapse(&self) -> Option<Wall> {
+    /// How many requests wait, of all users.
+    pub(super) fn n_requests(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// When the next request ends by itself, where each lives for so many seconds.
+    pub(super) fn next_lapse(&self, life_s: i64) -> Option<Wall> {
         let (since, ..) = self.requests.first()?;
-        Some(since.plus_s(pending::LIFE_S))
+        Some(since.plus_s(life_s))
     }
 
     /// Takes the next request that has waited for too long; each is taken once.
-    pub(super) fn take_lapsed(&mut self, now: Wall) -> Option<(Bare, Bare)> {
-        self.next_lapse().filter(|at| *at <= now)?;
+    pub(super) fn take_lapsed(&mut self, life_s: i64, now: Wall) -> Option<(Bare, Bare)> {
+        self.next_lapse(life_s).filter(|at| *at <= now)?;
         let (_, user, watcher) = self.requests.pop_first()?;
         Some((user, watcher))
     }
@@ -364,11 +373,30 @@ impl State {
                 );
             }
             Change::Face { user, value } => self.entry(user).last_face.clone_from(value),
+            Change::OperatorBlock { watcher, value } => {
+                put(&mut self.barred, watcher, value.as_ref());
+            }
         }
+    }
+
+    /// Whom the operator blocks.
+    pub(super) fn barred(&self) -> &BTreeMap<Bare, OperatorBlock> {
+        &self.barred
+    }
+
+    /// Whether the operator blocks this address or its domain.
+    pub(super) fn bars(&self, watcher: &Bare) -> bool {
+        !self.barred.is_empty()
+            && (self.barred.contains_key(watcher) || self.barred.contains_key(&watcher.to_domain()))
     }
 
     /// Takes away at once what is about to be taken away durably.
     pub(super) fn narrow(&mut self, user: &Bare, narrowing: &Narrowing) {
+        if let Narrowing::Bar(who, block) = narrowing {
+            let block = || block.clone();
+            self.barred.entry(who.clone()).or_insert_with(block);
+            return;
+        }
         let Some(known) = self.users.get_mut(user) else {
             return;
         };
@@ -399,6 +427,7 @@ impl State {
             Narrowing::Subscription(watcher) => {
                 end(&mut known.subscriptions, watcher);
             }
+            Narrowing::Bar(..) => {}
             Narrowing::Absence => {
                 if let Some(profile) = known.profile.as_mut() {
                     profile.dormant = true;

@@ -147,7 +147,7 @@ pub(super) fn plan(core: &Component, turn: &Turn, user: &Bare, step: &mut Step) 
             if known
                 .subscriptions
                 .get(watcher)
-                .is_some_and(|one| pending::has_lapsed(one, since)) =>
+                .is_some_and(|one| pending::has_lapsed(core, one, since)) =>
         {
             put(None)
         }

@@ -39,6 +39,8 @@ mod table {
     pub(super) const EXECUTION: u8 = 6;
     pub(super) const AUDIT: u8 = 7;
     pub(super) const FACE: u8 = 8;
+    /// The operator's own records begin here; those of users are below.
+    pub(super) const OPERATOR_BLOCK: u8 = 16;
 }
 
 /// Why bytes are not a record.
@@ -56,6 +58,9 @@ pub(super) fn encode(change: &Change) -> Result<(Vec<u8>, Option<Vec<u8>>), Erro
         Change::Profile { user, value } => (jid_key(table::PROFILE, user), body(value)),
         Change::Status { user, value } => (jid_key(table::STATUS, user), body(value)),
         Change::Face { user, value } => (jid_key(table::FACE, user), body(value)),
+        Change::OperatorBlock { watcher, value } => {
+            (jid_key(table::OPERATOR_BLOCK, watcher), body(value))
+        }
         Change::Grant {
             user,
             watcher,
@@ -112,6 +117,10 @@ pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<Change, Flaw> {
         },
         table::FACE => Change::Face {
             user: jid(rest).ok_or_else(identity)?,
+            value: Some(read(key, body)?),
+        },
+        table::OPERATOR_BLOCK => Change::OperatorBlock {
+            watcher: jid(rest).ok_or_else(identity)?,
             value: Some(read(key, body)?),
         },
         table::GRANT => {
@@ -283,6 +292,9 @@ fn name(key: &[u8]) -> String {
         table::PROFILE => text(rest).map(|user| format!("profile of {user}")),
         table::STATUS => text(rest).map(|user| format!("status of {user}")),
         table::FACE => text(rest).map(|user| format!("face of {user}")),
+        table::OPERATOR_BLOCK => {
+            text(rest).map(|watcher| format!("block of the operator against {watcher}"))
+        }
         table::GRANT => pair(rest).map(|(user, to)| format!("grant of {user} to {to}")),
         table::SUBSCRIPTION => {
             pair(rest).map(|(to, from)| format!("subscription of {from} to {to}"))

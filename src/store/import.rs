@@ -314,7 +314,8 @@ impl Imported {
             | Change::Block { .. }
             | Change::Execution { .. }
             | Change::Audit { .. }
-            | Change::Face { .. } => Some(change),
+            | Change::Face { .. }
+            | Change::OperatorBlock { .. } => Some(change),
         }
     }
 }

@@ -41,6 +41,17 @@ pub(crate) fn request() -> Change {
     }
 }
 
+/// A block by the operator.
+pub(crate) fn operator_block() -> Change {
+    Change::OperatorBlock {
+        watcher: jid("spam.example"),
+        value: Some(OperatorBlock {
+            since: Wall(1_795_440_005_250),
+            by: Some(jid("admin@example.org")),
+        }),
+    }
+}
+
 /// The same record, taken away.
 pub(crate) fn no_status(n: u64) -> Change {
     Change::Status {

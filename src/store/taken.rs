@@ -19,8 +19,8 @@ pub(super) fn takes_away(key: &[u8], before: Option<&[u8]>, after: Option<&[u8]>
 fn narrows(before: Option<&Change>, after: Option<&Change>) -> bool {
     match (before, after) {
         // A block takes away what was there without a record.
-        (_, Some(Change::Block { .. })) => before.is_none(),
-        (Some(Change::Block { .. }), None) | (None, _) => false,
+        (_, Some(Change::Block { .. } | Change::OperatorBlock { .. })) => before.is_none(),
+        (Some(Change::Block { .. } | Change::OperatorBlock { .. }), None) | (None, _) => false,
         (
             Some(Change::Profile { value: before, .. }),
             Some(Change::Profile { value: after, .. }),
@@ -172,6 +172,14 @@ mod tests {
             assert_eq!(takes(None, Some(&change)), is_block, "{change:?}");
             assert!(!takes(Some(&change), Some(&change)), "{change:?}");
         }
+    }
+
+    #[test]
+    fn a_block_of_the_operator_takes_away_and_its_end_does_not() {
+        let block = samples::operator_block();
+        assert!(takes(None, Some(&block)));
+        assert!(!takes(Some(&block), Some(&block)));
+        assert!(!takes(Some(&block), None));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod convergence;
 mod decide;
 mod dependencies;
 mod face;
+mod floods;
 mod forged;
 mod in_step;
 mod learning;

@@ -10,11 +10,13 @@ mod dedicated_link;
 mod durability;
 mod exporting;
 mod faces;
+mod floods;
 mod ghosts;
 mod hostile;
 mod joining;
 mod leaving_messages;
 mod opening_pages;
+mod operating;
 mod presence;
 mod probing;
 mod real_agent;
@@ -86,6 +88,8 @@ on_both_servers! {
     third_parties::run_the_examples as the_examples_for_third_parties_run;
     attaching::goes_on_until_it_succeeds as attaching_goes_on_until_it_succeeds;
     spelling::costs_nobody_an_answer as no_spelling_of_an_address_costs_an_answer;
+    operating::by_administrators_only as the_operator_s_commands_are_for_administrators;
+    floods::of_a_watcher_slow_nobody_down as a_flooding_watcher_slows_nobody_down;
     hostile::stanzas_cost_only_themselves as hostile_stanzas_cost_only_themselves;
 }
 

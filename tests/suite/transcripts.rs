@@ -33,6 +33,7 @@ macro_rules! topics {
 }
 
 topics![
+    admin,
     attach,
     bulk,
     chat,
@@ -45,6 +46,7 @@ topics![
     grants,
     join,
     leave_message,
+    limits,
     malformed,
     open_url,
     outcome,

@@ -109,6 +109,19 @@ fn general(core: &Component, turn: &Turn, user: &Bare, known: &User) -> Vec<Stri
         ));
     }
     lines.extend(wish::standing(core, turn, user));
+    let barred: Vec<_> = known
+        .grants
+        .keys()
+        .filter(|who| core.state.bars(who))
+        .take(NAMED_MAX)
+        .map(Bare::shown)
+        .collect();
+    if !barred.is_empty() {
+        lines.push(format!(
+            "The operator blocks for everybody, whatever you grant: {}.",
+            barred.join(", ")
+        ));
+    }
     lines
 }
 
@@ -243,9 +256,7 @@ fn others(
     watcher: &Bare,
 ) -> Vec<String> {
     let by = Watcher::stored(watcher, &core.settings.domain);
-    let may = |right: &Right| {
-        face::decide(&core.settings, (user, known), &by, turn.now, *right).is_allowed()
-    };
+    let may = |right: &Right| core.may(user, &by, turn, *right);
     let rights = Right::ALL.into_iter().filter(may).collect();
     let done = known.history.iter();
     let done: Vec<_> = done

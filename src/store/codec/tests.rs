@@ -59,6 +59,24 @@ fn every_record_reads_back() {
     }
 }
 
+/// The operator's block, which came later.
+const GOLDEN_1_OPERATOR_BLOCK: (&[u8], &[u8]) = (
+    b"\x10spam.example",
+    b"\x01,\xb8:\x1f{\"since\":1795440005250,\"by\":\"admin@example.org\"}",
+);
+
+#[test]
+fn a_block_of_the_operator_stays_readable() {
+    let (key, value) = GOLDEN_1_OPERATOR_BLOCK;
+    let (now_key, now_value) = encode(&samples::operator_block()).unwrap();
+    assert_eq!(now_key, key);
+    assert_eq!(
+        now_value.unwrap().escape_ascii().to_string(),
+        value.escape_ascii().to_string()
+    );
+    assert_eq!(decode(key, value), Ok(samples::operator_block()));
+}
+
 #[test]
 fn version_1_stays_readable() {
     let golden = GOLDEN_1.into_iter().chain(GOLDEN_1_LATER);

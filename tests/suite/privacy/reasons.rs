@@ -92,6 +92,40 @@ pub(super) const REASONS: &[Reason] = &[
         },
     },
     Reason {
+        name: "blocked by the operator although granted",
+        target: ALICE,
+        user: USER,
+        make: |world, stranger| {
+            alice(world);
+            world.says("alice@localhost", "visibility public");
+            world.says("alice@localhost", &format!("grant {stranger} see open-url"));
+            world.says("admin@localhost", &format!("admin block {stranger}"));
+        },
+    },
+    Reason {
+        name: "subscribed until the operator blocked his domain",
+        target: ALICE,
+        user: USER,
+        make: |world, stranger| {
+            alice(world);
+            world.says("alice@localhost", &format!("approve {stranger}"));
+            let subscribe = format!("<presence type='subscribe' from='{stranger}' to='{ALICE}'/>");
+            assert!(!world.deliver(&subscribe).is_empty());
+            let (_, domain) = stranger.split_once('@').unwrap();
+            world.says("admin@localhost", &format!("admin block {domain}"));
+        },
+    },
+    Reason {
+        name: "deleted by the operator",
+        target: ALICE,
+        user: USER,
+        make: |world, _| {
+            alice(world);
+            world.says("alice@localhost", "visibility public");
+            world.says("admin@localhost", "admin delete alice@localhost for good");
+        },
+    },
+    Reason {
         name: "blocked although granted",
         target: ALICE,
         user: USER,
