@@ -31,7 +31,7 @@ pub(super) fn next(core: &mut Component, turn: &mut Turn, id: &str) {
         return;
     };
     let user = execution.user.clone();
-    let watcher = Watcher::new(&execution.watcher, execution.interface);
+    let watcher = Watcher::of(&execution);
     if denied(core.decision_again(turn, &user, &watcher, execution.right)).is_err() {
         let text = Some("the right was taken away before the command was sent".to_owned());
         return finish(

@@ -241,6 +241,7 @@ pub(super) fn done(
                 user: user.clone(),
                 watcher: execution.watcher,
                 interface: execution.interface,
+                token: execution.token,
                 right: execution.right,
                 request_id: execution.request_id,
                 fields: execution.fields,

@@ -9,6 +9,7 @@ use super::limits::{IN_FLIGHT_MAX, LANE_WAITING_MAX};
 use super::record::Change;
 use super::reply::Refusal;
 use super::state::Narrowing;
+use super::token::step as token;
 use super::{
     Component, Effect, Ticket, Turn, decision, execution, pending, setting, subscription, written,
 };
@@ -27,6 +28,8 @@ pub(super) enum Task {
     Listing(pending::Listing),
     /// A step of a command.
     Execution(execution::Step),
+    /// A token.
+    Token(token::Step),
 }
 
 impl Task {
@@ -42,6 +45,7 @@ impl Task {
             Self::Subscription(step) => Ok(subscription::plan(core, turn, user, step)),
             Self::Listing(listing) => Ok(pending::plan(core, user, listing)),
             Self::Execution(step) => written::plan(core, turn, user, step),
+            Self::Token(step) => token::plan(core, turn, user, step),
         }
     }
 
@@ -52,6 +56,7 @@ impl Task {
             Self::Subscription(step) => subscription::done(core, turn, user, step, result),
             Self::Listing(listing) => pending::done(core, turn, user, listing, result),
             Self::Execution(step) => execution::done(core, turn, user, step, result),
+            Self::Token(step) => token::done(core, turn, user, step, result),
         }
     }
 
@@ -60,6 +65,7 @@ impl Task {
         match self {
             Self::Setting(setting) => setting::look(core, turn, user, setting),
             Self::Decisions(decisions) => decision::look(core, user, decisions),
+            Self::Token(step) => token::look(core, user, step),
             Self::Subscription(_) | Self::Listing(_) | Self::Execution(_) => {}
         }
     }
@@ -68,6 +74,7 @@ impl Task {
         match self {
             Self::Setting(setting) => setting::narrowing(setting, turn),
             Self::Decisions(decisions) => decision::narrowing(decisions, turn),
+            Self::Token(step) => token::narrowing(step).into_iter().collect(),
             Self::Subscription(_) | Self::Listing(_) | Self::Execution(_) => Vec::new(),
         }
     }

@@ -61,6 +61,7 @@ mod subscription;
 mod table;
 mod text;
 mod timer;
+mod token;
 mod unreachable;
 pub mod uses;
 mod watcher;
@@ -265,6 +266,9 @@ pub struct Component {
     exports_of_users: Buckets,
     /// Who is to be told of the export of everybody.
     exporting: export::Waiting,
+    /// Wrong tokens.
+    guesses: Buckets,
+    guesses_of_domain: Buckets,
     executions_by_watcher: Buckets,
     executions_for_user: Buckets,
     /// Keys `rev`; drawn at the first input.
@@ -321,6 +325,8 @@ impl Component {
             chats: Buckets::new(limits::CHAT_RATE),
             exports_of_users: Buckets::new(limits::EXPORT_RATE),
             exporting: export::Waiting::new(),
+            guesses: Buckets::new(limits::TOKEN_GUESSES),
+            guesses_of_domain: Buckets::new(limits::TOKEN_GUESSES),
             executions_by_watcher: Buckets::new(limits::EXECUTION_RATE),
             executions_for_user: Buckets::new(limits::EXECUTION_RATE_PER_USER),
             key: None,
@@ -398,8 +404,9 @@ impl Component {
         let expiry = self.state.next_expiry().map(|(at, _)| until(*at));
         let lapse = self.state.next_lapse().map(until);
         let border = self.state.next_border().map(until);
+        let token = self.state.next_token_end().map(until);
         let all = timer.into_iter().chain(expiry).chain(lapse).chain(border);
-        all.min()
+        all.chain(token).min()
     }
 
     /// What there is at this moment.
@@ -466,6 +473,11 @@ impl Component {
     fn fire_expiries(&mut self, turn: &mut Turn) {
         while let Some(user) = self.state.take_expired(turn.now.wall) {
             behind::expire(self, turn, &user);
+        }
+        while let Some((user, people)) = self.state.take_ended_token(turn.now.wall) {
+            for watcher in people {
+                self.tell_watcher(turn, &user, &watcher);
+            }
         }
         while let Some((user, watcher)) = self.state.take_lapsed(turn.now.wall) {
             subscription::lapse(self, turn, &user, &watcher);

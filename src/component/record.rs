@@ -14,6 +14,7 @@ use super::clock::Wall;
 use super::ending;
 use super::quiet::Quiet;
 pub use super::status::{Chosen, Scope, ShownState, Status, Text};
+pub use super::token::{Digest, Token};
 pub use super::uses::{Counted, Uses};
 use crate::address::{Address, Bare};
 
@@ -57,6 +58,12 @@ pub enum Change {
         at: Wall,
         id: String,
         value: Option<Audit>,
+    },
+    /// What she has made for whoever shows it, by its public name.
+    Token {
+        user: Bare,
+        id: String,
+        value: Option<Token>,
     },
     /// Her last known face, written behind.
     Face { user: Bare, value: Option<LastFace> },
@@ -381,6 +388,9 @@ pub struct Execution {
     /// Where it counts as a use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<Counted>,
+    /// The public name of the token that the watcher showed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
 }
 
 impl Execution {
@@ -402,6 +412,9 @@ pub struct Audit {
     pub state: ExecutionState,
     /// What was opened, written or set, for the user to read.
     pub detail: String,
+    /// Her name for the token that it was done with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
 }
 
 /// What her clients showed of her, as far as watchers could see it; kept over a restart.

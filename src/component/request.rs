@@ -27,6 +27,8 @@ pub(super) struct Request {
     pub(super) watcher: Address,
     /// Where it came in.
     pub(super) interface: Interface,
+    /// The public name of the token that was shown.
+    pub(super) token: Option<String>,
     pub(super) right: Right,
     pub(super) request_id: String,
     /// The right's own fields; nothing else of the watcher's form travels on (security T45).
@@ -36,7 +38,7 @@ pub(super) struct Request {
 impl Request {
     /// Who asks, as `decide` knows it.
     pub(super) fn asker(&self) -> Watcher {
-        Watcher::new(&self.watcher, self.interface)
+        Watcher::new(&self.watcher, self.interface).with_token(self.token.as_deref())
     }
 
     /// Reads the form of a right.
@@ -76,6 +78,7 @@ impl Request {
             user: user.clone(),
             watcher: asked.to.clone(),
             interface: asked.interface,
+            token: asked.token.clone(),
             right,
             request_id,
             fields,

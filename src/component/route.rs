@@ -14,7 +14,7 @@ use super::timer::{Timer, TimerKey};
 use super::watcher::Watcher;
 use super::{
     Component, Turn, about, bulk, caps, chat, command, delivery, disco, face, gateway, join,
-    learning, pace, presence, probe, register, relay, subscription, unreachable,
+    learning, pace, presence, probe, register, relay, subscription, token, unreachable,
 };
 use crate::address::{Address, Bare};
 use crate::stanza::command::NS as NS_COMMANDS;
@@ -262,10 +262,13 @@ fn presentity_iq(
     core: &mut Component,
     turn: &mut Turn,
     stanza: &Inbound,
-    asked: Asked,
+    mut asked: Asked,
     payload: &Element,
     user: Option<&Bare>,
 ) {
+    if let Err(refusal) = token::present(core, turn, &mut asked, &stanza.type_, payload, user) {
+        return core.answer(&asked, Err(refusal));
+    }
     let watcher = &asked.watcher();
     let seen = user
         .filter(|user| core.may(user, watcher, turn, Right::See))
@@ -299,8 +302,12 @@ fn presentity_iq(
         ("set", "command", NS_COMMANDS) => {
             return command::watcher(core, turn, asked, payload, &user);
         }
+        ("set", "redeem", token::NS_AUTHZ) => {
+            return token::step::redeem(core, turn, asked, &user);
+        }
         ("get", "query", NS_LAST) => return probe::last(core, turn, asked, payload, &user),
         ("get", "command", NS_COMMANDS)
+        | ("get", "redeem", token::NS_AUTHZ)
         | ("set", "ping", ns::PING)
         | ("set", "query", ns::DISCO_INFO | ns::DISCO_ITEMS | NS_LAST | face::NS_RIGHTS) => {
             Err(Refusal::BadRequest)

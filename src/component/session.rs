@@ -42,6 +42,8 @@ pub(super) struct Session {
     stage: Stage,
     /// Whether another form follows this one: then `next` is one of the actions.
     has_next: bool,
+    /// The token that its first request showed.
+    token: Option<String>,
 }
 
 /// All sessions.
@@ -110,6 +112,16 @@ impl Sessions {
         if let Some(session) = self.by_id.get_mut(id) {
             session.has_next = has_next;
         }
+    }
+
+    /// The token that began a session of this requester at a presentity, and whether what it is for has
+    /// begun.
+    pub(super) fn token_of(&self, id: &str, owner: &Address, at: &Bare) -> Option<(&str, bool)> {
+        let session = self.by_id.get(id)?;
+        if session.owner != *owner || session.at != *at {
+            return None;
+        }
+        Some((session.token.as_deref()?, session.stage != Stage::Form))
     }
 
     /// Lets a form be corrected.
@@ -243,6 +255,7 @@ pub(super) fn open(
         node: node.to_owned(),
         stage: Stage::Form,
         has_next: false,
+        token: asked.token.clone(),
     };
     core.sessions.by_id.insert(id.clone(), session);
     if of_party {

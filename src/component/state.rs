@@ -15,7 +15,7 @@ use super::live::Live;
 use super::pending::{self, Prompting};
 use super::record::{
     Audit, Block, Change, Chosen, Execution, Grant, LastFace, Profile, ShownState, Status,
-    Subscription, SubscriptionState,
+    Subscription, SubscriptionState, Token,
 };
 use super::sight::Sight;
 use crate::address::Bare;
@@ -29,6 +29,8 @@ pub(super) struct User {
     pub(super) grants: BTreeMap<Bare, Grant>,
     pub(super) subscriptions: BTreeMap<Bare, Subscription>,
     pub(super) blocks: BTreeMap<Bare, Block>,
+    /// By their public names.
+    pub(super) tokens: BTreeMap<String, Token>,
     pub(super) history: BTreeMap<(Wall, String), Audit>,
     pub(super) last_face: Option<LastFace>,
     pub(super) live: Live,
@@ -73,8 +75,19 @@ impl User {
             .map(|subscription| subscription.state)
     }
 
-    /// What her records say for a watcher.
-    pub(super) fn evidence<'a>(&'a self, watcher: &Bare, party: Option<&'a Party>) -> Evidence<'a> {
+    /// Those to whom she has given something by her word: grants, and tokens that they have redeemed.
+    pub(super) fn granted(&self) -> BTreeSet<&Bare> {
+        let redeemed = self.tokens.values().flat_map(|token| token.redeemed.keys());
+        self.grants.keys().chain(redeemed).collect()
+    }
+
+    /// What her records say for a watcher, who may show a token.
+    pub(super) fn evidence<'a>(
+        &'a self,
+        watcher: &Bare,
+        party: Option<&'a Party>,
+        shown: Option<&'a str>,
+    ) -> Evidence<'a> {
         let of_domain = if watcher.local().is_some() {
             self.grants.get(&watcher.to_domain())
         } else {
@@ -84,6 +97,8 @@ impl User {
             party,
             grants: [self.grants.get(watcher), of_domain],
             subscribed: self.subscription(watcher) == Some(SubscriptionState::Approved),
+            tokens: Some(&self.tokens),
+            shown,
         }
     }
 
@@ -109,8 +124,11 @@ impl User {
 /// What a change about to be written takes away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Narrowing {
-    /// All that she gave a watcher or a domain: grant and subscriptions; or the grant alone.
+    /// All that she gave a watcher or a domain: grant and subscriptions, and what her tokens are to it; or all
+    /// but the subscriptions.
     Revoke(Bare, bool),
+    /// Tokens, and the subscriptions that stand on them.
+    Tokens(Vec<String>, Vec<Bare>),
     /// All sight of her for a watcher or a domain, with its subscriptions.
     Block(Bare, Wall),
     /// Less is seen of her; what is absent or wider changes nothing.
@@ -137,6 +155,8 @@ pub(super) struct State {
     borders: BTreeSet<(Wall, Bare, Bare)>,
     /// The same by user and watcher, for the grants that are in it.
     bordered: BTreeMap<(Bare, Bare), Wall>,
+    /// When tokens end that somebody has redeemed: (end, user, public name).
+    pub(super) token_ends: BTreeSet<(Wall, Bare, String)>,
 }
 
 impl State {
@@ -363,6 +383,18 @@ impl State {
                     value.as_ref(),
                 );
             }
+            Change::Token { user, id, value } => {
+                let tokens = &mut self.entry(user).tokens;
+                let before = tokens.get(id).map(|token| token.until);
+                put(tokens, id, value.as_ref());
+                let key = |until| (until, user.clone(), id.clone());
+                if let Some(before) = before {
+                    self.token_ends.remove(&key(before));
+                }
+                let redeemed = value.as_ref().filter(|token| !token.redeemed.is_empty());
+                self.token_ends
+                    .extend(redeemed.map(|token| key(token.until)));
+            }
             Change::Face { user, value } => self.entry(user).last_face.clone_from(value),
         }
     }
@@ -385,8 +417,15 @@ impl State {
         match narrowing {
             Narrowing::Revoke(who, keeps_presence) => {
                 known.grants.remove(who);
+                known.tokens.values_mut().for_each(|token| token.bar(who));
                 if !keeps_presence {
                     end(&mut known.subscriptions, who);
+                }
+            }
+            Narrowing::Tokens(ids, watchers) => {
+                known.tokens.retain(|id, _| !ids.contains(id));
+                for watcher in watchers {
+                    known.subscriptions.remove(watcher);
                 }
             }
             Narrowing::Block(who, since) => {

@@ -10,6 +10,7 @@ use super::limits::{HISTORY_MAX, OUTCOME_CHARS_MAX};
 use super::record::{Audit, Change, Execution, ExecutionState, Grant};
 use super::reply::Refusal;
 use super::request::{Request, denied};
+use super::token::step as token;
 use super::watcher::Watcher;
 use super::{Component, Turn, face, uses};
 use crate::address::Bare;
@@ -31,15 +32,17 @@ pub(super) fn plan(
         } => {
             let watcher = &request.asker();
             let confirm = denied(core.decision(turn, user, watcher, request.right))?;
+            let shown = token::used(core, turn, user, watcher)?;
             let known = core.state.user(user).ok_or(Refusal::ServiceUnavailable)?;
             let (counting, counted) = uses::count(core, turn, user, watcher, request.right).unzip();
             *used = counted.as_ref().map(|counted| counted.grant.clone());
             let agents = known.live.agents();
             let Some(agent) = agents.first().filter(|_| request.right == Right::OpenUrl) else {
                 *way = Way::Message;
-                let done = audit(request, ExecutionState::Completed);
+                let done = audit(core, request, ExecutionState::Completed);
                 let mut changes = audited(core, user, now.wall, id, done);
                 changes.extend(counting);
+                changes.extend(shown);
                 return Ok(changes);
             };
             *way = Way::Agent;
@@ -62,6 +65,7 @@ pub(super) fn plan(
                 // Written before it is sent: after a crash it counts as sent.
                 state: ExecutionState::Sent,
                 resource: Some(agent.to_string()),
+                token: request.token.clone(),
                 agent_request_id: is_taken(core, user, id, &request.request_id).then(|| id.clone()),
                 counted,
             };
@@ -69,7 +73,7 @@ pub(super) fn plan(
                 id: id.clone(),
                 value: Some(value),
             };
-            Ok([begun].into_iter().chain(counting).collect())
+            Ok([begun].into_iter().chain(counting).chain(shown).collect())
         }
         Step::Finish {
             id,
@@ -87,6 +91,7 @@ pub(super) fn plan(
                 right: known.right,
                 state: end.state,
                 detail: detail(&known.fields),
+                token: token::label(core, user, known.token.as_deref()),
             };
             let mut changes = vec![Change::Execution {
                 id: id.clone(),
@@ -124,17 +129,24 @@ fn detail(fields: &BTreeMap<String, String>) -> String {
         .unwrap_or_default()
 }
 
-fn audit(request: &Request, state: ExecutionState) -> Audit {
+fn audit(core: &Component, request: &Request, state: ExecutionState) -> Audit {
     Audit {
         watcher: request.watcher.bare.clone(),
         right: request.right,
         state,
         detail: detail(&request.fields),
+        token: token::label(core, &request.user, request.token.as_deref()),
     }
 }
 
 /// One more line of history; the oldest ones give way.
-fn audited(core: &Component, user: &Bare, at: Wall, id: &str, audit: Audit) -> Vec<Change> {
+pub(super) fn audited(
+    core: &Component,
+    user: &Bare,
+    at: Wall,
+    id: &str,
+    audit: Audit,
+) -> Vec<Change> {
     if core.state.stored(user).is_none() {
         return Vec::new(); // She has left: nothing is kept any more.
     }

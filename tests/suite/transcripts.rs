@@ -56,6 +56,7 @@ topics![
     restart,
     status,
     subscription,
+    tokens,
     visibility,
 ];
 
