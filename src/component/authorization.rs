@@ -3,7 +3,7 @@
 //! It is called when rights are listed, when one is run, and again just before the command is sent
 //! (design.md §3, §4). It reads no clock and no state of its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -11,8 +11,8 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 pub use super::ceiling::{Ceiling, Cell};
-use super::clock::Now;
-use super::record::{Grant, Profile};
+use super::clock::{Now, Wall};
+use super::record::{Grant, Profile, Token};
 use crate::address::Bare;
 
 /// One command a watcher may run for one user. The names are fixed (design.md §4).
@@ -224,6 +224,11 @@ pub struct Evidence<'a> {
     pub grants: [Option<&'a Grant>; 2],
     /// Whether she has approved its subscription.
     pub subscribed: bool,
+    /// Her tokens, by their public names; `None` is none.
+    pub tokens: Option<&'a BTreeMap<String, Token>>,
+    /// The public name of the one that the watcher shows in this request: a right one, whose use has been
+    /// or will be counted.
+    pub shown: Option<&'a str>,
 }
 
 /// The user's side of the decision.
@@ -303,6 +308,7 @@ pub fn decide(
     let pieces = Pieces {
         now,
         interface,
+        watcher,
         evidence,
         profile: policy.profile,
         ceiling,
@@ -367,6 +373,7 @@ pub fn level(
         .into_iter()
         .flatten()
         .any(|grant| grant.is_in_force(now.wall, interface))
+        || evidence.tokens(watcher, now).next().is_some()
     {
         return Level::Authorized;
     }
@@ -375,6 +382,22 @@ pub fn level(
     } else {
         Level::Public
     }
+}
+
+/// When the first of what gives a watcher its rights ends by itself.
+#[must_use]
+pub fn expires(
+    now: Now,
+    interface: Interface,
+    watcher: &Bare,
+    evidence: Evidence<'_>,
+) -> Option<Wall> {
+    let grants = evidence.grants.into_iter().flatten();
+    grants
+        .filter(|grant| grant.is_in_force(now.wall, interface))
+        .filter_map(|grant| grant.until)
+        .chain(evidence.tokens(watcher, now).map(|token| token.until))
+        .min()
 }
 
 fn party_level(interface: Interface) -> Level {
@@ -388,6 +411,7 @@ fn party_level(interface: Interface) -> Level {
 struct Pieces<'a> {
     now: Now,
     interface: Interface,
+    watcher: &'a Bare,
     evidence: Evidence<'a>,
     profile: &'a Profile,
     ceiling: &'a Ceiling,
@@ -404,8 +428,9 @@ impl<'a> Pieces<'a> {
     }
 
     fn granted(&self, right: Right) -> bool {
-        self.grants()
-            .any(|grant| right == Right::See || grant.rights.contains(&right))
+        let names = |rights: &BTreeSet<Right>| right == Right::See || rights.contains(&right);
+        let mut tokens = self.evidence.tokens(self.watcher, self.now);
+        self.grants().any(|grant| names(&grant.rights)) || tokens.any(|token| names(&token.rights))
     }
 
     /// The mildest confirmation among the pieces that give the right; `None` where none does.

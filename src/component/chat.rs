@@ -16,6 +16,7 @@ use super::prompt::{self as question, Word};
 use super::reply::Refusal;
 use super::setting::{Reply, Setting, What};
 use super::sight::{self, Sight};
+use super::token::step::{self, Step};
 use super::{
     Component, Turn, admin, command, consent, ending, export, join, lane, pending, whom, wish,
 };
@@ -46,6 +47,11 @@ enum Line {
     Decide(Verdict, String),
     /// Her answer to a question, with its code.
     Answer(Word, Option<String>),
+    Tokens,
+    /// How to make one.
+    NewToken,
+    /// The labels or names of those that end.
+    RevokeTokens(String),
     /// It cannot be followed: why.
     Wrong(String),
 }
@@ -142,6 +148,18 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
         Line::Answer(word, code) => {
             question::answer(core, turn, user, (word, code.as_deref()), reply);
         }
+        Line::Tokens => {
+            let text = consent::tokens(core, turn, user);
+            command::acknowledge(core, turn, reply, Ok(text));
+        }
+        Line::NewToken => {
+            let text = consent::token_by_chat(core);
+            command::acknowledge(core, turn, reply, Ok(text));
+        }
+        Line::RevokeTokens(words) => match consent::tokens_named(core, user, &words) {
+            Ok(ids) => step::submit(core, turn, user, Step::revoke(ids, reply)),
+            Err(text) => command::acknowledge(core, turn, reply, Ok(text)),
+        },
         Line::Pending(from) => pending::show(core, turn, user, from, reply),
         Line::Decide(verdict, words) => match whom::read(core, user, verdict, &words) {
             Ok(read) => decision::submit(core, turn, user, read, reply),
@@ -209,6 +227,8 @@ fn read(core: &Component, user: &Bare, body: &str, now: Wall, zone: Tz) -> Line 
         },
         "grant" => granting::grant(core, rest, now, zone),
         "revoke" => granting::revoke(core, rest),
+        "tokens" => Line::Tokens,
+        "token" => token(rest),
         "pending" => match rest.parse() {
             Ok(from) => Line::Pending(from),
             Err(_) => Line::Pending(0),
@@ -219,6 +239,17 @@ fn read(core: &Component, user: &Bare, body: &str, now: Wall, zone: Tz) -> Line 
         "unblock" => Line::Decide(Verdict::Unblock, rest.to_owned()),
         first => status::read(first, rest, now, zone)
             .unwrap_or_else(|| Line::Wrong(NOT_UNDERSTOOD.to_owned())),
+    }
+}
+
+fn token(rest: &str) -> Line {
+    let (word, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    match (word.to_lowercase().as_str(), rest.trim()) {
+        ("" | "list", _) => Line::Tokens,
+        ("new", _) => Line::NewToken,
+        ("revoke", "") => Line::Wrong("Which? As in “token revoke blog”.".to_owned()),
+        ("revoke", labels) => Line::RevokeTokens(labels.to_owned()),
+        _ => Line::Wrong("It is “token new”, “token revoke LABEL” or “tokens”.".to_owned()),
     }
 }
 

@@ -288,6 +288,34 @@ fn turn_page(
     core.answer(&asked, Ok(Some(command.write())));
 }
 
+/// Tells a user how her own command ended, with a result form; a form can only be the answer to one.
+pub(super) fn complete(
+    core: &mut Component,
+    turn: &mut Turn,
+    reply: Reply,
+    note: String,
+    form: DataForm,
+) {
+    let Reply::Command {
+        asked,
+        node,
+        session,
+    } = reply
+    else {
+        return acknowledge(core, turn, reply, Ok(note));
+    };
+    core.sessions.end(&session);
+    let command = Command {
+        node,
+        sessionid: Some(session),
+        status: Some(Status::Completed),
+        notes: vec![(Severity::Info, note)],
+        form: Some(form),
+        ..Command::default()
+    };
+    core.answer(&asked, Ok(Some(command.write())));
+}
+
 /// The requester has seen enough.
 fn close(core: &mut Component, asked: &Asked, node: &str, session: String) {
     core.sessions.end(&session);

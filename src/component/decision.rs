@@ -272,7 +272,7 @@ pub(super) fn done(
 
 fn sentence(known: Option<&User>, decision: &Decision) -> String {
     let who = decision.who.shown();
-    let has_grant = known.is_some_and(|known| known.grants.contains_key(&decision.who));
+    let has_grant = known.is_some_and(|known| known.granted().contains(&decision.who));
     match decision.verdict {
         Verdict::Approve => match decision.before.first() {
             Some((_, SubscriptionState::Pending)) => format!("{who} now gets your presence."),

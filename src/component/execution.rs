@@ -260,11 +260,12 @@ fn finished(
     }
     let Some(execution) = execution else { return };
     let right = execution.right;
-    let watcher = Watcher::new(&execution.watcher, execution.interface);
+    let watcher = Watcher::of(&execution);
     let request = Request {
         user: user.clone(),
         watcher: execution.watcher,
         interface: execution.interface,
+        token: execution.token,
         right,
         request_id: execution.request_id,
         fields: execution.fields,
@@ -377,7 +378,7 @@ pub(super) fn review(core: &mut Component, turn: &mut Turn, whose: &Bare) {
         let Some(execution) = core.state.execution(&id) else {
             continue;
         };
-        let watcher = Watcher::new(&execution.watcher, execution.interface);
+        let watcher = Watcher::of(&execution);
         let decision = core.decision_again(turn, &execution.user, &watcher, execution.right);
         if denied(decision).is_err() {
             let way = execution.prompt.clone().map_or(Way::Agent, Way::Prompt);

@@ -133,6 +133,11 @@ fn changes(user: &Bare, known: &User) -> Vec<Change> {
         watcher: watcher.clone(),
         value: Some(*block),
     }));
+    changes.extend(known.tokens.iter().map(|(id, token)| Change::Token {
+        user: user(),
+        id: id.clone(),
+        value: Some(token.clone()),
+    }));
     let trace =
         |((at, id), audit): (&(super::clock::Wall, String), &super::record::Audit)| Change::Audit {
             user: user(),

@@ -240,5 +240,22 @@ pub(super) const EXPORT_RATE: Rate = Rate {
     per_s: 1.0 / 60.0,
     burst: 3.0,
 };
+/// Tokens of one user that are in force.
+pub(super) const TOKENS_PER_USER_MAX: usize = 50;
+/// How often a token can be used (protocol.md §9.7).
+pub(super) const TOKEN_USES_MAX: u32 = 100;
+/// How long it can count (protocol.md §9.7), and how long it does where she does not say.
+pub(super) const TOKEN_DAYS_MAX: i64 = 90;
+pub(super) const TOKEN_DAYS: i64 = 30;
+/// Characters of her name for it.
+pub(super) const TOKEN_LABEL_CHARS_MAX: usize = 64;
+/// Bytes of the addresses in its record: a hundred ordinary ones, and the record stays one that the store
+/// takes.
+pub(super) const TOKEN_PEOPLE_BYTES_MAX: usize = 8 * 1024;
+/// Wrong tokens of one address, and of one foreign domain: 5 in an hour (protocol.md §9.2).
+pub(super) const TOKEN_GUESSES: Rate = Rate {
+    per_s: 5.0 / 3600.0,
+    burst: 5.0,
+};
 /// Messages that wait for the next attach; a restart of the server takes seconds.
 pub(super) const DEFERRED_MAX: usize = 10_000;

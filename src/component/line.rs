@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::clock::Wall;
 use super::record::{
     Audit, Block, Change, Execution, Grant, LastFace, OperatorBlock, Profile, Status, Subscription,
+    Token,
 };
 use crate::address::Bare;
 
@@ -45,6 +46,11 @@ enum Line {
         at: Wall,
         id: String,
         record: Audit,
+    },
+    Token {
+        user: Bare,
+        id: String,
+        record: Token,
     },
     Face {
         user: Bare,
@@ -104,6 +110,11 @@ pub fn write(change: &Change) -> Option<String> {
         } => Line::History {
             user,
             at,
+            id,
+            record: value?,
+        },
+        Change::Token { user, id, value } => Line::Token {
+            user,
             id,
             record: value?,
         },
@@ -183,6 +194,11 @@ pub fn read(text: &str) -> Result<Change, String> {
             id,
             value: Some(record),
         },
+        Line::Token { user, id, record } => Change::Token {
+            user,
+            id,
+            value: Some(record),
+        },
         Line::Face { user, record } => Change::Face {
             user,
             value: Some(record),
@@ -248,7 +264,7 @@ mod tests {
             r#"{"kind":"block","user":"a@b.example","watcher":"c.example","record":{"since":5}}"#;
         assert!(read(known).is_ok());
         for (what, word) in [
-            (known.replace("block", "token"), "token"),
+            (known.replace("block", "ticket"), "ticket"),
             (known.replace("\"since\"", "\"why\":1,\"since\""), "why"),
             (known.replace("\"kind\"", "\"more\":1,\"kind\""), "more"),
             (known.replace("a@b", "A@b"), "A@b"),

@@ -71,6 +71,7 @@ mod subscription;
 mod table;
 mod text;
 mod timer;
+mod token;
 mod unreachable;
 pub mod uses;
 mod watcher;
@@ -226,6 +227,9 @@ pub struct Component {
     exports_of_users: Buckets,
     /// Who is to be told of the export of everybody.
     exporting: export::Waiting,
+    /// Wrong tokens.
+    guesses: Buckets,
+    guesses_of_domain: Buckets,
     executions_by_watcher: Buckets,
     executions_for_user: Buckets,
     prompts: prompt::Prompts,
@@ -291,6 +295,8 @@ impl Component {
             chats: Buckets::new(limits::CHAT_RATE),
             exports_of_users: Buckets::new(limits::EXPORT_RATE),
             exporting: export::Waiting::new(),
+            guesses: Buckets::new(limits::TOKEN_GUESSES),
+            guesses_of_domain: Buckets::new(limits::TOKEN_GUESSES),
             prompts: prompt::Prompts::default(),
             names: names::Names::default(),
             executions_by_watcher: Buckets::new(limits.commands_by_watcher()),
@@ -388,7 +394,9 @@ impl Component {
             .and_then(|life_s| self.state.next_lapse(life_s))
             .map(until);
         let border = self.state.next_border().map(until);
-        let waits = [timer, expiry, lapse, border, self.next_broadcast(now)];
+        let token = self.state.next_token_end().map(until);
+        let broadcast = self.next_broadcast(now);
+        let waits = [timer, expiry, lapse, border, token, broadcast];
         waits.into_iter().flatten().min()
     }
 
@@ -463,6 +471,11 @@ impl Component {
     fn fire_expiries(&mut self, turn: &mut Turn) {
         while let Some(user) = self.state.take_expired(turn.now.wall) {
             behind::expire(self, turn, &user);
+        }
+        while let Some((user, people)) = self.state.take_ended_token(turn.now.wall) {
+            for watcher in people {
+                self.tell_watcher(turn, &user, &watcher);
+            }
         }
         if let Some(life_s) = self.settings.limits.pending_life_s() {
             while let Some((user, watcher)) = self.state.take_lapsed(life_s, turn.now.wall) {

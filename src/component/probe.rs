@@ -9,6 +9,7 @@ use super::limits::{HELD_MAX, HOLD, ID_BYTES_MAX};
 use super::record::SubscriptionState;
 use super::reply::{Asked, Refusal};
 use super::timer::Timer;
+use super::token::step as token;
 use super::watcher::Watcher;
 use super::{Component, Turn, about, bulk, command, learning, pace, rates};
 use crate::address::{Address, Bare};
@@ -27,7 +28,8 @@ pub(super) enum Held {
 }
 
 impl Held {
-    fn watcher(&self) -> Watcher {
+    /// Who asks.
+    pub(super) fn watcher(&self) -> Watcher {
         match self {
             Self::Probe(from, interface, _) => Watcher::new(from, *interface),
             Self::Query(asked, _) | Self::Last(asked) => asked.watcher(),
@@ -115,11 +117,23 @@ fn ask_by_iq(
         let refusal = Refusal::PolicyViolation(core.probes.retry_after_s());
         return core.answer(&asked, Err(refusal));
     }
-    ask(core, turn, user, question(asked));
+    let shows = asked.token.is_some();
+    let question = question(asked);
+    if shows {
+        return token::submit(core, turn, user, token::Step::Use(question));
+    }
+    ask(core, turn, user, question);
+}
+
+/// Refuses a question that came by IQ.
+pub(super) fn refuse_question(core: &mut Component, question: Held, refusal: Refusal) {
+    if let Held::Query(asked, _) | Held::Last(asked) = question {
+        core.answer(&asked, Err(refusal));
+    }
 }
 
 /// Holds a question while nothing is known of the user since the attach; else answers it.
-fn ask(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
+pub(super) fn ask(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
     if !learning::is_unlearned(core, user) || core.learning.n_held >= HELD_MAX {
         return answer(core, turn, user, question);
     }
@@ -212,6 +226,10 @@ pub(super) fn told(into: Element, face: &Face, rights: &ServiceRight) -> Element
     let level = Some(rights.level.as_str());
     let into = into
         .attribute("level", level)
+        .attribute(
+            "expires",
+            rights.expires.map(|at| at.to_string()).as_deref(),
+        )
         .with(state(face, rights.level));
     rights.rights.iter().fold(into, |into, (right, _)| {
         let head = [("name", right.as_str()), ("label", command::title(*right))];

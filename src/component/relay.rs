@@ -64,6 +64,7 @@ pub(super) fn message(
         user: user.clone(),
         watcher: stanza.from.clone(),
         interface: stanza.interface,
+        token: None,
         right: Right::LeaveMessage,
         request_id: turn.chance.id(),
         fields: BTreeMap::from([("text".to_owned(), text)]),

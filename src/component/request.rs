@@ -26,6 +26,8 @@ pub(super) struct Request {
     pub(super) watcher: Address,
     /// Where it came in.
     pub(super) interface: Interface,
+    /// The public name of the token that was shown.
+    pub(super) token: Option<String>,
     pub(super) right: Right,
     pub(super) request_id: String,
     /// The right's own fields; nothing else of the watcher's form travels on (security T45).
@@ -35,7 +37,7 @@ pub(super) struct Request {
 impl Request {
     /// Who asks, as `decide` knows it.
     pub(super) fn asker(&self) -> Watcher {
-        Watcher::new(&self.watcher, self.interface)
+        Watcher::new(&self.watcher, self.interface).with_token(self.token.as_deref())
     }
 
     /// Reads the form of a right.
@@ -75,6 +77,7 @@ impl Request {
             user: user.clone(),
             watcher: asked.to.clone(),
             interface: asked.interface,
+            token: asked.token.clone(),
             right,
             request_id,
             fields,

@@ -14,7 +14,7 @@ use super::timer::{Timer, TimerKey};
 use super::watcher::Watcher;
 use super::{
     Component, Turn, about, bulk, caps, chat, command, delivery, disco, face, gateway, join,
-    learning, pace, presence, probe, rates, register, relay, reported, subscription,
+    learning, pace, presence, probe, rates, register, relay, reported, subscription, token,
     unreachable,
 };
 use crate::address::{Address, Bare};
@@ -267,10 +267,13 @@ fn presentity_iq(
     core: &mut Component,
     turn: &mut Turn,
     stanza: &Inbound,
-    asked: Asked,
+    mut asked: Asked,
     payload: &Element,
     user: Option<&Bare>,
 ) {
+    if let Err(refusal) = token::present(core, turn, &mut asked, &stanza.type_, payload, user) {
+        return core.answer(&asked, Err(refusal));
+    }
     let watcher = &asked.watcher();
     let seen = user
         .filter(|user| core.may(user, watcher, turn, Right::See))
@@ -305,8 +308,12 @@ fn presentity_iq(
         ("set", "outcome", crate::stanza::outcome::NS) => {
             return reported::received(core, turn, asked, payload, &user);
         }
+        ("set", "redeem", token::NS_AUTHZ) => {
+            return token::step::redeem(core, turn, asked, &user);
+        }
         ("get", "query", NS_LAST) => return probe::last(core, turn, asked, payload, &user),
         ("get", "command", NS_COMMANDS)
+        | ("get", "redeem", token::NS_AUTHZ)
         | ("set", "ping", ns::PING)
         | ("set", "query", ns::DISCO_INFO | ns::DISCO_ITEMS | NS_LAST | face::NS_RIGHTS) => {
             Err(Refusal::BadRequest)

@@ -49,6 +49,8 @@ pub(super) struct Session {
     has_next: bool,
     /// Its place in the order of age.
     age: u64,
+    /// The token that its first request showed.
+    token: Option<String>,
 }
 
 /// All sessions.
@@ -152,6 +154,16 @@ impl Sessions {
             let stage = &self.by_id.get(id)?.stage;
             (!matches!(stage, Stage::Running(_))).then(|| id.clone())
         })
+    }
+
+    /// The token that began a session of this requester at a presentity, and whether what it is for has
+    /// begun.
+    pub(super) fn token_of(&self, id: &str, owner: &Address, at: &Bare) -> Option<(&str, bool)> {
+        let session = self.by_id.get(id)?;
+        if session.owner != *owner || session.at != *at {
+            return None;
+        }
+        Some((session.token.as_deref()?, session.stage != Stage::Form))
     }
 
     /// Lets a form be corrected.
@@ -289,6 +301,7 @@ pub(super) fn open(
         stage: Stage::Form,
         has_next: false,
         age: core.sessions.n,
+        token: asked.token.clone(),
     };
     core.sessions.n += 1;
     let sessions = &mut core.sessions;

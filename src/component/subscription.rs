@@ -161,7 +161,7 @@ pub(super) fn is_approved_before(
     (user, known): (&Bare, &User),
     watcher: &Bare,
 ) -> bool {
-    let evidence = known.evidence(watcher, None);
+    let evidence = known.evidence(watcher, None, None);
     let level = authorization::level(turn.now, Interface::Public, watcher, evidence, user);
     level >= Level::Authorized
 }

@@ -10,6 +10,7 @@ use super::limits::{HISTORY_MAX, OUTCOME_CHARS_MAX};
 use super::record::{Audit, Change, Execution, ExecutionState, Grant};
 use super::reply::Refusal;
 use super::request::{Request, denied};
+use super::token::step as token;
 use super::watcher::Watcher;
 use super::{Component, Turn, delivery, face, prompt, reported, resume, uses};
 use crate::address::Bare;
@@ -33,7 +34,7 @@ pub(super) fn plan(
             let Some(known) = core.state.execution(id) else {
                 return Ok(Vec::new());
             };
-            let watcher = Watcher::new(&known.watcher, known.interface);
+            let watcher = Watcher::of(known);
             denied(core.decision_again(turn, user, &watcher, known.right))?;
             let mut value = known.clone();
             value.state = ExecutionState::Sent;
@@ -71,6 +72,7 @@ pub(super) fn plan(
                 detail: detail(&known.fields),
                 request_id: Some(known.request_id.clone()),
                 reported: false,
+                token: token::label(core, user, known.token.as_deref()),
             };
             let mut changes = vec![Change::Execution {
                 id: id.clone(),
@@ -112,6 +114,7 @@ fn start(
     let watcher = &request.asker();
     let right = request.right;
     let confirm = denied(core.decision(turn, user, watcher, right))?;
+    let shown = token::used(core, turn, user, watcher)?;
     let known = core.state.user(user).ok_or(Refusal::ServiceUnavailable)?;
     let agent = delivery::agents_for(known, right).into_iter().next();
     let waits = agent.is_none() && !resume::is_settled(core, now);
@@ -124,10 +127,11 @@ fn start(
     } else if confirm && !delivery::becomes_a_message(right) {
         Way::Prompt(prompt::admit(core, turn, user, watcher)?)
     } else {
-        let done = audit(request, ExecutionState::Completed);
+        let done = audit(core, request, ExecutionState::Completed);
         *way = Way::Message;
         let mut changes = audited(core, user, now.wall, id, done);
         changes.extend(counting);
+        changes.extend(shown);
         return Ok(changes);
     };
     let expires = match confirm {
@@ -157,9 +161,11 @@ fn start(
         resource,
         agent_request_id: is_taken(core, user, id, &request.request_id).then(|| id.to_owned()),
         prompt,
+        token: request.token.clone(),
         counted,
     };
-    Ok(put(id, value).into_iter().chain(counting).collect())
+    let changes = put(id, value).into_iter().chain(counting);
+    Ok(changes.chain(shown).collect())
 }
 
 /// Whether another open request to the user's agents has this name.
@@ -183,7 +189,7 @@ fn detail(fields: &BTreeMap<String, String>) -> String {
         .unwrap_or_default()
 }
 
-fn audit(request: &Request, state: ExecutionState) -> Audit {
+fn audit(core: &Component, request: &Request, state: ExecutionState) -> Audit {
     Audit {
         watcher: request.watcher.bare.clone(),
         right: request.right,
@@ -191,11 +197,18 @@ fn audit(request: &Request, state: ExecutionState) -> Audit {
         detail: detail(&request.fields),
         request_id: Some(request.request_id.clone()),
         reported: false,
+        token: token::label(core, &request.user, request.token.as_deref()),
     }
 }
 
 /// One more line of history; the oldest ones give way.
-fn audited(core: &Component, user: &Bare, at: Wall, id: &str, audit: Audit) -> Vec<Change> {
+pub(super) fn audited(
+    core: &Component,
+    user: &Bare,
+    at: Wall,
+    id: &str,
+    audit: Audit,
+) -> Vec<Change> {
     if core.state.stored(user).is_none() {
         return Vec::new(); // She has left: nothing is kept any more.
     }

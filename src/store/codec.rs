@@ -39,6 +39,7 @@ mod table {
     pub(super) const EXECUTION: u8 = 6;
     pub(super) const AUDIT: u8 = 7;
     pub(super) const FACE: u8 = 8;
+    pub(super) const TOKEN: u8 = 9;
     /// The operator's own records begin here; those of users are below.
     pub(super) const OPERATOR_BLOCK: u8 = 16;
 }
@@ -76,6 +77,12 @@ pub(super) fn encode(change: &Change) -> Result<(Vec<u8>, Option<Vec<u8>>), Erro
             watcher,
             value,
         } => (pair_key(table::BLOCK, user, watcher), body(value)),
+        Change::Token { user, id, value } => {
+            let mut key = jid_key(table::TOKEN, user);
+            key.push(SEPARATOR);
+            key.extend_from_slice(id.as_bytes());
+            (key, body(value))
+        }
         Change::Execution { id, value } => {
             let mut key = vec![table::EXECUTION];
             key.extend_from_slice(id.as_bytes());
@@ -144,6 +151,14 @@ pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<Change, Flaw> {
             Change::Block {
                 user,
                 watcher,
+                value: Some(read(key, body)?),
+            }
+        }
+        table::TOKEN => {
+            let (user, id) = token(rest).ok_or_else(identity)?;
+            Change::Token {
+                user,
+                id,
                 value: Some(read(key, body)?),
             }
         }
@@ -276,6 +291,11 @@ fn pair(bytes: &[u8]) -> Option<(Bare, Bare)> {
     Some((jid(user)?, jid(watcher)?))
 }
 
+fn token(bytes: &[u8]) -> Option<(Bare, String)> {
+    let (user, id) = split(bytes)?;
+    Some((jid(user)?, text(id)?))
+}
+
 fn audit(bytes: &[u8]) -> Option<(Bare, Wall, String)> {
     let (user, rest) = split(bytes)?;
     let (at, id) = rest.split_first_chunk()?;
@@ -300,6 +320,7 @@ fn name(key: &[u8]) -> String {
             pair(rest).map(|(to, from)| format!("subscription of {from} to {to}"))
         }
         table::BLOCK => pair(rest).map(|(user, of)| format!("block of {user} against {of}")),
+        table::TOKEN => token(rest).map(|(user, id)| format!("token {id} of {user}")),
         table::EXECUTION => text(rest).map(|id| format!("execution {id}")),
         table::AUDIT => {
             audit(rest).map(|(user, at, id)| format!("history line {id} of {user} at {at}"))

@@ -30,5 +30,6 @@ mod store;
 mod support;
 mod support_smoke;
 mod third_parties;
+mod tokens;
 mod transcripts;
 mod world;

@@ -28,6 +28,7 @@ mod spelling;
 mod stage;
 mod subscribing;
 mod third_parties;
+mod tokens;
 
 /// Each story once on each server.
 macro_rules! on_both_servers {
@@ -71,6 +72,8 @@ on_both_servers! {
     rights::are_granted_and_revoked as rights_are_granted_and_revoked;
     consent::limits_what_is_granted as a_grant_has_limits;
     consent::goes_when_she_says_so as what_she_gave_goes_when_she_says_so;
+    tokens::from_making_to_end as a_token_from_its_making_to_its_end;
+    tokens::at_her_agent as a_token_opens_pages_until_it_is_taken_back;
     ghosts::hibernate_and_end_with_their_server as hibernated_sessions_end_with_their_server;
     ghosts::of_reconnects_do_not_stay as ghosts_of_reconnects_do_not_stay;
     ghosts::of_a_killed_server_are_gone as ghosts_of_a_killed_server_are_gone;

@@ -60,6 +60,7 @@ topics![
     restart,
     status,
     subscription,
+    tokens,
     visibility,
 ];
 

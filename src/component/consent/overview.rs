@@ -13,6 +13,7 @@ use super::super::state::{User, covers};
 use super::super::table::{Column, Table};
 use super::super::watcher::Watcher;
 use super::super::{Component, Turn, ending, face, form, wish, words};
+use super::token;
 use crate::address::Bare;
 
 /// Bytes of what is said beside the table.
@@ -22,7 +23,7 @@ const NAMED_MAX: usize = 30;
 /// Lines of history that the overview shows.
 const HISTORY_SHOWN: usize = 5;
 
-const COLUMNS: &[Column] = &[
+pub(super) const COLUMNS: &[Column] = &[
     ("who", "Who", "text-single"),
     ("level", "Level", "text-single"),
     ("rights", "May", "text-single"),
@@ -45,6 +46,7 @@ pub(in super::super) fn text(core: &Component, turn: &Turn, user: &Bare) -> Stri
     let mut lines = general(core, turn, user, known);
     let grants = known.grants.iter();
     lines.extend(grants.map(|(watcher, grant)| in_words(watcher, grant, now, zone)));
+    lines.extend(token::lines(known, now, zone));
     let parties = core.settings.parties.iter();
     lines.extend(parties.map(|party| party_in_words(core, known, user, party)));
     lines.extend(subscribers(known));
@@ -169,6 +171,7 @@ pub(super) fn table(core: &Component, turn: &Turn, user: &Bare) -> Option<Table>
         let line = in_words(watcher, grant, turn.now.wall, core.zone(user));
         rows.push((line, of_grant(core, turn, (user, known), watcher, grant)));
     }
+    rows.extend(token::rows(known, turn.now.wall, core.zone(user)));
     for party in core.settings.parties.iter() {
         let addresses = core.settings.addresses_of(party);
         let watcher = addresses.first();
@@ -184,8 +187,9 @@ pub(super) fn table(core: &Component, turn: &Turn, user: &Bare) -> Option<Table>
         row[4] = "by the operator".to_owned();
         rows.push((party_in_words(core, known, user, party), row));
     }
+    let granted = known.granted();
     for (watcher, one) in &known.subscriptions {
-        if one.state == SubscriptionState::Approved && !known.grants.contains_key(watcher) {
+        if one.state == SubscriptionState::Approved && !granted.contains(watcher) {
             let mut row = others(core, turn, (user, known), watcher);
             row[4] = ending::stamp(one.since, core.zone(user));
             let line = format!("{} gets your presence, and may: {}.", row[0], row[2]);

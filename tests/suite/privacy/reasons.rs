@@ -253,6 +253,37 @@ pub(super) const REASONS: &[Reason] = &[
         },
     },
     Reason {
+        name: "tokens of hers, used and revoked",
+        target: ALICE,
+        user: USER,
+        make: |world, stranger| {
+            alice(world);
+            for label in ["one", "two"] {
+                let made = world.deliver(&format!(
+                    "<iq type='set' id='t' from='alice@localhost/desk' to='{HOME}'>\
+                     <command xmlns='http://jabber.org/protocol/commands' \
+                     node='urn:x-presence-service:consent:0#token-new'>\
+                     <x xmlns='jabber:x:data' type='submit'>\
+                     <field var='label'><value>{label}</value></field>\
+                     <field var='uses'><value>9</value></field></x></command></iq>"
+                ));
+                let text = made[0].to_string();
+                let (_, token) = text.split_once("1:").unwrap();
+                let used = world.deliver(&format!(
+                    "<iq type='set' id='t' from='{stranger}/x' to='{ALICE}'>\
+                     <redeem xmlns='urn:x-presence-service:authz:0'><token>1:{}</token></redeem></iq>",
+                    &token[..30]
+                ));
+                assert!(
+                    used.iter()
+                        .any(|stanza| stanza.attr("type") == Some("result"))
+                );
+            }
+            world.says("alice@localhost", "token revoke one");
+            world.says("alice@localhost", &format!("revoke {stranger}"));
+        },
+    },
+    Reason {
         name: "dormant",
         target: ALICE,
         user: USER,

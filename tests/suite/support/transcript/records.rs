@@ -63,6 +63,7 @@ fn key(change: &Change) -> (String, bool) {
             watcher,
             value,
         } => (format!("subscription {user} {watcher}"), value.is_some()),
+        Change::Token { user, id, value } => (format!("token {user} {id}"), value.is_some()),
         Change::Block {
             user,
             watcher,
