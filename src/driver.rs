@@ -8,6 +8,7 @@
 mod chance;
 mod clock;
 mod exports;
+mod look;
 mod parties;
 mod partners;
 
@@ -136,12 +137,13 @@ pub async fn run<C: Clock>(
         connection: Connection::Waiting(Duration::ZERO),
         exports: Exports::new(exports, now),
         watch: clock::Watch::new(now),
+        partners: Partners::new(doors, Arc::clone(&metrics)),
         metrics,
-        partners: Partners::new(doors),
+        alarm: None,
     };
     loop {
         let busy = driver.pump()?;
-        driver.look();
+        driver.look()?;
         let sleep = driver.sleep(busy);
         let now = driver.clock.now().mono;
         // Here, too, lest a server that never rests keeps partners from their turn.
@@ -221,6 +223,8 @@ struct Driver<C> {
     watch: clock::Watch,
     metrics: Arc<Metrics>,
     partners: Partners,
+    /// Why the store takes no changes, as the core knows it.
+    alarm: Option<String>,
 }
 
 impl<C: Clock> Driver<C> {
@@ -311,22 +315,6 @@ impl<C: Clock> Driver<C> {
             }
         };
         self.feed(Event::Exported(told))
-    }
-
-    /// Begins an export that is due, and looks after the clock and the figures.
-    fn look(&mut self) {
-        let now = self.clock.now();
-        if self.exports.is_due(now) {
-            // Where that cannot be, it is tried again.
-            let _ = self.exports.begin(&self.committer, now);
-        }
-        if let Some(seconds) = self.watch.jumped(now) {
-            self.metrics.clock_jumps.add(1);
-            tracing::error!(
-                "the clock has jumped by {seconds} s: what ends at a time of day ends by the new one"
-            );
-        }
-        self.metrics.figures(self.core.figures());
     }
 
     fn committed(&mut self, outcome: Outcome) -> Result<(), Error> {
@@ -421,23 +409,6 @@ impl<C: Clock> Driver<C> {
             Step::Moved(Err(error)) => self.lost(error),
             Step::Moved(Ok(())) => Ok(()),
         }
-    }
-
-    /// Keeps an idle link alive, and gives one up whose server takes nothing.
-    fn watch(&mut self) -> Result<(), Error> {
-        let Connection::Attached(link) = &mut self.connection else {
-            return Ok(());
-        };
-        let idle = link.last_sent().elapsed();
-        if link.queued() == 0 {
-            if idle >= KEEPALIVE {
-                link.keepalive();
-            }
-        } else if idle >= STALL {
-            let stage = link::Stage::Stanzas;
-            return self.lost(link::Error::Timeout { stage });
-        }
-        Ok(())
     }
 
     /// The link is gone: everything that was queued on it is lost, and it is attached again.

@@ -45,6 +45,19 @@ pub struct Metrics {
     pub export_failures: Figure,
     /// Jumps of the wall clock by more than five minutes.
     pub clock_jumps: Figure,
+    /// Partners that are attached to the dedicated link.
+    pub partners: Figure,
+    /// Attaches of partners that succeeded.
+    pub partners_attached: Figure,
+    /// Connections to the dedicated link that did not come as far.
+    pub partners_refused: Figure,
+    /// Stanzas that partners sent.
+    pub partners_received: Figure,
+    /// Stanzas that were given to the links of partners.
+    pub partners_sent: Figure,
+    questions: Figure,
+    refused: Figure,
+    beyond: Figure,
     attached: Figure,
     attaches: Figure,
     users: Figure,
@@ -81,6 +94,15 @@ impl Metrics {
         self.users.set(figures.users as u64);
         self.executions.set(figures.executions as u64);
         self.in_flight.set(figures.in_flight as u64);
+        self.questions.set(figures.counts.questions);
+        self.refused.set(figures.counts.refused);
+        self.beyond.set(figures.counts.beyond);
+    }
+
+    /// Why the store takes no changes now; `None` where it does.
+    #[must_use]
+    pub fn store_alarm(&self) -> Option<String> {
+        self.store.alarm()
     }
 
     /// Why the component cannot do all of its work now; empty where it can.
@@ -129,6 +151,54 @@ impl Metrics {
             counter,
             "Stanzas that went out.",
             &self.sent.get(),
+        );
+        put(
+            "partners_attached",
+            gauge,
+            "Partners that are attached to the dedicated link.",
+            &self.partners.get(),
+        );
+        put(
+            "partner_attaches_total",
+            counter,
+            "Attaches of partners that succeeded.",
+            &self.partners_attached.get(),
+        );
+        put(
+            "partner_refusals_total",
+            counter,
+            "Connections to the dedicated link that were not let in.",
+            &self.partners_refused.get(),
+        );
+        put(
+            "partner_stanzas_received_total",
+            counter,
+            "Stanzas that partners sent.",
+            &self.partners_received.get(),
+        );
+        put(
+            "partner_stanzas_sent_total",
+            counter,
+            "Stanzas that went to partners.",
+            &self.partners_sent.get(),
+        );
+        put(
+            "questions_total",
+            counter,
+            "Questions after presence that were let through.",
+            &self.questions.get(),
+        );
+        put(
+            "questions_refused_total",
+            counter,
+            "Of them those that were refused.",
+            &self.refused.get(),
+        );
+        put(
+            "questions_beyond_limits_total",
+            counter,
+            "Questions beyond the limits.",
+            &self.beyond.get(),
         );
         put("users", gauge, "Users who have joined.", &self.users.get());
         put(

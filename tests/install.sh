@@ -57,7 +57,7 @@ is_present() {
     python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
     nodejs) command -v node >/dev/null ;;
     npm) command -v npm >/dev/null ;;
-    *) fail "unknown: $1; usage: $0 [prosody] [ejabberd] [clients] [python3-venv] [nodejs] [npm]" ;;
+    *) fail "unknown: $1; usage: $0 [prosody] [ejabberd] [dbus-daemon] [clients] [python3-venv] [nodejs] [npm]" ;;
   esac
 }
 
@@ -75,7 +75,7 @@ reason() {
     xdotool) echo 'the mouse on that screen' ;;
     imagemagick) echo 'takes pictures of that screen' ;;
     tesseract-ocr | tesseract-ocr-eng) echo 'reads words in those pictures' ;;
-    dbus-daemon) echo 'a session for the clients on that screen' ;;
+    dbus-daemon) echo 'a session bus: the agent asks on it as on a desktop, and the clients on that screen want one' ;;
     at-spi2-core | gir1.2-atspi-2.0 | python3-gi) echo 'reads what a client tells screen readers' ;;
     fonts-dejavu-core | adwaita-icon-theme) echo 'what the clients on that screen write and paint with' ;;
     openssl) echo 'makes certificates: the chat clients want TLS' ;;

@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::config::AskFrom;
-use super::policy::{Answer, Question, Ticket};
-use super::text::{SHOWN_MAX, shown};
+use super::policy::{Answer, Ticket};
+use super::question::Question;
 use crate::component::clock::Wall;
 
 /// Lines that wait to be looked at; the rest waits in the terminal.
@@ -24,8 +24,6 @@ const TEXTS_MAX: usize = 64;
 /// On a terminal a line that comes sooner after its question, in milliseconds, answers something else:
 /// it waited in the terminal, or is the second half of a key pressed twice. Nobody has read so fast.
 const READING_TIME_MS: i64 = 500;
-/// Characters of an address that are shown; the host is shown whole on its own line.
-const ADDRESS_SHOWN_MAX: usize = 400;
 
 /// The person's terminal, with the questions that wait for their turn.
 #[derive(Debug)]
@@ -50,7 +48,7 @@ impl Asker {
     pub fn open(from: AskFrom) -> io::Result<Self> {
         match from {
             AskFrom::Stdin => Self::over(io::stdin(), io::stdout()),
-            AskFrom::Terminal => {
+            AskFrom::Auto | AskFrom::Desktop | AskFrom::Terminal => {
                 let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
                 let mut asker = Self::not_reading(terminal.try_clone()?, terminal)?;
                 asker.reading_time_ms = READING_TIME_MS;
@@ -150,7 +148,7 @@ impl Asker {
             let shown = match self.shown {
                 Some(shown) => shown,
                 None => {
-                    let text = prompt(question);
+                    let text = question.on_terminal();
                     // A line that was typed before the question was shown answers something else.
                     while self.lines.try_recv().is_ok() {}
                     self.say(text);
@@ -178,9 +176,14 @@ impl Asker {
     fn settle(&mut self, ticket: Ticket, answer: Answer) -> (Ticket, Answer) {
         self.waiting.pop_front();
         if self.shown.take().is_some() && answer == Answer::Silence {
-            self.say("\nNo answer in time: not opened.\n".to_owned());
+            self.say("\nNo answer in time: refused.\n".to_owned());
         }
         (ticket, answer)
+    }
+
+    /// Shows something that needs no answer, with the bell.
+    pub fn show(&self, title: &str, text: &str) {
+        self.say(format!("\u{7}\n{title}: {text}\n"));
     }
 
     fn say(&self, text: String) {
@@ -213,52 +216,20 @@ fn next_line(input: &mut impl BufRead) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// What the person reads.
-fn prompt(question: &Question) -> String {
-    let request = &question.request;
-    let who = shown(request.requester.as_str(), SHOWN_MAX);
-    let url = question.address.as_str();
-    let reason = request.reason.as_deref().map_or_else(
-        || "  reason:  none given\n".to_owned(),
-        |reason| format!("  reason:  “{}”\n", shown(reason, SHOWN_MAX)),
-    );
-    format!(
-        "\n{who} ({}, by {}) asks to open a web page:\n  host:    {}\n  address: {}\n{reason}\
-         Open it? Answer until {}. [y/N] ",
-        request.level,
-        request.interface,
-        question.address.host(),
-        shown(url, ADDRESS_SHOWN_MAX),
-        question.until,
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
-    use crate::address::Bare;
-    use crate::agent::Request;
-    use crate::web_address::check;
 
     const START: Wall = Wall(1_800_000_000_000);
 
     fn question(ticket: Ticket, reason: &str) -> Question {
-        let request = Request {
-            request_id: "r".into(),
-            requester: Bare::parse("bob@remote.example").unwrap(),
-            level: "authorized".into(),
-            interface: "public".into(),
-            confirm: true,
-            expires: START.plus_s(30),
-            url: String::new(),
-            reason: Some(reason.into()),
-        };
         Question {
             ticket,
-            request,
-            address: check("https://bücher.example/a").unwrap(),
+            title: "bob asks to open a web page".into(),
+            details: vec![("reason", format!("“{reason}”"))],
+            verb: "Open",
             until: START.plus_s(30),
         }
     }
@@ -278,17 +249,6 @@ mod tests {
             text.push(byte[0]);
         }
         String::from_utf8(text).unwrap()
-    }
-
-    #[test]
-    fn the_prompt_says_who_what_and_why_and_nothing_hidden() {
-        let text = prompt(&question(1, "look\u{1b}[2J\nOpen it? y\u{202e}"));
-        assert_eq!(
-            text,
-            "\nbob@remote.example (authorized, by public) asks to open a web page:\n  \
-             host:    xn--bcher-kva.example\n  address: https://xn--bcher-kva.example/a\n  \
-             reason:  “look[2J Open it? y”\nOpen it? Answer until 2027-01-15T08:00:30Z. [y/N] "
-        );
     }
 
     #[tokio::test]

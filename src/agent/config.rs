@@ -5,19 +5,27 @@
 use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jid::{BareJid, ResourcePart};
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::opener::{Opener, PLACE};
-use super::policy::Policy;
+use super::policy::Settings;
+use super::program::{Job, Manner};
+use super::request::Task;
+use super::rules::Policy;
 use super::secret::{is_private, secret};
 use crate::address::Bare;
 
+mod modules;
+mod reader;
+mod rules;
+
+use reader::{Reader, Table, line_at};
+
 /// Every key, by section; the first section is the top of the file.
-const KEYS: [(&str, &[&str]); 4] = [
+const KEYS: [(&str, &[&str]); 7] = [
     (
         "",
         &[
@@ -27,11 +35,27 @@ const KEYS: [(&str, &[&str]); 4] = [
             "resource",
             "component",
             "server",
+            "state",
         ],
     ),
     ("open-url", &["policy", "opener"]),
+    ("notify", &["policy"]),
+    ("start-module", &["policy"]),
+    ("activate-client", &["policy", "program"]),
     ("ask", &["from"]),
-    ("log", &["level"]),
+    ("log", &["level", "file"]),
+];
+/// The sections, with those that stand there as often as wanted.
+const SECTIONS: [&str; 9] = [
+    "open-url",
+    "notify",
+    "start-module",
+    "activate-client",
+    "ask",
+    "log",
+    "module",
+    "rule",
+    "on-outcome",
 ];
 
 /// Levels of the log, most quiet first.
@@ -40,6 +64,10 @@ const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 /// Where the person is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AskFrom {
+    /// On the desktop where there is one, else on the terminal.
+    Auto,
+    /// On the desktop only.
+    Desktop,
     /// On the terminal from which the agent was started.
     Terminal,
     /// On standard input and output.
@@ -57,7 +85,7 @@ impl fmt::Debug for Password {
 }
 
 /// What the file says, checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// The account.
     pub jid: BareJid,
@@ -65,18 +93,18 @@ pub struct Config {
     pub password: Password,
     /// The resource to ask for.
     pub resource: String,
-    /// The component's domain.
-    pub component: Bare,
     /// A server on this machine, without encryption; else the domain's own server is found by DNS.
     pub server: Option<SocketAddr>,
-    /// Whether `open-url` is run.
-    pub open_url: Policy,
-    /// What opens a page.
-    pub opener: Opener,
+    /// The folder of the state file.
+    pub state: PathBuf,
     /// Where to ask.
     pub ask: AskFrom,
     /// The level of the log.
     pub level: String,
+    /// The file of the log; else standard error.
+    pub log_file: Option<PathBuf>,
+    /// What is run, for whom, and how.
+    pub settings: Settings,
 }
 
 /// One thing that is wrong with a configuration.
@@ -139,253 +167,291 @@ impl Config {
                 text: error.message().to_owned(),
             }]
         })?;
-        let mut reader = Reader {
-            text,
-            table: table.get_ref(),
-            problems: Vec::new(),
+        let mut reader = Reader::new(text);
+        let top = Table {
+            path: String::new(),
+            table: Some(table.get_ref()),
+            line: None,
         };
-        reader.refuse_unknown();
-        let config = reader.config(private, secret);
+        let config = config(&mut reader, &top, private, secret);
         let mut problems = reader.problems;
         problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
         config.filter(|_| problems.is_empty()).ok_or(problems)
     }
-}
 
-struct Reader<'a> {
-    text: &'a str,
-    table: &'a DeTable<'a>,
-    problems: Vec<Problem>,
-}
-
-impl<'a> Reader<'a> {
-    fn config(
-        &mut self,
-        private: bool,
-        secret: &dyn Fn(&str) -> Result<String, String>,
-    ) -> Option<Config> {
-        // All are read before the first missing one ends it, so that every problem is found.
-        let jid = self.read("", "jid", None, "an address as alice@example.org", |text| {
-            BareJid::new(text).ok().filter(|jid| jid.node().is_some())
-        });
-        let component = self.read(
-            "",
-            "component",
-            None,
-            "a domain as presence.example.org",
-            |text| Bare::parse(text).ok().filter(|bare| bare.local().is_none()),
-        );
-        let resource = self.read(
-            "",
-            "resource",
-            Some("vestibule-agent"),
-            "a resource",
-            |text| {
-                ResourcePart::new(text)
-                    .ok()
-                    .map(|part| part.as_str().to_owned())
-            },
-        );
-        let loopback = "an address of this machine with a port, as 127.0.0.1:5222, because nothing is encrypted \
-                        there; without this key the server is found by DNS, with TLS";
-        let server = if self.value("", "server").is_some() {
-            let read = |text: &str| {
-                text.parse()
-                    .ok()
-                    .filter(|address: &SocketAddr| address.ip().is_loopback())
-            };
-            self.read("", "server", None, loopback, read).map(Some)
-        } else {
-            Some(None)
-        };
-        let open_url = self.read(
-            "open-url",
-            "policy",
-            Some("ask"),
-            "one of ask, always, never",
-            |text| match text {
-                "ask" => Some(Policy::Ask),
-                "always" => Some(Policy::Always),
-                "never" => Some(Policy::Never),
-                _ => None,
-            },
-        );
-        let ask = self.read(
-            "ask",
-            "from",
-            Some("terminal"),
-            "one of terminal, stdin",
-            |text| match text {
-                "terminal" => Some(AskFrom::Terminal),
-                "stdin" => Some(AskFrom::Stdin),
-                _ => None,
-            },
-        );
-        let levels = format!("one of {}", LEVELS.join(", "));
-        let level = self.read("log", "level", Some("info"), &levels, |text| {
-            LEVELS.contains(&text).then(|| text.to_owned())
-        });
-        let opener = self.opener();
-        let password = self.password(private, secret);
-        Some(Config {
-            jid: jid?,
-            password: Password(password?),
-            resource: resource?,
-            component: component?,
-            server: server?,
-            open_url: open_url?,
-            opener: opener?,
-            ask: ask?,
-            level: level?,
-        })
-    }
-
-    fn value(&self, section: &str, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
-        if section.is_empty() {
-            return self.table.get(key);
-        }
-        self.table.get(section)?.get_ref().as_table()?.get(key)
-    }
-
-    /// A text that is read by `parse`; `default` stands for one that is missing.
-    fn read<T>(
-        &mut self,
-        section: &str,
-        key: &str,
-        default: Option<&str>,
-        expected: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Option<T> {
-        let Some(value) = self.value(section, key) else {
-            let found = default.and_then(parse);
-            if found.is_none() {
-                self.problem(section, key, None, format!("missing; expected {expected}"));
-            }
-            return found;
-        };
-        let found = value.get_ref().as_str().and_then(parse);
-        if found.is_none() {
-            let line = Some(self.line(value));
-            self.problem(section, key, line, format!("expected {expected}"));
-        }
-        found
-    }
-
-    fn opener(&mut self) -> Option<Opener> {
-        let default = || vec!["xdg-open".to_owned(), PLACE.to_owned()];
-        let Some(value) = self.value("open-url", "opener") else {
-            return Opener::new(&default()).ok();
-        };
-        let list: Option<Vec<String>> = value.get_ref().as_array().and_then(|array| {
-            let texts = array
-                .iter()
-                .map(|element| element.get_ref().as_str().map(ToOwned::to_owned));
-            texts.collect()
-        });
-        let result = match list {
-            None => Err("expected a list of texts, as [\"xdg-open\", \"{url}\"]".to_owned()),
-            Some(list) => Opener::new(&list).map_err(|invalid| {
-                format!("expected a list as [\"xdg-open\", \"{PLACE}\"]: {invalid}")
-            }),
-        };
-        result
-            .map_err(|text| self.problem("open-url", "opener", Some(self.line(value)), text))
-            .ok()
-    }
-
-    fn password(
-        &mut self,
-        private: bool,
-        secret: &dyn Fn(&str) -> Result<String, String>,
-    ) -> Option<String> {
-        let inline = self.value("", "password");
-        let file = self.value("", "password-file");
-        let (key, value, result) = match (inline, file) {
-            (None, None) => {
-                let text = "missing; expected this or password".to_owned();
-                self.problem("", "password-file", None, text);
-                return None;
-            }
-            (Some(_), Some(file)) => {
-                let text = "expected either this or password, not both";
-                ("password-file", file, Err(text.to_owned()))
-            }
-            (Some(inline), None) if !private => {
-                let text = "others may read this file: chmod 600 it, or use password-file";
-                ("password", inline, Err(text.to_owned()))
-            }
-            (Some(inline), None) => {
-                let text = inline.get_ref().as_str().filter(|text| !text.is_empty());
-                let text = text.map(ToOwned::to_owned);
-                let expected = || "expected the password as a text".to_owned();
-                ("password", inline, text.ok_or_else(expected))
-            }
-            (None, Some(file)) => {
-                let path = file.get_ref().as_str().filter(|path| !path.is_empty());
-                let result = match path {
-                    Some(path) => secret(path),
-                    None => Err("expected the path of a file".to_owned()),
-                };
-                ("password-file", file, result)
-            }
-        };
-        result
-            .map_err(|text| self.problem("", key, Some(self.line(value)), text))
-            .ok()
-    }
-
-    fn refuse_unknown(&mut self) {
-        let known = |section: &str| {
-            KEYS.iter()
-                .find(|(name, _)| *name == section)
-                .map(|(_, keys)| *keys)
-        };
-        let top = known("").unwrap_or_default();
-        for (name, value) in self.table {
-            let line = Some(line_at(self.text, name.span().start));
-            let name = name.get_ref();
-            let Some(keys) = known(name).filter(|_| !name.is_empty()) else {
-                if !top.contains(&&**name) {
-                    self.problem("", name, line, "not a key of this file".to_owned());
+    /// The state file of this account and resource.
+    #[must_use]
+    pub fn state_file(&self) -> PathBuf {
+        let name = format!("{}_{}", self.jid, self.resource);
+        let plain = |c: char| c.is_ascii_alphanumeric() || "@._-".contains(c);
+        let name: String = name
+            .chars()
+            .map(|c| {
+                if plain(c) {
+                    c.to_string()
+                } else {
+                    format!("%{:x}", u32::from(c))
                 }
-                continue;
-            };
-            let Some(table) = value.get_ref().as_table() else {
-                self.problem("", name, line, format!("expected a section [{name}]"));
-                continue;
-            };
-            for key in table.keys().filter(|key| !keys.contains(&&**key.get_ref())) {
-                let line = Some(line_at(self.text, key.span().start));
-                self.problem(
-                    name,
-                    key.get_ref(),
-                    line,
-                    "not a key of this section".to_owned(),
-                );
-            }
-        }
+            })
+            .collect();
+        self.state.join(format!("{name}.jsonl"))
     }
 
-    fn line(&self, value: &Spanned<DeValue<'_>>) -> usize {
-        line_at(self.text, value.span().start)
-    }
-
-    fn problem(&mut self, section: &str, key: &str, line: Option<usize>, text: String) {
-        let key = if section.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{section}.{key}")
+    /// What the file allows, for a person.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let settings = &self.settings;
+        let mut text = format!(
+            "{} as {}, for commands of {}\n",
+            self.resource, self.jid, settings.component
+        );
+        let word = |policy: Policy| match policy {
+            Policy::Ask => "ask",
+            Policy::Always => "always",
+            Policy::Never => "never",
         };
-        self.problems.push(Problem { line, key, text });
+        for (task, policy) in [
+            (Task::OpenUrl, settings.rules.open_url),
+            (Task::Notify, settings.rules.notify),
+            (Task::StartModule, settings.rules.start_module),
+            (Task::ActivateClient, settings.rules.activate_client),
+        ] {
+            let offered = if settings.serves(task) {
+                ""
+            } else {
+                " (not offered)"
+            };
+            text.push_str(&format!("  {}: {}{offered}\n", task.as_str(), word(policy)));
+        }
+        text.push_str(&format!(
+            "  rules that come before: {}\n",
+            settings.rules.list.len()
+        ));
+        for module in &settings.modules {
+            let own = if module.offered { "" } else { " (not offered)" };
+            text.push_str(&format!(
+                "  module {}: {}{own}\n",
+                module.name, module.program
+            ));
+        }
+        text
+    }
+
+    /// Programs of the file that are not there, or that others than their owner or root may change: the
+    /// agent starts with them, and what needs them fails.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let modules = self.settings.modules.iter();
+        modules
+            .filter_map(|module| {
+                let problem = program_problem(Path::new(&module.program))?;
+                Some(format!(
+                    "module.{}.program: {} {problem}",
+                    module.name, module.program
+                ))
+            })
+            .collect()
     }
 }
 
-fn line_at(text: &str, offset: usize) -> usize {
-    1 + text
-        .bytes()
-        .take(offset)
-        .filter(|byte| *byte == b'\n')
-        .count()
+/// What is odd about a program.
+fn program_problem(path: &Path) -> Option<&'static str> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Ok(found) = fs::metadata(path) else {
+        return Some("is not there");
+    };
+    let mode = found.permissions().mode();
+    if !found.is_file() || mode & 0o111 == 0 {
+        return Some("is not a program");
+    }
+    (mode & 0o002 != 0).then_some("may be changed by everybody on this machine")
+}
+
+fn config<'a>(
+    reader: &mut Reader<'a>,
+    top: &Table<'a>,
+    private: bool,
+    secret: &dyn Fn(&str) -> Result<String, String>,
+) -> Option<Config> {
+    // All are read before the first missing one ends it, so that every problem is found.
+    reader.only(top, &[KEYS[0].1, &SECTIONS].concat());
+    let jid = reader.read(
+        top,
+        "jid",
+        None,
+        "an address as alice@example.org",
+        |text| BareJid::new(text).ok().filter(|jid| jid.node().is_some()),
+    );
+    let expected = "a domain as presence.example.org";
+    let component = reader.read(top, "component", None, expected, |text| {
+        Bare::parse(text).ok().filter(|bare| bare.local().is_none())
+    });
+    let resource = Some("vestibule-agent");
+    let resource = reader.read(top, "resource", resource, "a resource", |text| {
+        ResourcePart::new(text)
+            .ok()
+            .map(|part| part.as_str().to_owned())
+    });
+    let server = server(reader, top);
+    let expected = "the absolute path of a folder";
+    let state = state_folder();
+    let state = reader.read(top, "state", state.as_deref(), expected, |text| {
+        text.starts_with('/').then(|| PathBuf::from(text))
+    });
+    let mut section = |name: &str| {
+        let table = reader.table(top, name);
+        let keys = KEYS.iter().find(|(section, _)| *section == name);
+        reader.only(&table, keys.map_or(&[], |(_, keys)| *keys));
+        table
+    };
+    let [open_url, notify, start_module, activate] =
+        ["open-url", "notify", "start-module", "activate-client"].map(&mut section);
+    let (ask, log) = (section("ask"), section("log"));
+    let policies = [
+        rules::policy(reader, &open_url, Some("ask")),
+        rules::policy(reader, &notify, Some("always")),
+        rules::policy(reader, &start_module, Some("ask")),
+        rules::policy(reader, &activate, Some("ask")),
+    ];
+    let rules = rules::read(reader, top, policies);
+    let opener = opener(reader, &open_url);
+    let client = client(reader, &activate);
+    let modules = modules::read(reader, top);
+    let reactions = modules::reactions(reader, top, &modules);
+    let from = ["auto", "desktop", "terminal", "stdin"];
+    let ask = reader.word(&ask, "from", Some("auto"), &from);
+    let level = reader.word(&log, "level", Some("info"), &LEVELS);
+    let expected = "the absolute path of a file";
+    let log_file = reader.read(&log, "file", Some("-"), expected, |text| match text {
+        "-" => Some(None),
+        path => path.starts_with('/').then(|| Some(PathBuf::from(path))),
+    });
+    let password = password(reader, top, private, secret);
+    Some(Config {
+        jid: jid?,
+        password: Password(password?),
+        resource: resource?,
+        server: server?,
+        state: state?,
+        ask: match ask?.as_str() {
+            "desktop" => AskFrom::Desktop,
+            "terminal" => AskFrom::Terminal,
+            "stdin" => AskFrom::Stdin,
+            _ => AskFrom::Auto,
+        },
+        level: level?,
+        log_file: log_file?,
+        settings: Settings {
+            component: component?,
+            rules: rules?,
+            opener: opener?,
+            modules,
+            client: client?,
+            reactions,
+        },
+    })
+}
+
+/// Where the state file stands by default (XDG Base Directory Specification 0.8).
+fn state_folder() -> Option<String> {
+    let set = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .filter(|path| path.starts_with('/'))
+    };
+    let folder =
+        set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| format!("{home}/.local/state")))?;
+    Some(format!("{folder}/vestibule-agent"))
+}
+
+fn server<'a>(reader: &mut Reader<'a>, top: &Table<'a>) -> Option<Option<SocketAddr>> {
+    let loopback = "an address of this machine with a port, as 127.0.0.1:5222, because nothing is encrypted \
+                    there; without this key the server is found by DNS, with TLS";
+    if top.value("server").is_none() {
+        return Some(None);
+    }
+    let read = |text: &str| {
+        text.parse()
+            .ok()
+            .filter(|address: &SocketAddr| address.ip().is_loopback())
+    };
+    reader.read(top, "server", None, loopback, read).map(Some)
+}
+
+fn opener<'a>(reader: &mut Reader<'a>, table: &Table<'a>) -> Option<Opener> {
+    let list = match table.value("opener") {
+        None => vec!["xdg-open".to_owned(), PLACE.to_owned()],
+        Some(_) => reader.list(table, "opener")?,
+    };
+    Opener::new(&list)
+        .map_err(|invalid| {
+            let text = format!("expected a list as [\"xdg-open\", \"{PLACE}\"]: {invalid}");
+            reader.wrong(table, "opener", text);
+        })
+        .ok()
+}
+
+/// What brings up the chat client; `None` inside where nothing does.
+fn client<'a>(reader: &mut Reader<'a>, table: &Table<'a>) -> Option<Option<Job>> {
+    if table.value("program").is_none() {
+        return Some(None);
+    }
+    let list = reader.list(table, "program")?;
+    let wrong = list.iter().any(|element| element.contains('\0'));
+    match list.split_first() {
+        Some((program, arguments)) if !program.is_empty() && !wrong => Some(Some(Job {
+            done: "the chat client was started".to_owned(),
+            program: program.clone(),
+            arguments: arguments.to_vec(),
+            manner: Manner::window(),
+        })),
+        _ => {
+            reader.wrong(
+                table,
+                "program",
+                "expected a list as [\"gajim\"]: the program comes first",
+            );
+            None
+        }
+    }
+}
+
+fn password<'a>(
+    reader: &mut Reader<'a>,
+    top: &Table<'a>,
+    private: bool,
+    secret: &dyn Fn(&str) -> Result<String, String>,
+) -> Option<String> {
+    let (key, result) = match (top.value("password"), top.value("password-file")) {
+        (None, None) => {
+            let text = "missing; expected this or password";
+            reader.problem(top, "password-file", None, text);
+            return None;
+        }
+        (Some(_), Some(_)) => {
+            let text = "expected either this or password, not both";
+            ("password-file", Err(text.to_owned()))
+        }
+        (Some(_), None) if !private => {
+            let text = "others may read this file: chmod 600 it, or use password-file";
+            ("password", Err(text.to_owned()))
+        }
+        (Some(inline), None) => {
+            let text = inline.get_ref().as_str().filter(|text| !text.is_empty());
+            let text = text.map(ToOwned::to_owned);
+            let expected = || "expected the password as a text".to_owned();
+            ("password", text.ok_or_else(expected))
+        }
+        (None, Some(file)) => {
+            let path = file.get_ref().as_str().filter(|path| !path.is_empty());
+            let result = match path {
+                Some(path) => secret(path),
+                None => Err("expected the path of a file".to_owned()),
+            };
+            ("password-file", result)
+        }
+    };
+    result.map_err(|text| reader.wrong(top, key, text)).ok()
 }
 
 #[cfg(test)]

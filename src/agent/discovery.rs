@@ -2,17 +2,20 @@
 
 use minidom::Element;
 use xmpp_parsers::caps::{Caps, compute_disco, hash_caps};
+use xmpp_parsers::data_forms::{DataForm, DataFormType, Field};
 use xmpp_parsers::disco::{DiscoInfoResult, Identity};
 use xmpp_parsers::hashes::Algo;
 use xmpp_parsers::ns;
 
-use super::request::Refusal;
-use super::{NODE_OPEN_URL, NS_AGENT};
+use super::NS_AGENT;
+use super::argument::Argument;
+use super::module::Module;
+use super::policy::Settings;
+use super::request::{Refusal, Task};
 use crate::stanza::command::NS as NS_COMMANDS;
 use crate::stanza::compose::{Compose, element};
 
 const NAME: &str = "Vestibule agent";
-const OPEN_URL: &str = "Open a web page";
 
 /// The entity as a whole.
 fn entity() -> DiscoInfoResult {
@@ -64,53 +67,120 @@ pub(super) fn presence() -> Element {
         .with(caps().into())
 }
 
-/// Answers `disco#info`. A command is known to the component alone.
+/// Answers `disco#info`. What the agent serves is known to the component alone, to whom `settings` are
+/// given (docs/design/0007-agent.md).
 pub(super) fn answer_info(
     node: Option<&str>,
-    to_component: bool,
+    settings: Option<&Settings>,
 ) -> Result<Option<Element>, Refusal> {
-    let unknown = || Refusal::new("item-not-found", "there is no such node");
-    let answer = match node {
-        None => entity(),
-        Some(node) if node == caps_node() => DiscoInfoResult {
+    let answer = match (node, settings) {
+        (None, _) => entity(),
+        (Some(node), _) if node == caps_node() => DiscoInfoResult {
             node: Some(node.to_owned()),
             ..entity()
         },
-        Some(NS_COMMANDS) if to_component => info(
+        (Some(NS_COMMANDS), Some(_)) => info(
             node,
             ("automation", "command-list", "Commands"),
             &[ns::DISCO_INFO, NS_COMMANDS],
         ),
-        Some(NODE_OPEN_URL) if to_component => info(
-            node,
-            ("automation", "command-node", OPEN_URL),
-            &[ns::DISCO_INFO, NS_COMMANDS, ns::DATA_FORMS],
-        ),
-        Some(_) => return Err(unknown()),
+        (Some(name), Some(settings)) => {
+            let module = module_of(settings, name);
+            match (served(settings, name), module) {
+                (Some(task), _) => info(
+                    node,
+                    ("automation", "command-node", title(task)),
+                    &[ns::DISCO_INFO, NS_COMMANDS, ns::DATA_FORMS],
+                ),
+                (None, Some(module)) => described(node, module),
+                (None, None) => return Err(unknown()),
+            }
+        }
+        (Some(_), None) => return Err(unknown()),
     };
     Ok(Some(answer.into()))
 }
 
-/// Answers `disco#items`: the commands, to the component alone; nothing to anybody else.
+fn unknown() -> Refusal {
+    Refusal::new("item-not-found", "there is no such node")
+}
+
+/// The words for a command.
+fn title(task: Task) -> &'static str {
+    match task {
+        Task::OpenUrl => "Open a web page",
+        Task::Notify => "Show a notification",
+        Task::StartModule => "Start a program",
+        Task::ActivateClient => "Bring up the chat client",
+        Task::Outcome => "Take a result",
+    }
+}
+
+fn served(settings: &Settings, node: &str) -> Option<Task> {
+    Task::of_node(node).filter(|task| settings.serves(*task))
+}
+
+/// The node of a module.
+fn module_node(module: &Module) -> String {
+    format!("{}/{}", Task::StartModule.node(), module.name)
+}
+
+fn offered(settings: &Settings) -> impl Iterator<Item = &Module> {
+    let any = settings.serves(Task::StartModule);
+    settings
+        .modules
+        .iter()
+        .filter(move |module| any && module.offered)
+}
+
+fn module_of<'a>(settings: &'a Settings, node: &str) -> Option<&'a Module> {
+    offered(settings).find(|module| module_node(module) == node)
+}
+
+/// A module: its name and its arguments in a form (XEP-0128).
+fn described(node: Option<&str>, module: &Module) -> DiscoInfoResult {
+    let mut fields = vec![Field::text_single("module", &module.name)];
+    fields.extend(module.arguments.iter().map(Argument::field));
+    DiscoInfoResult {
+        extensions: vec![DataForm::new(DataFormType::Result_, NS_AGENT, fields)],
+        ..info(
+            node,
+            ("automation", "command-node", &module.title),
+            &[ns::DISCO_INFO, NS_COMMANDS, ns::DATA_FORMS],
+        )
+    }
+}
+
+/// Answers `disco#items`: the commands and the modules, to the component alone; nothing to anybody else.
 pub(super) fn answer_items(
     node: Option<&str>,
     own_address: Option<&str>,
-    to_component: bool,
+    settings: Option<&Settings>,
 ) -> Result<Option<Element>, Refusal> {
     let query = element("query", ns::DISCO_ITEMS, &[]).attribute("node", node);
-    match node {
-        None => Ok(Some(query)),
-        Some(NS_COMMANDS) if to_component => {
-            let item = element(
-                "item",
-                ns::DISCO_ITEMS,
-                &[("node", NODE_OPEN_URL), ("name", OPEN_URL)],
-            );
-            Ok(Some(query.with(item.attribute("jid", own_address))))
+    let item = |node: &str, name: &str| {
+        element("item", ns::DISCO_ITEMS, &[("node", node), ("name", name)])
+            .attribute("jid", own_address)
+    };
+    let (Some(name), Some(settings)) = (node, settings) else {
+        return match node {
+            None | Some(NS_COMMANDS) => Ok(Some(query)),
+            Some(_) => Err(unknown()),
+        };
+    };
+    if name == NS_COMMANDS {
+        let tasks = Task::ALL.into_iter().filter(|task| settings.serves(*task));
+        let items = tasks.map(|task| item(&task.node(), title(task)));
+        return Ok(Some(items.fold(query, Compose::with)));
+    }
+    match served(settings, name) {
+        Some(Task::StartModule) => {
+            let items = offered(settings).map(|module| item(&module_node(module), &module.title));
+            Ok(Some(items.fold(query, Compose::with)))
         }
-        Some(NS_COMMANDS) => Ok(Some(query)),
-        Some(NODE_OPEN_URL) if to_component => Ok(Some(query)),
-        Some(_) => Err(Refusal::new("item-not-found", "there is no such node")),
+        Some(_) => Ok(Some(query)),
+        None if module_of(settings, name).is_some() => Ok(Some(query)),
+        None => Err(unknown()),
     }
 }
 
@@ -145,25 +215,23 @@ mod tests {
     }
 
     #[test]
-    fn each_node_is_described_to_those_who_may_know_it() {
-        let described = |node, to_component| answer_info(node, to_component).is_ok();
-        assert!(described(None, false));
+    fn nothing_is_described_to_strangers() {
+        let described = |node: Option<&str>| answer_info(node, None).is_ok();
+        assert!(described(None));
         let own = caps_node();
-        assert!(described(Some(&own), false));
-        for node in [NS_COMMANDS, NODE_OPEN_URL] {
-            assert!(described(Some(node), true));
-            assert!(!described(Some(node), false));
+        assert!(described(Some(&own)));
+        for task in Task::ALL {
+            let node = task.node();
+            assert!(!described(Some(node.as_str())));
+            assert!(answer_items(Some(node.as_str()), Some("a@b/c"), None).is_err());
         }
-        assert!(!described(Some("urn:other"), true));
-        let listed = |node, to_component| {
-            let items = answer_items(node, Some("a@b/c"), to_component);
+        assert!(!described(Some(NS_COMMANDS)));
+        let listed = |node| {
+            let items = answer_items(node, Some("a@b/c"), None);
             items.map(|items| items.unwrap().children().count())
         };
-        assert_eq!(listed(None, true), Ok(0));
-        assert_eq!(listed(Some(NS_COMMANDS), true), Ok(1));
-        assert_eq!(listed(Some(NS_COMMANDS), false), Ok(0));
-        assert_eq!(listed(Some(NODE_OPEN_URL), true), Ok(0));
-        assert!(listed(Some(NODE_OPEN_URL), false).is_err());
-        assert!(listed(Some("urn:other"), true).is_err());
+        assert_eq!(listed(None), Ok(0));
+        assert_eq!(listed(Some(NS_COMMANDS)), Ok(0));
+        assert!(listed(Some("urn:other")).is_err());
     }
 }

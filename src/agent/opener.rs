@@ -1,32 +1,11 @@
-//! Opening a page by the program that the user's file names: an argument list, never a shell.
+//! The program that opens a page, as the user's file names it: an argument list, never a shell.
 //! security.md T40, T41.
 
-use std::fmt;
-use std::process::Stdio;
-use std::time::Duration;
-
-use tokio::process::Command;
-
+use super::program::{Job, Manner};
 use crate::web_address::WebAddress;
 
 /// What stands for the address in the argument list, as one whole argument.
 pub const PLACE: &str = "{url}";
-
-/// A program that still runs after this long is a browser that stays open.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// What the program sees of our environment; also everything that begins with [`XDG`].
-const ENVIRONMENT: [&str; 6] = [
-    "DISPLAY",
-    "WAYLAND_DISPLAY",
-    "DBUS_SESSION_BUS_ADDRESS",
-    "HOME",
-    "PATH",
-    "LANG",
-];
-
-/// Where desktops keep what their programs need.
-const XDG: &str = "XDG_";
 
 /// The program and its arguments, one of which is [`PLACE`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,59 +51,19 @@ impl Opener {
         })
     }
 
-    /// The argument list for one address, without the program.
-    fn arguments<'a>(&'a self, address: &'a WebAddress) -> impl Iterator<Item = &'a str> {
-        self.arguments
-            .iter()
-            .map(|argument| match argument.as_str() {
-                PLACE => address.as_str(),
-                other => other,
-            })
-    }
-
-    /// Runs the program; returns when it has ended or has run for 5 s, which counts as opened.
-    ///
-    /// # Errors
-    /// In words for the requester: it could not be started, or ended with something else than 0.
-    pub async fn open(self, address: WebAddress) -> Result<(), String> {
-        let environment = std::env::vars_os().filter(|(name, _)| {
-            let name = name.to_string_lossy();
-            ENVIRONMENT.contains(&&*name) || name.starts_with(XDG)
-        });
-        let mut command = Command::new(&self.program);
-        command
-            .args(self.arguments(&address))
-            .env_clear()
-            .envs(environment)
-            .current_dir("/")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            // Ctrl-C in our terminal is not meant for her browser.
-            .process_group(0);
-        // Dropped while it runs, it goes on, and the runtime waits for its end.
-        let mut child = command.spawn().map_err(|error| {
-            tracing::warn!("cannot start {}: {error}", self);
-            "the program that opens pages could not be started".to_owned()
-        })?;
-        match tokio::time::timeout(PATIENCE, child.wait()).await {
-            Err(_) => Ok(()),
-            Ok(Ok(status)) if status.success() => Ok(()),
-            Ok(Ok(status)) => {
-                tracing::warn!("{} ended with {status}", self);
-                Err("the program that opens pages reported a failure".to_owned())
-            }
-            Ok(Err(error)) => {
-                tracing::warn!("cannot wait for {}: {error}", self);
-                Err("the program that opens pages was lost".to_owned())
-            }
+    /// What opens one page. A browser stays open; that counts as opened.
+    #[must_use]
+    pub fn job(&self, address: &WebAddress) -> Job {
+        let argument = |argument: &String| match argument.as_str() {
+            PLACE => address.as_str().to_owned(),
+            other => other.to_owned(),
+        };
+        Job {
+            done: "opened".to_owned(),
+            program: self.program.clone(),
+            arguments: self.arguments.iter().map(argument).collect(),
+            manner: Manner::window(),
         }
-    }
-}
-
-impl fmt::Display for Opener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.program)
     }
 }
 
@@ -156,24 +95,8 @@ mod tests {
     fn the_arguments_are_the_template_with_the_address() {
         let opener = Opener::new(&list(&["a", "-b", "{url}", "$(c)"])).unwrap();
         let address = check("https://example.org/$(id);%20'\"&|").unwrap();
-        let arguments: Vec<_> = opener.arguments(&address).collect();
-        assert_eq!(arguments, ["-b", address.as_str(), "$(c)"]);
-    }
-
-    #[tokio::test]
-    async fn the_end_of_the_program_is_told() {
-        let run = |elements: &[&str]| {
-            let opener = Opener::new(&list(elements)).unwrap();
-            opener.open(check("https://example.org/").unwrap())
-        };
-        assert_eq!(run(&["true", "{url}"]).await, Ok(()));
-        assert!(
-            run(&["false", "{url}"])
-                .await
-                .unwrap_err()
-                .contains("failure")
-        );
-        let missing = run(&["/nonexistent/browser", "{url}"]).await;
-        assert!(missing.unwrap_err().contains("could not be started"));
+        let job = opener.job(&address);
+        assert_eq!(job.program, "a");
+        assert_eq!(job.arguments, ["-b", address.as_str(), "$(c)"]);
     }
 }

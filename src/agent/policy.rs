@@ -10,63 +10,76 @@ use minidom::Element;
 use minidom::rxml::xml_ncname;
 use xmpp_parsers::ns;
 
-use super::request::{Refusal, Request};
+use super::discovery;
+use super::journal::{Record, Step};
+use super::module::{Module, Reaction};
+use super::opener::Opener;
+use super::plan::Plan;
+use super::program::Job;
+use super::question::Question;
+use super::reports::Reports;
+use super::request::{Refusal, Request, Task};
+use super::rules::{Policy, Rules};
 use super::text::{SHOWN_MAX, shown};
-use super::work::{Header, Key, SKEW_S, Work, deadline, log, reply};
-use super::{NODE_OPEN_URL, discovery};
+use super::work::{
+    Act, Header, KEPT_S, Key, SKEW_S, Work, canceled, completed, deadline, executing, log, reply,
+};
 use crate::address::{Address, Bare};
-use crate::component::clock::{Chance, Now, Wall};
+use crate::component::clock::{Chance, Now};
 use crate::component::record::ExecutionState;
-use crate::stanza::command::{Action, Command, Malformed, NS as NS_COMMANDS, Status};
-use crate::stanza::compose::{Compose, element};
-use crate::web_address::{self, WebAddress};
+use crate::stanza::command::{Action, Command, Malformed, NS as NS_COMMANDS};
+
+mod ending;
+
+use ending::Recent;
 
 /// How long a request's name is kept, and the longest that a person is asked (design.md §4).
-const KEPT: Duration = Duration::from_secs(600);
+const KEPT: Duration = Duration::from_secs(KEPT_S.unsigned_abs());
 /// Names that are kept at once: more than one a second for ten minutes is no person's traffic.
 const KEPT_MAX: usize = 1_000;
 /// Commands that are open at once, asked about or being run: nobody answers a longer row of questions.
 const OPEN_MAX: usize = 8;
 /// Repeats of one command that wait for its end.
 const WAITING_MAX: usize = 8;
-
-/// What the user's file says about one right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Policy {
-    /// Ask each time.
-    Ask,
-    /// Run it, unless the component says that she must be asked.
-    Always,
-    /// Refuse it.
-    Never,
-}
+/// A command that runs longer is answered with `executing`; at 30 s the component would take it for lost.
+const IMPATIENCE: Duration = Duration::from_secs(10);
 
 /// What does not change while the agent runs.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The component's domain; nobody else may command.
     pub component: Bare,
-    /// For `open-url`.
-    pub open_url: Policy,
-    /// Whether there is a terminal to ask on.
-    pub can_ask: bool,
+    /// What is run, asked and refused.
+    pub rules: Rules,
+    /// What opens a page.
+    pub opener: Opener,
+    /// What may be started.
+    pub modules: Vec<Module>,
+    /// What brings up the chat client.
+    pub client: Option<Job>,
+    /// What is run when a watcher reports.
+    pub reactions: Vec<Reaction>,
+}
+
+impl Settings {
+    /// Whether there is something that a command could do.
+    fn has(&self, task: Task) -> bool {
+        match task {
+            Task::OpenUrl | Task::Notify => true,
+            Task::StartModule => self.modules.iter().any(|module| module.offered),
+            Task::ActivateClient => self.client.is_some(),
+            Task::Outcome => !self.reactions.is_empty(),
+        }
+    }
+
+    /// Whether some request for a command may be carried out.
+    pub(super) fn serves(&self, task: Task) -> bool {
+        self.has(task) && self.rules.serves(task)
+    }
 }
 
 /// One command in the works.
 pub type Ticket = u64;
-
-/// What is asked of the person.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Question {
-    /// Which command.
-    pub ticket: Ticket,
-    /// What was asked for, and by whom.
-    pub request: Request,
-    /// What would be opened.
-    pub address: WebAddress,
-    /// When no answer means no.
-    pub until: Wall,
-}
 
 /// What the person said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +90,7 @@ pub enum Answer {
     No,
     /// Nothing in time.
     Silence,
-    /// There is no terminal any more.
+    /// There is nobody any more.
     Gone,
 }
 
@@ -86,14 +99,14 @@ pub enum Answer {
 pub enum Decision {
     /// Send this; it is worth nothing on a later stream.
     Send(Element),
-    /// Send this, on the next stream if there is none now.
-    Report(Element),
     /// Ask the person.
     Ask(Question),
     /// Take a question back.
     Withdraw(Ticket),
-    /// Open this, and tell how it went.
-    Open(Ticket, WebAddress),
+    /// Keep this, then do it once, and tell how it went. What cannot be kept is not done.
+    Do(Ticket, Act, Record),
+    /// Keep this.
+    Keep(Record),
     /// One line for the log.
     Log(String),
 }
@@ -108,7 +121,7 @@ enum First {
 
 #[derive(Debug)]
 struct Kept {
-    at: Duration,
+    until: Duration,
     first: First,
 }
 
@@ -116,9 +129,13 @@ struct Kept {
 #[derive(Debug)]
 pub struct Agent {
     settings: Settings,
+    /// Whether there is a person to ask.
+    can_ask: bool,
     own_address: Option<String>,
     kept: IndexMap<Key, Kept>,
     works: IndexMap<Ticket, Work>,
+    reports: Reports,
+    recent: Vec<Recent>,
     next: Ticket,
 }
 
@@ -128,32 +145,40 @@ impl Agent {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
+            can_ask: false,
             own_address: None,
             kept: IndexMap::new(),
             works: IndexMap::new(),
+            reports: Reports::default(),
+            recent: Vec::new(),
             next: 1,
         }
     }
 
-    /// The full JID that the server gave, for `disco#items`.
-    pub fn bound(&mut self, address: &str) {
-        self.own_address = Some(address.to_owned());
+    /// Says whether there is somebody to ask now.
+    pub fn can_ask(&mut self, can_ask: bool) {
+        self.can_ask = can_ask;
     }
 
-    /// Takes a stanza from the server. Only IQ requests matter; each gets one answer, at once or later.
+    /// Takes a stanza from the server. Each IQ request gets one answer, at once or later.
     pub fn stanza(&mut self, now: Now, chance: &mut Chance, stanza: &Element) -> Vec<Decision> {
         let type_ = stanza.attr(xml_ncname!("type"));
         let id = stanza.attr(xml_ncname!("id"));
         let (true, Some(id)) = (stanza.is("iq", ns::JABBER_CLIENT), id) else {
             return Vec::new();
         };
-        if matches!(type_, Some("result" | "error")) {
-            return Vec::new();
-        }
         let header = Header {
             id: id.to_owned(),
             from: stanza.attr(xml_ncname!("from")).map(ToOwned::to_owned),
         };
+        let trusted = self.is_component(&header);
+        if matches!(type_, Some("result" | "error")) {
+            return if trusted {
+                self.acknowledged(now, id, stanza)
+            } else {
+                Vec::new()
+            };
+        }
         let mut children = stanza.children();
         let (payload, more) = (children.next(), children.next());
         let (Some(payload), None) = (payload, more) else {
@@ -163,13 +188,13 @@ impl Agent {
         let node = payload
             .attr(xml_ncname!("node"))
             .filter(|node| !node.is_empty());
-        let trusted = self.is_component(&header);
+        let settings = trusted.then_some(&self.settings);
         let done = match type_ {
             Some("get") if payload.is("query", ns::DISCO_INFO) => {
-                discovery::answer_info(node, trusted)
+                discovery::answer_info(node, settings)
             }
             Some("get") if payload.is("query", ns::DISCO_ITEMS) => {
-                discovery::answer_items(node, self.own_address.as_deref(), trusted)
+                discovery::answer_items(node, self.own_address.as_deref(), settings)
             }
             Some("get") if payload.is("ping", ns::PING) => Ok(None),
             Some("set") if payload.is("command", NS_COMMANDS) => {
@@ -207,11 +232,11 @@ impl Agent {
             return out;
         }
         match self.readable(payload) {
-            Ok(command) if command.action == Some(Action::Cancel) => {
-                self.cancel(header, &command, &mut out);
+            Ok((task, command)) if command.action == Some(Action::Cancel) => {
+                self.cancel(task, header, &command, &mut out);
             }
-            Ok(command) => match Request::read(command.form.as_ref()) {
-                Ok(request) => self.request(now, chance, header, request, &mut out),
+            Ok((task, command)) => match Request::read(task, command.form.as_ref()) {
+                Ok(request) => self.request(now, chance, header, &request, &mut out),
                 Err(refusal) => out.push(reply(header, Err(refusal))),
             },
             Err(refusal) => out.push(reply(header, Err(refusal))),
@@ -219,46 +244,49 @@ impl Agent {
         out
     }
 
-    fn readable(&self, payload: &Element) -> Result<Command, Refusal> {
+    fn readable(&self, payload: &Element) -> Result<(Task, Command), Refusal> {
         let command = Command::read(payload).map_err(|malformed| match malformed {
             Malformed::NoNode => Refusal::new("bad-request", "the command has no node"),
             Malformed::Action => Refusal::command("malformed-action", "there is no such action"),
             Malformed::Payload => Refusal::command("bad-payload", "the form cannot be read"),
         })?;
-        if command.node != NODE_OPEN_URL {
-            return Err(Refusal::new("item-not-found", "there is no such command"));
-        }
-        let open = |id: &String| self.works.values().any(|work| work.sessionid == *id);
+        // A report is taken whether there is something to run for it or not.
+        let known = |task: &Task| *task == Task::Outcome || self.settings.has(*task);
+        let task = Task::of_node(&command.node)
+            .filter(known)
+            .ok_or_else(|| Refusal::new("item-not-found", "there is no such command"))?;
+        let open = |id: &String| {
+            self.works
+                .values()
+                .any(|work| work.sessionid == *id && work.key.task == task)
+        };
         match (&command.sessionid, command.action) {
             (Some(id), _) if !open(id) => Err(Refusal::command(
                 "bad-sessionid",
                 "there is no such session",
             )),
-            (Some(_), Some(Action::Cancel)) | (None, None | Some(Action::Execute)) => Ok(command),
+            (Some(_), Some(Action::Cancel)) | (None, None | Some(Action::Execute)) => {
+                Ok((task, command))
+            }
             _ => Err(Refusal::command("bad-action", "there is no further stage")),
         }
     }
 
-    /// The component gives a command up; what is being opened cannot be closed any more.
-    fn cancel(&mut self, header: &Header, command: &Command, out: &mut Vec<Decision>) {
+    /// The component gives a command up; what has been begun goes on.
+    fn cancel(&mut self, task: Task, header: &Header, command: &Command, out: &mut Vec<Decision>) {
         let found = self
             .works
             .iter()
             .find(|(_, work)| Some(&work.sessionid) == command.sessionid.as_ref())
-            .map(|(ticket, work)| (*ticket, work.opening));
+            .map(|(ticket, work)| (*ticket, work.began.is_some()));
         if let Some((ticket, false)) = found
             && let Some(work) = self.works.shift_remove(&ticket)
         {
             out.push(Decision::Withdraw(ticket));
             out.push(log(&work.key, "withdrawn"));
         }
-        let canceled = Command {
-            node: NODE_OPEN_URL.to_owned(),
-            sessionid: command.sessionid.clone(),
-            status: Some(Status::Canceled),
-            ..Command::default()
-        };
-        out.push(reply(header, Ok(Some(canceled.write()))));
+        let sessionid = command.sessionid.as_deref().unwrap_or_default();
+        out.push(reply(header, Ok(Some(canceled(task, sessionid)))));
     }
 
     /// A request that can be read: a repeat gets the first answer, whatever else it now says.
@@ -267,11 +295,11 @@ impl Agent {
         now: Now,
         chance: &mut Chance,
         header: &Header,
-        request: Request,
+        request: &Request,
         out: &mut Vec<Decision>,
     ) {
         self.forget(now);
-        let key = (request.requester.clone(), request.request_id.clone());
+        let key = Key::of(request);
         let busy = || Refusal::new("resource-constraint", "too many commands at once");
         if let Some(kept) = self.kept.get_mut(&key) {
             return match &mut kept.first {
@@ -286,61 +314,103 @@ impl Agent {
             out.push(log(&key, "refused: too many commands at once"));
             return out.push(reply(header, Err(busy())));
         }
-        let first = match self.allowed(now, &request) {
+        let first = match self.allowed(now, request) {
             Err(refusal) => {
                 out.push(log(&key, &format!("refused: {}", refusal.text())));
                 out.push(reply(header, Err(refusal.clone())));
                 First::Given(Err(refusal))
             }
-            Ok((address, asked)) => {
-                let ticket = self.next;
-                self.next += 1;
-                let work = Work {
-                    key: key.clone(),
-                    until: deadline(now.wall, request.expires),
-                    address,
-                    sessionid: chance.id(),
-                    asked,
-                    opening: !asked,
-                };
-                let first = if asked {
-                    let executing = work.executing();
-                    out.push(reply(header, Ok(Some(executing.clone()))));
-                    out.push(log(&key, "asking"));
-                    out.push(Decision::Ask(Question {
-                        ticket,
-                        request,
-                        address: work.address.clone(),
-                        until: work.until,
-                    }));
-                    First::Given(Ok(executing))
-                } else {
-                    out.push(Decision::Open(ticket, work.address.clone()));
-                    First::Awaited(vec![header.clone()])
-                };
-                self.works.insert(ticket, work);
-                first
-            }
+            Ok((plan, asked)) => self.begin(now, chance, header, request, plan, asked, out),
         };
-        let at = now.mono;
-        self.kept.insert(key, Kept { at, first });
+        let until = now.mono + KEPT;
+        self.kept.insert(key, Kept { until, first });
     }
 
-    /// The address, and whether she must be asked first.
-    fn allowed(&self, now: Now, request: &Request) -> Result<(WebAddress, bool), Refusal> {
+    /// What would be done, and whether she must be asked first.
+    fn allowed(&self, now: Now, request: &Request) -> Result<(Plan, bool), Refusal> {
         if request.expires.plus_s(SKEW_S) < now.wall {
             return Err(Refusal::new("not-acceptable", "the command has expired"));
         }
-        let address = web_address::check(&request.url)
-            .map_err(|refusal| Refusal::new("not-acceptable", refusal.to_string()))?;
-        if self.settings.open_url == Policy::Never {
+        let plan = Plan::new(&self.settings, request)?;
+        let policy = self.settings.rules.policy(request, plan.address.as_ref());
+        if policy == Policy::Never {
             return Err(Refusal::new("forbidden", "the user does not allow this"));
         }
-        let asked = request.confirm || self.settings.open_url == Policy::Ask;
-        if asked && !self.settings.can_ask {
+        // A report only tells; what is run for it was named by her.
+        let asks = request.wish.task() != Task::Outcome;
+        let asked = asks && (request.confirm || policy == Policy::Ask);
+        if asked && !self.can_ask {
             return Err(Refusal::new("forbidden", "the user cannot be asked here"));
         }
-        Ok((address, asked))
+        Ok((plan, asked))
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one decision, each of its own type"
+    )]
+    fn begin(
+        &mut self,
+        now: Now,
+        chance: &mut Chance,
+        header: &Header,
+        request: &Request,
+        plan: Plan,
+        asked: bool,
+        out: &mut Vec<Decision>,
+    ) -> First {
+        let key = Key::of(request);
+        let task = key.task;
+        let sessionid = chance.id();
+        let Some(act) = plan.act else {
+            let text = plan.words;
+            out.push(log(&key, &text));
+            let done = completed(task, &sessionid, ExecutionState::Completed, text);
+            out.push(reply(header, Ok(Some(done.clone()))));
+            return First::Given(Ok(done));
+        };
+        let ticket = self.next;
+        self.next += 1;
+        let keep = |step| Record {
+            at: now.wall,
+            key: key.clone(),
+            step,
+        };
+        let until = deadline(now.wall, request.expires);
+        let (first, act, began) = if asked {
+            out.push(Decision::Keep(keep(Step::Asked(sessionid.clone()))));
+            let given = executing(task, &sessionid);
+            out.push(reply(header, Ok(Some(given.clone()))));
+            out.push(log(&key, &format!("asking: {}", plan.words)));
+            let what = (plan.title.as_str(), plan.words.as_str());
+            let question = Question::new(ticket, request, plan.address.as_ref(), what, until);
+            out.push(Decision::Ask(question));
+            (First::Given(Ok(given)), Some(act), None)
+        } else {
+            let record = keep(Step::Begun(sessionid.clone()));
+            out.push(log(&key, &format!("doing: {}", plan.words)));
+            // The answer to a report does not wait for what is run for it.
+            let first = if task == Task::Outcome {
+                let text = "taken".to_owned();
+                let done = completed(task, &sessionid, ExecutionState::Completed, text);
+                out.push(reply(header, Ok(Some(done.clone()))));
+                First::Given(Ok(done))
+            } else {
+                First::Awaited(vec![header.clone()])
+            };
+            out.push(Decision::Do(ticket, act, record));
+            (first, None, Some(now.mono))
+        };
+        let work = Work {
+            key,
+            act,
+            until,
+            sessionid,
+            answered: asked,
+            began,
+        };
+        self.works.insert(ticket, work);
+        first
     }
 
     /// Takes the person's answer.
@@ -354,13 +424,22 @@ impl Agent {
         let Some(work) = self.works.get_mut(&ticket) else {
             return Vec::new();
         };
-        if work.opening {
+        if work.began.is_some() {
             return Vec::new();
         }
         let text = match answer {
             Answer::Yes if now.wall <= work.until => {
-                work.opening = true;
-                return vec![Decision::Open(ticket, work.address.clone())];
+                work.began = Some(now.mono);
+                let record = Record {
+                    at: now.wall,
+                    key: work.key.clone(),
+                    step: Step::Begun(work.sessionid.clone()),
+                };
+                let allowed = log(&work.key, "the user said yes");
+                let act = work.act.take();
+                return act.map_or_else(Vec::new, |act| {
+                    vec![allowed, Decision::Do(ticket, act, record)]
+                });
             }
             Answer::No => "the user said no",
             Answer::Yes | Answer::Silence => "the user did not answer in time",
@@ -369,66 +448,25 @@ impl Agent {
         self.end(now, chance, ticket, ExecutionState::Refused, text)
     }
 
-    /// Takes how the opening went.
-    pub fn opened(
+    /// Takes how it went.
+    pub fn ended(
         &mut self,
         now: Now,
         chance: &mut Chance,
         ticket: Ticket,
-        result: Result<(), String>,
+        result: Result<String, String>,
     ) -> Vec<Decision> {
         match result {
-            Ok(()) => self.end(now, chance, ticket, ExecutionState::Completed, "opened"),
+            Ok(text) => self.end(now, chance, ticket, ExecutionState::Completed, &text),
             Err(text) => self.end(now, chance, ticket, ExecutionState::Failed, &text),
         }
-    }
-
-    fn end(
-        &mut self,
-        now: Now,
-        chance: &mut Chance,
-        ticket: Ticket,
-        state: ExecutionState,
-        text: &str,
-    ) -> Vec<Decision> {
-        let Some(work) = self.works.shift_remove(&ticket) else {
-            return Vec::new();
-        };
-        let text = shown(text, SHOWN_MAX);
-        let mut out = vec![log(&work.key, &format!("{}: {text}", state.as_str()))];
-        // The ten minutes of a name begin anew, so that a repeat cannot begin after a long question.
-        let kept = self.kept.get_mut(&work.key);
-        if work.asked {
-            if let Some(kept) = kept {
-                kept.at = now.mono;
-            }
-            out.push(Decision::Report(
-                self.report(chance, work.outcome(now.wall, state, text)),
-            ));
-        } else if let Some(kept) = kept {
-            let completed = work.completed(state, text);
-            let first = First::Given(Ok(completed.clone()));
-            kept.at = now.mono;
-            if let First::Awaited(waiting) = std::mem::replace(&mut kept.first, first) {
-                let answers = waiting.iter();
-                out.extend(answers.map(|header| reply(header, Ok(Some(completed.clone())))));
-            }
-        }
-        out
-    }
-
-    fn report(&self, chance: &mut Chance, outcome: Element) -> Element {
-        let id = chance.id();
-        let to = self.settings.component.as_str();
-        let head = [("type", "set"), ("id", id.as_str()), ("to", to)];
-        element("iq", ns::JABBER_CLIENT, &head).with(outcome)
     }
 
     /// Lets go of names that have been kept long enough; one in the works stays.
     fn forget(&mut self, now: Now) {
         let works = &self.works;
         self.kept.retain(|key, kept| {
-            now.mono.saturating_sub(kept.at) < KEPT || works.values().any(|work| work.key == *key)
+            now.mono < kept.until || works.values().any(|work| work.key == *key)
         });
     }
 }

@@ -3,24 +3,25 @@
 //! Pure. It reads and judges form; whether the command is run is decided in [`super::policy`].
 
 use minidom::Element;
+use serde::{Deserialize, Serialize};
 use xmpp_parsers::data_forms::{DataForm, DataFormType};
 use xmpp_parsers::ns;
 
 use super::NS_AGENT;
+use super::argument::{PREFIX, VALUE_CHARS_MAX};
 use crate::address::Bare;
+use crate::component::authorization::Right;
 use crate::component::clock::Wall;
 use crate::stanza::command::NS as NS_COMMANDS;
 use crate::stanza::compose::{Compose, element};
 
-/// Fields of one form: the component sends ten.
+/// Fields of one form: the component sends eight, and those of the command; a module has 16 arguments.
 pub(super) const FIELDS_MAX: usize = 32;
-/// Bytes of one value: an address may have as many.
-pub(super) const VALUE_BYTES_MAX: usize = 2_048;
 /// Bytes of a request's name: they are kept for ten minutes, and a UUID has 36.
 pub(super) const REQUEST_ID_BYTES_MAX: usize = 128;
 
-/// What the agent reads; any other field is ignored (XEP-0004 §3.1).
-const KNOWN: [&str; 10] = [
+/// What the agent reads, besides `arg-…`; any other field is ignored (XEP-0004 §3.1).
+const KNOWN: [&str; 14] = [
     "FORM_TYPE",
     "request-id",
     "requester",
@@ -31,7 +32,135 @@ const KNOWN: [&str; 10] = [
     "expires",
     "url",
     "reason",
+    "text",
+    "module",
+    "right",
+    "state",
 ];
+
+/// How a watcher says that its request has ended.
+pub(super) const STATES: [&str; 3] = ["completed", "refused", "failed"];
+/// The levels of requesters.
+pub(super) const LEVELS: [&str; 4] = ["public", "known", "authorized", "trusted"];
+/// The ways on which a request comes to the component.
+pub(super) const INTERFACES: [&str; 3] = ["public", "dedicated", "http"];
+
+/// The commands, each a node (docs/design/0007-agent.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Task {
+    /// Open a web page.
+    OpenUrl,
+    /// Show a notification.
+    Notify,
+    /// Start a module.
+    StartModule,
+    /// Start or raise the chat client.
+    ActivateClient,
+    /// Take what a watcher reports for its own request.
+    Outcome,
+}
+
+impl Task {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::OpenUrl,
+        Self::Notify,
+        Self::StartModule,
+        Self::ActivateClient,
+        Self::Outcome,
+    ];
+
+    /// The name behind the `#` of its node.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenUrl => "open-url",
+            Self::Notify => "notify",
+            Self::StartModule => "start-module",
+            Self::ActivateClient => "activate-client",
+            Self::Outcome => "outcome",
+        }
+    }
+
+    /// Reads a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|task| task.as_str() == name)
+    }
+
+    /// The node of the command.
+    #[must_use]
+    pub fn node(self) -> String {
+        format!("{NS_AGENT}#{}", self.as_str())
+    }
+
+    /// The task of a node.
+    pub(super) fn of_node(node: &str) -> Option<Self> {
+        Self::named(node.strip_prefix(NS_AGENT)?.strip_prefix('#')?)
+    }
+
+    /// The right that it carries out; a report of another is none.
+    #[must_use]
+    pub fn right(self) -> Option<Right> {
+        match self {
+            Self::OpenUrl => Some(Right::OpenUrl),
+            Self::Notify => Some(Right::Notify),
+            Self::StartModule => Some(Right::StartModule),
+            Self::ActivateClient => Some(Right::ActivateClient),
+            Self::Outcome => None,
+        }
+    }
+}
+
+/// What is to be done, as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// `open-url`.
+    OpenUrl {
+        /// The address.
+        url: String,
+        /// Why, in the requester's words; untrusted.
+        reason: Option<String>,
+    },
+    /// `notify`.
+    Notify {
+        /// The words; untrusted.
+        text: String,
+    },
+    /// `start-module`.
+    StartModule {
+        /// Its name.
+        module: String,
+        /// Names without `arg-`, and values.
+        arguments: Vec<(String, String)>,
+    },
+    /// `activate-client`.
+    ActivateClient,
+    /// `outcome`.
+    Outcome {
+        /// The right that was asked for.
+        right: Right,
+        /// How it ended, in a word of the component.
+        state: String,
+        /// The watcher's own words; untrusted.
+        text: String,
+    },
+}
+
+impl Wish {
+    /// Which command it is.
+    #[must_use]
+    pub fn task(&self) -> Task {
+        match self {
+            Self::OpenUrl { .. } => Task::OpenUrl,
+            Self::Notify { .. } => Task::Notify,
+            Self::StartModule { .. } => Task::StartModule,
+            Self::ActivateClient => Task::ActivateClient,
+            Self::Outcome { .. } => Task::Outcome,
+        }
+    }
+}
 
 /// Why an IQ is answered with an error (RFC 6120 §8.3.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,15 +230,13 @@ pub struct Request {
     pub confirm: bool,
     /// When it is too late.
     pub expires: Wall,
-    /// The address, as it was sent.
-    pub url: String,
-    /// Why, in the requester's words; untrusted.
-    pub reason: Option<String>,
+    /// What.
+    pub wish: Wish,
 }
 
 impl Request {
-    /// Reads the submitted form.
-    pub(super) fn read(form: Option<&DataForm>) -> Result<Self, Refusal> {
+    /// Reads the submitted form of a command.
+    pub(super) fn read(task: Task, form: Option<&DataForm>) -> Result<Self, Refusal> {
         let form = form.ok_or_else(|| Refusal::payload("the form is missing"))?;
         if form.type_ != DataFormType::Submit {
             return Err(Refusal::payload("the form is not a submitted one"));
@@ -128,10 +255,10 @@ impl Request {
         Ok(Self {
             request_id,
             requester,
-            level: fields.one_of("level", &["public", "known", "authorized", "trusted"])?,
-            interface: fields.one_of("interface", &["public", "dedicated", "http"])?,
+            level: fields.one_of("level", &LEVELS)?,
+            interface: fields.one_of("interface", &INTERFACES)?,
             confirm: match fields.get("confirm") {
-                // Not said is not "no": the milder reading would open without asking.
+                // Not said is not "no": the milder reading would run it without asking.
                 None | Some("1" | "true") => true,
                 Some("0" | "false") => false,
                 Some(_) => return Err(Refusal::payload("confirm is neither 1 nor 0")),
@@ -139,44 +266,80 @@ impl Request {
             expires: fields
                 .time("expires")?
                 .ok_or_else(|| Refusal::payload("expires is missing"))?,
-            url: fields.required("url")?.to_owned(),
-            reason: fields.get("reason").map(ToOwned::to_owned),
+            wish: fields.wish(task)?,
         })
     }
 }
 
-/// The values of the known fields.
-struct Fields<'a>([Option<&'a str>; KNOWN.len()]);
+/// The fields that are read, each once; empty ones count as missing, except arguments.
+struct Fields<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Fields<'a> {
     fn read(form: &'a DataForm) -> Result<Self, Refusal> {
         if form.fields.len() > FIELDS_MAX {
             return Err(Refusal::payload("the form has too many fields"));
         }
-        let mut seen = [false; KNOWN.len()];
-        let mut values = [None; KNOWN.len()];
+        let mut seen: Vec<&str> = Vec::new();
+        let mut values = Vec::new();
         for field in &form.fields {
-            let position = KNOWN
-                .iter()
-                .position(|name| field.var.as_deref() == Some(name));
-            let Some(position) = position else { continue };
-            let name = KNOWN[position];
-            if seen[position] || field.values.len() > 1 {
+            let name = field.var.as_deref().unwrap_or_default();
+            let argument = name.starts_with(PREFIX);
+            if !argument && !KNOWN.contains(&name) {
+                continue;
+            }
+            if seen.contains(&name) || field.values.len() > 1 {
                 return Err(Refusal::payload(format!("{name} stands twice")));
             }
-            seen[position] = true;
-            let value = field.values.first().map(String::as_str);
-            if value.is_some_and(|value| value.len() > VALUE_BYTES_MAX) {
+            seen.push(name);
+            let Some(value) = field.values.first() else {
+                continue;
+            };
+            if value.chars().count() > VALUE_CHARS_MAX {
                 return Err(Refusal::payload(format!("{name} is too long")));
             }
-            values[position] = value.filter(|value| !value.is_empty());
+            if argument || !value.is_empty() {
+                values.push((name, value.as_str()));
+            }
         }
         Ok(Self(values))
     }
 
+    fn wish(&self, task: Task) -> Result<Wish, Refusal> {
+        Ok(match task {
+            Task::OpenUrl => Wish::OpenUrl {
+                url: self.required("url")?.to_owned(),
+                reason: self.get("reason").map(ToOwned::to_owned),
+            },
+            Task::Notify => Wish::Notify {
+                text: self.required("text")?.to_owned(),
+            },
+            Task::StartModule => Wish::StartModule {
+                module: self.required("module")?.to_owned(),
+                arguments: self
+                    .0
+                    .iter()
+                    .filter_map(|(name, value)| {
+                        Some((name.strip_prefix(PREFIX)?.to_owned(), (*value).to_owned()))
+                    })
+                    .collect(),
+            },
+            Task::ActivateClient => Wish::ActivateClient,
+            Task::Outcome => Wish::Outcome {
+                right: self
+                    .required("right")?
+                    .parse()
+                    .map_err(|_| Refusal::payload("right is not a right"))?,
+                state: self.one_of("state", &STATES)?,
+                text: self.get("text").unwrap_or_default().to_owned(),
+            },
+        })
+    }
+
     fn get(&self, name: &str) -> Option<&'a str> {
-        let position = KNOWN.iter().position(|known| *known == name)?;
-        self.0[position]
+        self.0
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| *value)
     }
 
     fn required(&self, name: &str) -> Result<&'a str, Refusal> {

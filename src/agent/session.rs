@@ -3,7 +3,6 @@
 //!
 //! Questions and programs go on while there is no stream; their reports wait for the next one.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
 
@@ -11,24 +10,21 @@ use minidom::Element;
 use tokio::task::JoinSet;
 use xmpp_parsers::ns;
 
-use super::ask::Asker;
 use super::config::Config;
 use super::discovery;
+use super::journal::Journal;
 use super::login::{self, Elements, Lost};
-use super::opener::Opener;
-use super::policy::{Agent, Answer, Decision, Settings, Ticket};
+use super::person::Person;
+use super::policy::{Agent, Answer, Decision, Ticket};
 use super::text::shown;
+use super::work::Act;
 use crate::component::clock::Chance;
 use crate::driver::{Clock, SystemClock};
 use crate::link::{Backoff, Kind};
 use crate::stanza::compose::{Compose, element};
 
-/// Reports that wait for a stream. No more than eight commands are open at once, so this is hours of
-/// work without a connection; the component has given the oldest up by then.
-const REPORTS_MAX: usize = 64;
-
 /// Characters of a line of the log that come from others.
-const LINE_MAX: usize = 500;
+const LINE_MAX: usize = 1_000;
 
 /// Why the agent ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -39,32 +35,40 @@ pub enum Error {
     /// No random numbers.
     #[error("the operating system gives no random numbers: {0}")]
     Chance(getrandom::Error),
+    /// The state file, without which a request could run twice.
+    #[error("cannot open the state file {0}: {1}")]
+    State(String, std::io::Error),
 }
 
 /// Everything on this side of the network.
 struct Local {
     agent: Agent,
-    asker: Option<Asker>,
-    opener: Opener,
-    opening: JoinSet<(Ticket, Result<(), String>)>,
-    reports: VecDeque<Element>,
+    person: Person,
+    journal: Journal,
+    doing: JoinSet<(Ticket, Result<String, String>)>,
     clock: SystemClock,
 }
 
 /// What happened on this side.
 enum Event {
     Answered(Ticket, Answer),
-    Opened(Ticket, Result<(), String>),
+    Ended(Ticket, Result<String, String>),
+    Due,
 }
 
 /// Runs the agent until `shutdown` completes, then logs out.
 ///
 /// # Errors
-/// The login was refused, another program took the resource, or there are no random numbers.
+/// The login was refused, another program took the resource, the state file cannot be opened, or there
+/// are no random numbers.
 /// A lost connection is none: it is tried again, after a growing random delay.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     let mut shutdown = pin!(shutdown);
-    let mut local = Local::new(&config);
+    let mut local = Local::new(&config)?;
+    tokio::select! {
+        () = &mut shutdown => return Ok(()),
+        () = local.person.looked() => {}
+    }
     let mut backoff = Backoff::default();
     loop {
         let logged_in = tokio::select! {
@@ -74,7 +78,6 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         let (lost, online) = match logged_in {
             Err(lost) => (lost, false),
             Ok((mut stream, address)) => {
-                local.agent.bound(&address);
                 let end = tokio::select! {
                     () = &mut shutdown => None,
                     lost = local.serve(&mut stream, &address) => Some(lost),
@@ -91,6 +94,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
                 }
             }
         };
+        if online {
+            local.offline();
+        }
         let text = shown(&lost.to_string(), LINE_MAX);
         if !matches!(lost, Lost::Connection(_)) {
             return Err(Error::Refused(text));
@@ -131,25 +137,27 @@ impl From<Error> for Failure {
 }
 
 impl Local {
-    fn new(config: &Config) -> Self {
-        let asker = Asker::open(config.ask)
-            .inspect_err(|error| {
-                tracing::warn!("nobody can be asked, what would have to be is refused: {error}");
-            })
-            .ok();
-        let settings = Settings {
-            component: config.component.clone(),
-            open_url: config.open_url,
-            can_ask: asker.is_some(),
+    fn new(config: &Config) -> Result<Self, Error> {
+        let clock = SystemClock::default();
+        let path = config.state_file();
+        let journal = Journal::open(&path, clock.now().wall)
+            .map_err(|error| Error::State(path.display().to_string(), error))?;
+        let mut local = Self {
+            agent: Agent::new(config.settings.clone()),
+            person: Person::find(config.ask, clock),
+            journal,
+            doing: JoinSet::new(),
+            clock,
         };
-        Self {
-            agent: Agent::new(settings),
-            asker,
-            opener: config.opener.clone(),
-            opening: JoinSet::new(),
-            reports: VecDeque::new(),
-            clock: SystemClock::default(),
-        }
+        let entries = local.journal.entries();
+        let decisions = local.agent.restore(clock.now(), entries);
+        local.carry_out(decisions);
+        Ok(local)
+    }
+
+    fn offline(&mut self) {
+        let decisions = self.agent.offline(self.clock.now());
+        self.carry_out(decisions);
     }
 
     /// Serves one stream; ends only when it is lost.
@@ -160,16 +168,17 @@ impl Local {
     ) -> Result<std::convert::Infallible, Failure> {
         login::send(stream, &discovery::presence()).await?;
         tracing::info!("online as {}", shown(address, LINE_MAX));
+        let decisions = self.agent.online(self.clock.now(), &mut chance()?, address);
+        for stanza in self.carry_out(decisions) {
+            login::send(stream, &stanza).await?;
+        }
         loop {
-            while let Some(report) = self.reports.front() {
-                login::send(stream, report).await?;
-                self.reports.pop_front();
-            }
             let stanzas = tokio::select! {
                 event = self.event() => self.take(event)?,
                 arrived = login::next(stream) => match arrived? {
                     Some(stanza) => {
                         let (now, mut chance) = (self.clock.now(), chance()?);
+                        self.agent.can_ask(self.person.can_be_asked());
                         let decisions = self.agent.stanza(now, &mut chance, &stanza);
                         self.carry_out(decisions)
                     }
@@ -197,27 +206,28 @@ impl Local {
     /// The next thing that happens on this side; for ever where nothing is open.
     async fn event(&mut self) -> Event {
         let clock = self.clock;
-        let asker = &mut self.asker;
-        let answering = async {
-            match asker {
-                Some(asker) => asker.next(|| clock.now().wall).await,
+        let due = self.agent.deadline();
+        let waiting = async {
+            match due {
+                Some(due) => tokio::time::sleep(due.saturating_sub(clock.now().mono)).await,
                 None => std::future::pending().await,
             }
         };
-        let opening = &mut self.opening;
-        let opened = async {
+        let doing = &mut self.doing;
+        let ended = async {
             loop {
-                match opening.join_next().await {
+                match doing.join_next().await {
                     Some(Ok(done)) => return done,
                     // The task neither panics nor is it aborted.
-                    Some(Err(error)) => tracing::error!("an opening was lost: {error}"),
+                    Some(Err(error)) => tracing::error!("a command was lost: {error}"),
                     None => return std::future::pending().await,
                 }
             }
         };
         tokio::select! {
-            (ticket, answer) = answering => Event::Answered(ticket, answer),
-            (ticket, result) = opened => Event::Opened(ticket, result),
+            (ticket, answer) = self.person.next(|| clock.now().wall) => Event::Answered(ticket, answer),
+            (ticket, result) = ended => Event::Ended(ticket, result),
+            () = waiting => Event::Due,
         }
     }
 
@@ -227,7 +237,8 @@ impl Local {
             Event::Answered(ticket, answer) => {
                 self.agent.answered(now, &mut chance, ticket, answer)
             }
-            Event::Opened(ticket, result) => self.agent.opened(now, &mut chance, ticket, result),
+            Event::Ended(ticket, result) => self.agent.ended(now, &mut chance, ticket, result),
+            Event::Due => self.agent.due(now, &mut chance),
         };
         Ok(self.carry_out(decisions))
     }
@@ -238,30 +249,38 @@ impl Local {
         for decision in decisions {
             match decision {
                 Decision::Send(stanza) => stanzas.push(stanza),
-                Decision::Report(report) => {
-                    if self.reports.len() >= REPORTS_MAX {
-                        self.reports.pop_front();
+                Decision::Ask(question) => self.person.ask(question),
+                Decision::Withdraw(ticket) => self.person.withdraw(ticket),
+                Decision::Do(ticket, act, record) => match self.journal.write(&record) {
+                    Ok(()) => self.begin(ticket, act),
+                    Err(error) => {
+                        tracing::error!("cannot write the state file, nothing is run: {error}");
+                        let text = "the agent cannot write its state file".to_owned();
+                        self.doing.spawn(async move { (ticket, Err(text)) });
                     }
-                    self.reports.push_back(report);
-                }
-                Decision::Ask(question) => {
-                    if let Some(asker) = &mut self.asker {
-                        asker.ask(question);
+                },
+                Decision::Keep(record) => {
+                    if let Err(error) = self.journal.write(&record) {
+                        // What this is for, an answer after a restart, is lost; nothing runs twice by it.
+                        tracing::error!("cannot write the state file: {error}");
                     }
-                }
-                Decision::Withdraw(ticket) => {
-                    if let Some(asker) = &mut self.asker {
-                        asker.withdraw(ticket);
-                    }
-                }
-                Decision::Open(ticket, address) => {
-                    let opening = self.opener.clone().open(address);
-                    self.opening.spawn(async move { (ticket, opening.await) });
                 }
                 Decision::Log(line) => tracing::info!("{}", shown(&line, LINE_MAX)),
             }
         }
         stanzas
+    }
+
+    fn begin(&mut self, ticket: Ticket, act: Act) {
+        match act {
+            Act::Run(job) => {
+                self.doing.spawn(async move { (ticket, job.run().await) });
+            }
+            Act::Show { title, text } => {
+                let shown = self.person.show(&title, &text);
+                self.doing.spawn(async move { (ticket, shown.await) });
+            }
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! The agent's executable: command line, configuration, log, signals and exit codes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use vestibule::agent::config::Config;
+use vestibule::agent::logfile::LogFile;
 use vestibule::agent::session;
 
 /// Bad usage or configuration.
@@ -27,15 +29,37 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Task {
     /// Logs in and waits for commands.
-    Run {
-        /// The user's own file.
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-    },
+    Run(File),
+    /// Reads the file and says what is wrong with it, or what it allows.
+    CheckConfig(File),
 }
 
+#[derive(clap::Args)]
+struct File {
+    /// The user's own file [default: ~/.config/vestibule/agent.toml]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl File {
+    /// The file, by default the one in her folder of configurations.
+    fn path(self) -> PathBuf {
+        let set = |name: &str| std::env::var_os(name).filter(|path| Path::new(path).is_absolute());
+        self.config.unwrap_or_else(|| {
+            let folder = set("XDG_CONFIG_HOME").map(PathBuf::from);
+            let home = || PathBuf::from(set("HOME").unwrap_or_default()).join(".config");
+            folder.unwrap_or_else(home).join("vestibule/agent.toml")
+        })
+    }
+}
+
+/// First of descriptors that are not standard input, output and error.
+const FIRST_OTHER: i32 = 3;
+
 fn main() -> ExitCode {
-    let Task::Run { config } = match Arguments::try_parse() {
+    // No program that is started inherits what the agent itself was given, as an open file or a socket.
+    close_fds::set_fds_cloexec(FIRST_OTHER, &[]);
+    let task = match Arguments::try_parse() {
         Ok(arguments) => arguments.command,
         Err(error) => {
             // A closed standard error cannot be told of.
@@ -43,26 +67,53 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
-    match Config::read(&config) {
-        Ok(settings) => run(settings),
+    let (path, check) = match task {
+        Task::Run(file) => (file.path(), false),
+        Task::CheckConfig(file) => (file.path(), true),
+    };
+    let config = match Config::read(&path) {
+        Ok(config) => config,
         Err(problems) => {
             for problem in problems {
-                eprintln!("vestibule-agent: {}: {problem}", config.display());
+                eprintln!("vestibule-agent: {}: {problem}", path.display());
             }
-            ExitCode::from(USAGE)
+            return ExitCode::from(USAGE);
+        }
+    };
+    for warning in config.warnings() {
+        eprintln!("vestibule-agent: {}: warning: {warning}", path.display());
+    }
+    if check {
+        print!("{}", config.summary());
+        return ExitCode::SUCCESS;
+    }
+    match log(&config) {
+        Ok(()) => run(config),
+        Err(error) => {
+            eprintln!("vestibule-agent: cannot write the log: {error}");
+            ExitCode::from(INTERNAL)
         }
     }
 }
 
-fn run(config: Config) -> ExitCode {
+/// Begins the log where the file says.
+fn log(config: &Config) -> std::io::Result<()> {
     // Of the libraries only what is wrong: at a lower level they write down stanzas and passwords.
     let filter = EnvFilter::new(format!("warn,vestibule={}", config.level));
+    let writer = match &config.log_file {
+        None => BoxMakeWriter::new(std::io::stderr),
+        Some(path) => BoxMakeWriter::new(LogFile::open(path)?),
+    };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
         .with_ansi(false)
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .init();
+    Ok(())
+}
+
+fn run(config: Config) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

@@ -205,6 +205,7 @@ fn targets(level: Level) -> Targets {
 /// Opens the door for partners, where there is one.
 async fn open_doors(
     config: &Config,
+    metrics: Arc<Metrics>,
 ) -> Result<(watch::Sender<Arc<Admission>>, Option<Doors>), String> {
     let admission = config.admission().map_err(|error| error.to_string())?;
     let (sender, admission) = watch::channel(Arc::new(admission));
@@ -217,7 +218,12 @@ async fn open_doors(
         .map_err(|error| format!("dedicated.listen: cannot listen on {listen}: {error}"))?;
     tracing::info!("parties attach to the dedicated link at {listen}");
     let (partners, arriving) = mpsc::channel(ARRIVING);
-    tokio::spawn(dedicated::serve(listener, admission.clone(), partners));
+    tokio::spawn(dedicated::serve(
+        listener,
+        admission.clone(),
+        partners,
+        metrics,
+    ));
     let rate = config.stanza_rate();
     let doors = Doors {
         arriving,
@@ -267,7 +273,7 @@ fn start(config: Config, reloading: Reloading, retry: bool) -> ExitCode {
                 return fail(INTERNAL, error);
             }
         };
-        let (admission, doors) = match open_doors(&config).await {
+        let (admission, doors) = match open_doors(&config, metrics.clone()).await {
             Ok(opened) => opened,
             Err(why) => return fail(USAGE, why),
         };

@@ -3,96 +3,16 @@
 //! It is called when rights are listed, when one is run, and again just before the command is sent
 //! (design.md §3, §4). It reads no clock and no state of its own.
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 pub use super::ceiling::{Ceiling, Cell};
-use super::clock::Now;
-use super::record::{Grant, Profile};
+use super::clock::{Now, Wall};
+use super::record::{Grant, Profile, Token};
+pub use super::right::{Right, UnknownRight};
 use crate::address::Bare;
-
-/// One command a watcher may run for one user. The names are fixed (design.md §4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Right {
-    /// See state and status; every other right stands on it.
-    See,
-    /// Open a web page at her client.
-    OpenUrl,
-    /// Leave her a message.
-    LeaveMessage,
-    /// Show her a notification.
-    Notify,
-    /// Set her custom status.
-    SetStatus,
-    /// Start a program module that she has listed.
-    StartModule,
-    /// Start or raise her chat client.
-    ActivateClient,
-}
-
-impl Right {
-    /// All seven, in the order of the ceiling table.
-    pub const ALL: [Self; 7] = [
-        Self::See,
-        Self::OpenUrl,
-        Self::LeaveMessage,
-        Self::Notify,
-        Self::SetStatus,
-        Self::StartModule,
-        Self::ActivateClient,
-    ];
-
-    /// The name on the wire and in the configuration.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::See => "see",
-            Self::OpenUrl => "open-url",
-            Self::LeaveMessage => "leave-message",
-            Self::Notify => "notify",
-            Self::SetStatus => "set-status",
-            Self::StartModule => "start-module",
-            Self::ActivateClient => "activate-client",
-        }
-    }
-
-    /// Whether running it twice does no harm, so that a silent client may be passed over for the
-    /// next one.
-    #[must_use]
-    pub fn may_repeat(self) -> bool {
-        matches!(self, Self::OpenUrl | Self::Notify | Self::ActivateClient)
-    }
-}
-
-impl fmt::Display for Right {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A word that names no right.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is not a right; the rights are see, open-url, leave-message, notify, set-status, \
-     start-module, activate-client"
-)]
-pub struct UnknownRight(pub String);
-
-impl FromStr for Right {
-    type Err = UnknownRight;
-
-    fn from_str(name: &str) -> Result<Self, UnknownRight> {
-        Self::ALL
-            .into_iter()
-            .find(|right| right.as_str() == name)
-            .ok_or_else(|| UnknownRight(name.to_owned()))
-    }
-}
 
 /// Where a request came in. A property of the listener, never of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -224,6 +144,11 @@ pub struct Evidence<'a> {
     pub grants: [Option<&'a Grant>; 2],
     /// Whether she has approved its subscription.
     pub subscribed: bool,
+    /// Her tokens, by their public names; `None` is none.
+    pub tokens: Option<&'a BTreeMap<String, Token>>,
+    /// The public name of the one that the watcher shows in this request: a right one, whose use has been
+    /// or will be counted.
+    pub shown: Option<&'a str>,
 }
 
 /// The user's side of the decision.
@@ -303,6 +228,7 @@ pub fn decide(
     let pieces = Pieces {
         now,
         interface,
+        watcher,
         evidence,
         profile: policy.profile,
         ceiling,
@@ -367,6 +293,7 @@ pub fn level(
         .into_iter()
         .flatten()
         .any(|grant| grant.is_in_force(now.wall, interface))
+        || evidence.tokens(watcher, now).next().is_some()
     {
         return Level::Authorized;
     }
@@ -401,6 +328,22 @@ pub fn modules<'a>(now: Now, interface: Interface, evidence: Evidence<'a>) -> BT
         .collect()
 }
 
+/// When the first of what gives a watcher its rights ends by itself.
+#[must_use]
+pub fn expires(
+    now: Now,
+    interface: Interface,
+    watcher: &Bare,
+    evidence: Evidence<'_>,
+) -> Option<Wall> {
+    let grants = evidence.grants.into_iter().flatten();
+    grants
+        .filter(|grant| grant.is_in_force(now.wall, interface))
+        .filter_map(|grant| grant.until)
+        .chain(evidence.tokens(watcher, now).map(|token| token.until))
+        .min()
+}
+
 fn party_level(interface: Interface) -> Level {
     if interface == Interface::Dedicated {
         Level::Trusted
@@ -412,6 +355,7 @@ fn party_level(interface: Interface) -> Level {
 struct Pieces<'a> {
     now: Now,
     interface: Interface,
+    watcher: &'a Bare,
     evidence: Evidence<'a>,
     profile: &'a Profile,
     ceiling: &'a Ceiling,
@@ -428,8 +372,9 @@ impl<'a> Pieces<'a> {
     }
 
     fn granted(&self, right: Right) -> bool {
-        self.grants()
-            .any(|grant| right == Right::See || grant.rights.contains(&right))
+        let names = |rights: &BTreeSet<Right>| right == Right::See || rights.contains(&right);
+        let mut tokens = self.evidence.tokens(self.watcher, self.now);
+        self.grants().any(|grant| names(&grant.rights)) || tokens.any(|token| names(&token.rights))
     }
 
     /// The mildest confirmation among the pieces that give the right; `None` where none does.

@@ -5,10 +5,12 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Bound;
+use std::time::Duration;
 
 use minidom::Element;
 
 use super::authorization::Right;
+use super::clock::Now;
 use super::face::{self, Face, Occasion};
 use super::limits::{FAREWELL, PACE};
 use super::record::SubscriptionState;
@@ -36,6 +38,10 @@ impl Broadcasts {
     /// Forgets all: nothing can be sent; after the next attach everyone is told anyway.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.single.is_empty()
     }
 
     /// Notes that one watcher is to be told.
@@ -149,6 +155,14 @@ impl Component {
         }
     }
 
+    /// How long until the next presence may be drawn, where only the operator's rate holds it back.
+    pub(super) fn next_broadcast(&self, now: Now) -> Option<Duration> {
+        if self.broadcasts.is_empty() || !self.attached {
+            return None;
+        }
+        self.broadcast_rate.until(&(), now.mono)
+    }
+
     pub(super) fn is_approved(&self, user: &Bare, watcher: &Bare) -> bool {
         self.state
             .user(user)
@@ -156,8 +170,19 @@ impl Component {
     }
 }
 
+/// The next presence to send, as often as the operator allows.
+pub(super) fn paced(core: &mut Component, turn: &Turn) -> Option<Element> {
+    let at = turn.now.mono;
+    if core.broadcasts.is_empty() || core.broadcast_rate.until(&(), at).is_some() {
+        return None;
+    }
+    let stanza = poll(core, turn)?;
+    core.broadcast_rate.take(&(), at);
+    Some(stanza)
+}
+
 /// The next presence to send.
-pub(super) fn poll(core: &mut Component, turn: &Turn) -> Option<Element> {
+fn poll(core: &mut Component, turn: &Turn) -> Option<Element> {
     while let Some((user, watcher)) = core.broadcasts.single.pop_first() {
         if !core.is_approved(&user, &watcher)
             || partners::takes(core, &user, &watcher)

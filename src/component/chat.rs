@@ -16,9 +16,14 @@ use super::prompt::{self as question, Word};
 use super::reply::Refusal;
 use super::setting::{Reply, Setting, What};
 use super::sight::{self, Sight};
-use super::{Component, Turn, command, consent, ending, export, join, lane, pending, whom, wish};
+use super::token::step::{self, Step};
+use super::{
+    Component, Turn, admin, command, consent, ending, export, join, lane, pending, whom, wish,
+};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
+
+const NOT_UNDERSTOOD: &str = "I did not understand that. Send “help” for what you can say.";
 
 /// What a line says.
 #[derive(Debug)]
@@ -44,6 +49,11 @@ enum Line {
     Decide(Verdict, String),
     /// Her answer to a question, with its code.
     Answer(Word, Option<String>),
+    Tokens,
+    /// How to make one.
+    NewToken,
+    /// The labels or names of those that end.
+    RevokeTokens(String),
     /// It cannot be followed: why.
     Wrong(String),
 }
@@ -70,6 +80,9 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
         "normal"
     };
     let reply = Reply::Chat(stanza.from.clone(), type_.to_owned());
+    if let Some(rest) = admin::chat::rest_of(&body).filter(|_| admin::is_admin(core, user)) {
+        return admin::chat::received(core, turn, rest, reply);
+    }
     let line = read(core, user, &body, turn.now.wall, core.zone(user));
     if let Line::ExportStore = line
         && core.settings.admins.contains(user)
@@ -110,9 +123,8 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
             command::acknowledge(core, turn, reply, Ok(text.to_owned()));
         }
         Line::Export | Line::EraseHow => {} // Who has joined has something stored.
-        Line::ExportStore => {
-            command::acknowledge(core, turn, reply, Err(Refusal::Forbidden));
-        }
+        // To everybody else there is no such thing.
+        Line::ExportStore => command::acknowledge(core, turn, reply, Ok(NOT_UNDERSTOOD.to_owned())),
         Line::Overview => {
             let text = consent::overview(core, turn, user);
             command::acknowledge(core, turn, reply, Ok(text));
@@ -140,6 +152,18 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
         }
         Line::Modules(first, rest) => match consent::read_modules(core, turn, user, first, &rest) {
             Ok(what) => submit(core, turn, user, what, reply),
+            Err(text) => command::acknowledge(core, turn, reply, Ok(text)),
+        },
+        Line::Tokens => {
+            let text = consent::tokens(core, turn, user);
+            command::acknowledge(core, turn, reply, Ok(text));
+        }
+        Line::NewToken => {
+            let text = consent::token_by_chat(core);
+            command::acknowledge(core, turn, reply, Ok(text));
+        }
+        Line::RevokeTokens(words) => match consent::tokens_named(core, user, &words) {
+            Ok(ids) => step::submit(core, turn, user, Step::revoke(ids, reply)),
             Err(text) => command::acknowledge(core, turn, reply, Ok(text)),
         },
         Line::Pending(from) => pending::show(core, turn, user, from, reply),
@@ -212,6 +236,8 @@ fn read(core: &Component, user: &Bare, body: &str, now: Wall, zone: Tz) -> Line 
         "modules" => Line::Modules("modules", rest.to_owned()),
         "unsigned" => Line::Modules("unsigned", rest.to_owned()),
         "undo" | "revert" => Line::Set(What::Undo),
+        "tokens" => Line::Tokens,
+        "token" => token(rest),
         "pending" => match rest.parse() {
             Ok(from) => Line::Pending(from),
             Err(_) => Line::Pending(0),
@@ -220,9 +246,19 @@ fn read(core: &Component, user: &Bare, body: &str, now: Wall, zone: Tz) -> Line 
         "deny" => Line::Decide(Verdict::Deny, rest.to_owned()),
         "block" => Line::Decide(Verdict::Block, rest.to_owned()),
         "unblock" => Line::Decide(Verdict::Unblock, rest.to_owned()),
-        first => status::read(first, rest, now, zone).unwrap_or_else(|| {
-            Line::Wrong("I did not understand that. Send “help” for what you can say.".to_owned())
-        }),
+        first => status::read(first, rest, now, zone)
+            .unwrap_or_else(|| Line::Wrong(NOT_UNDERSTOOD.to_owned())),
+    }
+}
+
+fn token(rest: &str) -> Line {
+    let (word, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    match (word.to_lowercase().as_str(), rest.trim()) {
+        ("" | "list", _) => Line::Tokens,
+        ("new", _) => Line::NewToken,
+        ("revoke", "") => Line::Wrong("Which? As in “token revoke blog”.".to_owned()),
+        ("revoke", labels) => Line::RevokeTokens(labels.to_owned()),
+        _ => Line::Wrong("It is “token new”, “token revoke LABEL” or “tokens”.".to_owned()),
     }
 }
 

@@ -12,7 +12,7 @@ use super::session::{Move, Stage, open, read};
 use super::setting::Reply;
 use super::table::Page;
 use super::watcher::Watcher;
-use super::{Component, Turn, consent, execution, face, offer, register};
+use super::{Component, Turn, admin, consent, execution, face, offer, probe, register};
 use crate::address::Bare;
 use crate::stanza::command::{Action, Command, Malformed, Severity, Status};
 
@@ -31,7 +31,7 @@ fn parse(core: &mut Component, asked: &Asked, payload: &Element) -> Option<Comma
 }
 
 /// Offers a form; with `has_next` another one follows it.
-fn offer(
+pub(super) fn offer(
     core: &mut Component,
     asked: &Asked,
     node: &str,
@@ -55,7 +55,7 @@ fn offer(
     core.answer(asked, Ok(Some(command.write())));
 }
 
-fn canceled(core: &mut Component, asked: &Asked, node: &str, session: String) {
+pub(super) fn canceled(core: &mut Component, asked: &Asked, node: &str, session: String) {
     core.sessions.end(&session);
     let status = Some(Status::Canceled);
     let command = Command {
@@ -97,6 +97,11 @@ pub(super) fn watcher(
         (None, Some(right), Ok(step)) => (right, step),
         (None, None, _) => return core.answer(&asked, Err(Refusal::ItemNotFound)),
     };
+    // A form is an answer like others; what is submitted has rates of its own.
+    if matches!(step, Move::Begin(None)) && !probe::has_token(core, turn, &asked.to.bare) {
+        let refusal = Refusal::PolicyViolation(core.probes.retry_after_s());
+        return core.answer(&asked, Err(refusal));
+    }
     let opened = match &step {
         Move::Begin(_) => open(core, turn, &asked, user, &command.node),
         Move::Submit(id, _)
@@ -162,7 +167,7 @@ fn runs(core: &Component, turn: &Turn, user: &Bare, watcher: &Watcher, right: Ri
 }
 
 /// Refuses what was submitted. A form that can be corrected stays open.
-fn refused(core: &mut Component, asked: &Asked, session: &str, refusal: Refusal) {
+pub(super) fn refused(core: &mut Component, asked: &Asked, session: &str, refusal: Refusal) {
     if !matches!(refusal, Refusal::BadPayload(_)) {
         core.sessions.end(session);
     }
@@ -208,11 +213,19 @@ pub(super) fn user(core: &mut Component, turn: &mut Turn, asked: Asked, payload:
     };
     let owner = asked.to.bare.clone();
     let domain = core.settings.domain.bare().clone();
+    if let Some(what) = admin::of_node(core, &command.node, &owner) {
+        return admin::received(core, turn, asked, &command, what);
+    }
     let Some(own) = consent::Own::of_node(&command.node) else {
         return core.answer(&asked, Err(Refusal::ItemNotFound));
     };
     if !own.is_open_to(core, &owner) {
-        return core.answer(&asked, Err(Refusal::Forbidden));
+        // What is the operator's does not exist for others.
+        let refusal = match admin::is_of_operator(&command.node) {
+            true => Refusal::ItemNotFound,
+            false => Refusal::Forbidden,
+        };
+        return core.answer(&asked, Err(refusal));
     }
     let step = match read(core, &asked, core.settings.domain.bare(), &command) {
         Ok(step) => step,
@@ -298,6 +311,34 @@ fn turn_page(
         actions,
         notes: vec![(Severity::Info, note)],
         tables: page.map_or_else(Vec::new, |page| page.forms.into()),
+        ..Command::default()
+    };
+    core.answer(&asked, Ok(Some(command.write())));
+}
+
+/// Tells a user how her own command ended, with a result form; a form can only be the answer to one.
+pub(super) fn complete(
+    core: &mut Component,
+    turn: &mut Turn,
+    reply: Reply,
+    note: String,
+    form: DataForm,
+) {
+    let Reply::Command {
+        asked,
+        node,
+        session,
+    } = reply
+    else {
+        return acknowledge(core, turn, reply, Ok(note));
+    };
+    core.sessions.end(&session);
+    let command = Command {
+        node,
+        sessionid: Some(session),
+        status: Some(Status::Completed),
+        notes: vec![(Severity::Info, note)],
+        form: Some(form),
         ..Command::default()
     };
     core.answer(&asked, Ok(Some(command.write())));
@@ -404,7 +445,7 @@ impl Component {
         watcher: &Watcher,
         right: Right,
     ) -> Decision {
-        match self.state.user(user) {
+        match self.state.user(user).filter(|_| !self.bars(user, watcher)) {
             None => Decision::Deny(super::authorization::Reason::Unseen),
             Some(known) => face::decide(&self.settings, (user, known), watcher, turn.now, right),
         }
@@ -420,7 +461,7 @@ impl Component {
         right: Right,
     ) -> Decision {
         let (settings, now) = (&self.settings, turn.now);
-        match self.state.user(user) {
+        match self.state.user(user).filter(|_| !self.bars(user, watcher)) {
             None => Decision::Deny(super::authorization::Reason::Unseen),
             Some(known) => face::decide_on(settings, (user, known), watcher, now, right, true),
         }

@@ -66,11 +66,15 @@ pub(super) fn submit(
             .user(user)
             .and_then(|known| known.policy(user, who, core.settings.timezone));
         let in_vain = *verdict == Verdict::Approve && policy.is_some_and(|policy| policy.blocked);
-        if in_vain {
+        let barred = *verdict == Verdict::Approve && core.state.bars(who) && who != user;
+        if barred {
+            let text = format!("{} is blocked by the operator.", who.shown());
+            read.remarks.push(text);
+        } else if in_vain {
             let text = format!("{} is blocked; unblock it first.", who.shown());
             read.remarks.push(text);
         }
-        !in_vain
+        !in_vain && !barred
     });
     if read.each.is_empty() {
         let text = words::lines(&read.remarks, BODY_BYTES_MAX);
@@ -277,7 +281,7 @@ pub(super) fn done(
 
 fn sentence(known: Option<&User>, decision: &Decision) -> String {
     let who = decision.who.shown();
-    let has_grant = known.is_some_and(|known| known.grants.contains_key(&decision.who));
+    let has_grant = known.is_some_and(|known| known.granted().contains(&decision.who));
     match decision.verdict {
         Verdict::Approve => match decision.before.first() {
             Some((_, SubscriptionState::Pending)) => format!("{who} now gets your presence."),

@@ -78,7 +78,7 @@ fn check(core: &Component, turn: &Turn, id: &str) -> Result<Execution, Stop> {
     let (Some(running), Some(execution)) = (running, core.state.execution(id)) else {
         return Err(Stop::Gone);
     };
-    let watcher = Watcher::new(&execution.watcher, execution.interface);
+    let watcher = Watcher::of(execution);
     let sent = running.may_be_sent();
     let module = named_module(execution.right, &execution.fields);
     let user = &execution.user;

@@ -8,7 +8,7 @@ use super::consent::Own;
 use super::identity::info;
 use super::reply::Refusal;
 use super::watcher::Watcher;
-use super::{Component, Turn, command, form, identity};
+use super::{Component, Turn, admin, command, form, identity};
 use crate::address::{Address, Bare};
 use crate::stanza::command::NS as NS_COMMANDS;
 use crate::stanza::compose::{Compose, element};
@@ -62,7 +62,13 @@ pub(super) fn component_info(core: &Component, payload: &Element, from: &Address
         None => return Err(Refusal::ItemNotFound),
         Some(NS_COMMANDS) => command_list(NS_COMMANDS),
         Some(name) => {
+            if let Some(what) = admin::of_node(core, name, &from.bare) {
+                return Ok(Some(command_node(name, what.title())));
+            }
             let own = Own::of_node(name).ok_or(Refusal::ItemNotFound)?;
+            if !own.is_open_to(core, &from.bare) && admin::is_of_operator(name) {
+                return Err(Refusal::ItemNotFound);
+            }
             if !own.is_open_to(core, &from.bare) {
                 return Err(Refusal::Forbidden);
             }
@@ -82,8 +88,15 @@ pub(super) fn component_items(core: &Component, payload: &Element, from: &Addres
             let own = Own::ALL
                 .into_iter()
                 .filter(|own| own.is_open_to(core, &from.bare) && !(joined && *own == Own::Join))
-                .map(|own| (own.node(), own.title()));
+                .map(|own| (own.node(), own.title()))
+                .chain(admin::offered(core, &from.bare));
             Ok(Some(items(Some(NS_COMMANDS), jid, own)))
+        }
+        Some(name) if admin::is_of_operator(name) && !admin::is_admin(core, &from.bare) => {
+            Err(Refusal::ItemNotFound)
+        }
+        Some(name) if admin::of_node(core, name, &from.bare).is_some() => {
+            Ok(Some(empty_items(payload)))
         }
         Some(name) if Own::of_node(name).is_some() => Ok(Some(empty_items(payload))),
         Some(_) => Err(Refusal::ItemNotFound),

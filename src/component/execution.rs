@@ -358,10 +358,12 @@ fn write_end(
     lane::submit(core, turn, user, lane::Task::Execution(step));
 }
 
-/// What she has taken away is looked for among what has not been sent: it ends now.
-pub(super) fn review(core: &mut Component, turn: &mut Turn, user: &Bare) {
+/// What she has taken away is looked for among what has not been sent: it ends now. What the operator takes
+/// away, of the component itself, is so for everybody.
+pub(super) fn review(core: &mut Component, turn: &mut Turn, whose: &Bare) {
+    let of_all = whose == core.settings.domain.bare();
     let open = core.running.iter().filter(|(_, one)| {
-        one.user == *user
+        (of_all || one.user == *whose)
             && !one.may_be_sent()
             && matches!(one.stage, Stage::Asked(..) | Stage::Waiting)
     });
@@ -370,9 +372,10 @@ pub(super) fn review(core: &mut Component, turn: &mut Turn, user: &Bare) {
         let Some(execution) = core.state.execution(&id) else {
             continue;
         };
-        let watcher = Watcher::new(&execution.watcher, execution.interface);
+        let watcher = Watcher::of(execution);
         let module = named_module(execution.right, &execution.fields);
-        if offer::permit_again(core, turn, user, &watcher, execution.right, module).is_err() {
+        let (user, right) = (&execution.user, execution.right);
+        if offer::permit_again(core, turn, user, &watcher, right, module).is_err() {
             let way = execution.prompt.clone().map_or(Way::Agent, Way::Prompt);
             let text = Some("The right was taken away.".to_owned());
             let end = End::new(ExecutionState::Refused, text, way);
@@ -465,12 +468,13 @@ fn conclude(
     }
 }
 
-/// Tells a watcher unasked, unless she blocks it: for one whom she blocks she is not there.
+/// Tells a watcher unasked, unless she or the operator blocks it: for one who is blocked she is not there.
 fn push(core: &mut Component, turn: &mut Turn, user: &Bare, watcher: &Address, outcome: &Outcome) {
     let known = core.state.user(user);
     let zone = core.settings.timezone;
     let policy = known.and_then(|known| known.policy(user, &watcher.bare, zone));
-    if !policy.is_some_and(|policy| policy.blocked) {
+    let is_barred = watcher.bare != *user && core.state.bars(&watcher.bare);
+    if !is_barred && !policy.is_some_and(|policy| policy.blocked) {
         relay::push(core, turn, user, watcher, outcome);
     }
 }

@@ -8,7 +8,7 @@ use super::record::Change;
 use super::reply::Refusal;
 use super::setting::Reply;
 use super::state::{State, User};
-use super::{Component, Effect, Turn, command, line};
+use super::{Component, Effect, Turn, admin, command, line};
 use crate::address::{Address, Bare};
 
 /// An export of everybody that has been written.
@@ -52,6 +52,7 @@ pub(super) fn own(core: &mut Component, turn: &mut Turn, user: &Bare, reply: Rep
 pub(super) fn of_all(core: &mut Component, turn: &mut Turn, reply: Reply) {
     if let Some((to, _)) = asker(&reply) {
         core.exporting.insert(to.bare.clone(), to);
+        admin::log(core, &reply, "asked for an export".to_owned());
         core.effects.push_back(Effect::Export);
     }
     let text = "The export has begun; a message will say how it has ended.".to_owned();
@@ -131,6 +132,11 @@ fn changes(user: &Bare, known: &User) -> Vec<Change> {
         user: user(),
         watcher: watcher.clone(),
         value: Some(*block),
+    }));
+    changes.extend(known.tokens.iter().map(|(id, token)| Change::Token {
+        user: user(),
+        id: id.clone(),
+        value: Some(token.clone()),
     }));
     let trace =
         |((at, id), audit): (&(super::clock::Wall, String), &super::record::Audit)| Change::Audit {

@@ -7,7 +7,7 @@ use minidom::Element;
 use sha2::{Digest, Sha256};
 use xmpp_parsers::ns;
 
-use super::authorization::{self, Decision, Level, Right};
+use super::authorization::{self, Decision, Evidence, Interface, Level, Right};
 use super::clock::{Now, Wall};
 use super::limits::SHOWN_CHARS_MAX;
 use super::live::{Knowledge, Resource, Told};
@@ -227,6 +227,8 @@ pub(super) struct ServiceRight {
     pub(super) level: Level,
     /// The rights, each with whether she is asked first. `see` is not among them: it is the answer.
     pub(super) rights: Vec<(Right, bool)>,
+    /// When the first of what gives them ends by itself.
+    pub(super) expires: Option<Wall>,
     /// Changes when the list or the face does; keyed, so that two watchers cannot compare lists.
     pub(super) rev: String,
 }
@@ -252,19 +254,15 @@ pub(super) fn decide_on(
     counted: bool,
 ) -> Decision {
     let (name, known) = user;
-    let Watcher {
-        bare: watcher,
-        interface,
-    } = watcher;
-    let Some(mut policy) = known.policy(name, watcher, settings.timezone) else {
+    let Some(mut policy) = known.policy(name, &watcher.bare, settings.timezone) else {
         return Decision::Deny(authorization::Reason::Unseen);
     };
     policy.counted = counted;
-    let evidence = known.evidence(watcher, settings.party(watcher, *interface));
+    let (interface, evidence) = evidence(settings, known, watcher);
     authorization::decide(
         now,
-        *interface,
-        watcher,
+        interface,
+        &watcher.bare,
         evidence,
         policy,
         &settings.ceiling,
@@ -279,13 +277,22 @@ pub(super) fn level(
     watcher: &Watcher,
     now: Now,
 ) -> Level {
+    let (interface, evidence) = evidence(settings, user.1, watcher);
+    authorization::level(now, interface, &watcher.bare, evidence, user.0)
+}
+
+fn evidence<'a>(
+    settings: &'a Settings,
+    known: &'a User,
+    watcher: &'a Watcher,
+) -> (Interface, Evidence<'a>) {
     let Watcher {
-        bare: watcher,
+        bare,
         interface,
+        token,
     } = watcher;
-    let party = settings.party(watcher, *interface);
-    let evidence = user.1.evidence(watcher, party);
-    authorization::level(now, *interface, watcher, evidence, user.0)
+    let party = settings.party(bare, *interface);
+    (*interface, known.evidence(bare, party, token.as_deref()))
 }
 
 /// The service right of a watcher that may see the user.
@@ -298,6 +305,8 @@ pub(super) fn service_right(
     now: Now,
 ) -> ServiceRight {
     let level = level(settings, user, watcher, now);
+    let (interface, evidence) = evidence(settings, user.1, watcher);
+    let expires = authorization::expires(now, interface, &watcher.bare, evidence);
     let rights: Vec<_> = Right::ALL
         .into_iter()
         .filter(|right| *right != Right::See)
@@ -325,12 +334,18 @@ pub(super) fn service_right(
     for (right, confirm) in &rights {
         hash.update([*right as u8, u8::from(*confirm)]);
     }
+    hash.update(expires.map_or(0, |at| at.0).to_be_bytes());
     let digest = hash.finalize();
     let rev = digest[..6]
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    ServiceRight { level, rights, rev }
+    ServiceRight {
+        level,
+        rights,
+        expires,
+        rev,
+    }
 }
 
 impl ServiceRight {

@@ -71,6 +71,8 @@ pub(super) struct Withdrawal {
     pub(super) blocks: bool,
     /// The grants that there were, found before they are gone.
     pub(super) had: Vec<(Bare, Grant)>,
+    /// The tokens that they had redeemed, by their labels.
+    pub(super) had_tokens: Vec<(Bare, String)>,
 }
 
 impl Withdrawal {
@@ -103,6 +105,15 @@ impl Withdrawal {
             Some((who.clone(), grant.clone()))
         });
         self.had = had.collect();
+        let tokens = |who: &Bare| {
+            let redeemed = known.tokens.values();
+            let redeemed = redeemed.filter(|token| token.redeemed.contains_key(who));
+            let labels: Vec<_> = redeemed.map(|token| token.label.clone()).collect();
+            let who = who.clone();
+            labels.into_iter().map(move |label| (who.clone(), label))
+        };
+        let had_tokens = self.each().flat_map(|(who, _)| tokens(who));
+        self.had_tokens = had_tokens.collect();
         let mut ends: Vec<_> = self.ends().flat_map(|who| known.watchers_of(who)).collect();
         ends.sort_by(|(one, _), (other, _)| one.cmp(other));
         ends.dedup();
@@ -216,6 +227,12 @@ pub(super) fn plan_withdrawal(
             });
         }
     }
+    // As they are in memory already, without whom she has revoked.
+    changes.extend(known.tokens.iter().map(|(id, token)| Change::Token {
+        user: user.clone(),
+        id: id.clone(),
+        value: Some(token.clone()),
+    }));
     let mut said = Vec::new();
     for named in &withdrawal.who {
         let blocked = withdrawal.blocks || named.is_party();
@@ -223,6 +240,14 @@ pub(super) fn plan_withdrawal(
         for (who, grant) in &withdrawal.had {
             if named.addresses().any(|one| one == who) {
                 said.push(format!("It had: {}.", terms(grant, now, zone)));
+            }
+        }
+        for (who, label) in &withdrawal.had_tokens {
+            if named.addresses().any(|one| one == who) {
+                said.push(format!(
+                    "It had redeemed your token “{label}”, which goes on for others: “token revoke {label}” \
+                     ends it for all."
+                ));
             }
         }
         if let Some(party) = named
@@ -265,7 +290,8 @@ fn sentence(withdrawal: &Withdrawal, named: &Named, blocked: bool) -> String {
         );
     }
     let had = |(one, _): &(Bare, Grant)| named.addresses().any(|who| who == one);
-    let is_granted = withdrawal.had.iter().any(had);
+    let redeemed = |(one, _): &(Bare, String)| named.addresses().any(|who| who == one);
+    let is_granted = withdrawal.had.iter().any(had) || withdrawal.had_tokens.iter().any(redeemed);
     match (is_granted, withdrawal.keeps_presence) {
         (true, true) => format!("{who} has no grant any more; who gets your presence still does."),
         (true, false) => {

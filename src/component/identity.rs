@@ -15,6 +15,7 @@ use xmpp_parsers::ns;
 
 use super::bulk::NS_BULK;
 use super::face::NS_RIGHTS;
+use super::token::NS_AUTHZ;
 use super::{about, gateway};
 use crate::stanza::command::NS as NS_COMMANDS;
 use crate::stanza::compose::{Compose, element};
@@ -43,7 +44,7 @@ const COMPONENT_FEATURES: [&str; 12] = [
 
 /// The same for every presentity and every watcher, so that it tells nobody anything, and one look-up
 /// serves for all of them. What a watcher may do stands in the rights.
-const PRESENTITY_FEATURES: [&str; 7] = [
+const PRESENTITY_FEATURES: [&str; 8] = [
     ns::DISCO_INFO,
     ns::DISCO_ITEMS,
     NS_COMMANDS,
@@ -51,6 +52,7 @@ const PRESENTITY_FEATURES: [&str; 7] = [
     ns::CAPS,
     about::NS_LAST,
     NS_RIGHTS,
+    NS_AUTHZ,
 ];
 
 /// A hash costs as much as the answer to a probe, which carries it.
@@ -171,7 +173,8 @@ mod tests {
         assert_eq!(
             *PRESENTITY_VER,
             sha1(&format!(
-                "account/registered//<{features}jabber:iq:last<urn:x-presence-service:rights:0<urn:xmpp:ping<"
+                "account/registered//<{features}jabber:iq:last<urn:x-presence-service:authz:0<\
+                 urn:x-presence-service:rights:0<urn:xmpp:ping<"
             ))
         );
         let contacts = BTreeMap::from([

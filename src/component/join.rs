@@ -114,6 +114,11 @@ pub(super) fn plan_leaving(
         watcher: watcher.clone(),
         value: None,
     }));
+    changes.extend(known.tokens.keys().map(|id| Change::Token {
+        user: owner(),
+        id: id.clone(),
+        value: None,
+    }));
     changes.extend(known.blocks.keys().map(|watcher| Change::Block {
         user: owner(),
         watcher: watcher.clone(),

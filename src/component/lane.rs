@@ -9,9 +9,10 @@ use super::limits::{IN_FLIGHT_MAX, LANE_WAITING_MAX};
 use super::record::Change;
 use super::reply::Refusal;
 use super::state::Narrowing;
+use super::token::step as token;
 use super::{
-    Component, Effect, Ticket, Turn, behind, decision, execution, pending, setting, subscription,
-    written,
+    Component, Effect, Ticket, Turn, admin, behind, decision, execution, pending, setting,
+    subscription, written,
 };
 use crate::address::Bare;
 
@@ -28,6 +29,14 @@ pub(super) enum Task {
     Listing(pending::Listing),
     /// A step of a command.
     Execution(execution::Step),
+    /// A token.
+    Token(token::Step),
+    /// An administrator deletes her.
+    Removal(admin::Removal),
+    /// Subscriptions that end by a block of the operator.
+    Ending(admin::bars::Ending),
+    /// Whom the operator blocks; of no user, but of the component itself.
+    Bars(admin::Bars),
 }
 
 impl Task {
@@ -43,6 +52,10 @@ impl Task {
             Self::Subscription(step) => Ok(subscription::plan(core, turn, user, step)),
             Self::Listing(listing) => Ok(pending::plan(core, user, listing)),
             Self::Execution(step) => written::plan(core, turn, user, step),
+            Self::Token(step) => token::plan(core, turn, user, step),
+            Self::Removal(removal) => admin::plan_removal(core, turn, user, removal),
+            Self::Ending(ending) => Ok(admin::bars::plan_ending(core, user, ending)),
+            Self::Bars(bars) => Ok(admin::bars::plan(core, turn, bars)),
         }
     }
 
@@ -53,6 +66,10 @@ impl Task {
             Self::Subscription(step) => subscription::done(core, turn, user, step, result),
             Self::Listing(listing) => pending::done(core, turn, user, listing, result),
             Self::Execution(step) => execution::done(core, turn, user, step, result),
+            Self::Token(step) => token::done(core, turn, user, step, result),
+            Self::Removal(removal) => admin::removed(core, turn, user, removal, result),
+            Self::Ending(ending) => admin::bars::done_ending(core, turn, user, ending, result),
+            Self::Bars(bars) => admin::bars::done(core, turn, bars, result),
         }
     }
 
@@ -61,7 +78,13 @@ impl Task {
         match self {
             Self::Setting(setting) => setting::look(core, turn, user, setting),
             Self::Decisions(decisions) => decision::look(core, user, decisions),
-            Self::Subscription(_) | Self::Listing(_) | Self::Execution(_) => {}
+            Self::Token(step) => token::look(core, user, step),
+            Self::Removal(removal) => setting::look(core, turn, user, &mut removal.leaving),
+            Self::Subscription(_)
+            | Self::Listing(_)
+            | Self::Execution(_)
+            | Self::Ending(_)
+            | Self::Bars(_) => {}
         }
     }
 
@@ -69,7 +92,12 @@ impl Task {
         match self {
             Self::Setting(setting) => setting::narrowing(setting, turn),
             Self::Decisions(decisions) => decision::narrowing(decisions, turn),
-            Self::Subscription(_) | Self::Listing(_) | Self::Execution(_) => Vec::new(),
+            Self::Token(step) => token::narrowing(step).into_iter().collect(),
+            Self::Removal(removal) => setting::narrowing(&removal.leaving, turn),
+            Self::Bars(bars) => admin::bars::narrowing(bars, turn),
+            Self::Subscription(_) | Self::Listing(_) | Self::Execution(_) | Self::Ending(_) => {
+                Vec::new()
+            }
         }
     }
 }

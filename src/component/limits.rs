@@ -1,12 +1,10 @@
-//! Every limit of the core, with its reason, and the token buckets that keep the rates.
+//! Every limit of the core, with its reason: what the operator may set, and what is fixed.
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::time::Duration;
 
-use crate::address::Bare;
+pub(super) use super::bucket::{Buckets, Rate};
 
-/// Rates that the operator may set; 0 is no limit (design.md §4 `[limits]`).
+/// What the operator may set (design.md §4 `[limits]`, protocol.md §10). A rate of 0 is no limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     /// Answers a second to one watcher, sustained.
@@ -17,6 +15,36 @@ pub struct Limits {
     pub probe_rate_per_domain: f64,
     /// Answers to one foreign domain at once.
     pub probe_burst_per_domain: f64,
+    /// Refusals a minute to one watcher, sustained: answers about those whom it may not see, or who are not.
+    pub refusals_per_minute: f64,
+    /// Refusals to one watcher at once: its contacts of old may all have left.
+    pub refusals_burst: f64,
+    /// Commands a minute of one watcher, sustained.
+    pub commands_per_minute_per_watcher: f64,
+    /// Commands of one watcher at once.
+    pub commands_burst_per_watcher: f64,
+    /// Commands a minute for one user, sustained; those from one foreign domain get half of it.
+    pub commands_per_minute_per_user: f64,
+    /// Commands for one user at once; the same.
+    pub commands_burst_per_user: f64,
+    /// Open commands of one watcher.
+    pub open_commands_per_watcher: usize,
+    /// Open commands of one user: her agent may be asking her about each.
+    pub open_commands_per_user: usize,
+    /// Subscription requests of one user that wait for her.
+    pub pending_per_user: usize,
+    /// Of them those from one domain: it may not fill her list.
+    pub pending_per_domain: usize,
+    /// After so many days such a request ends by itself; 0: never.
+    pub pending_days: u32,
+    /// A user is told of new requests at most so often (security.md T31).
+    pub prompt_every: Duration,
+    /// Ad-hoc sessions of one watcher with an open form.
+    pub sessions_per_watcher: usize,
+    /// Ad-hoc sessions in all.
+    pub sessions: usize,
+    /// Presence to watchers who are told of a change, a second, of all users together.
+    pub broadcasts_per_second: f64,
     /// Subscription stanzas to the users' own server.
     pub subscriptions_per_minute: SubscriptionRate,
     /// How often what a server never tells is asked again (design.md §7 C5).
@@ -52,6 +80,21 @@ impl Default for Limits {
             probe_burst_per_watcher: 2000.0,
             probe_rate_per_domain: 500.0,
             probe_burst_per_domain: 20_000.0,
+            refusals_per_minute: 10.0,
+            refusals_burst: 1000.0,
+            commands_per_minute_per_watcher: 6.0,
+            commands_burst_per_watcher: 30.0,
+            commands_per_minute_per_user: 30.0,
+            commands_burst_per_user: 120.0,
+            open_commands_per_watcher: 16,
+            open_commands_per_user: 64,
+            pending_per_user: 50,
+            pending_per_domain: 25,
+            pending_days: 30,
+            prompt_every: Duration::from_secs(600),
+            sessions_per_watcher: 3,
+            sessions: 10_000,
+            broadcasts_per_second: 0.0,
             subscriptions_per_minute: SubscriptionRate::Auto,
             relearn_every: Duration::from_secs(15 * 60),
             statuses_per_hour: 3.0,
@@ -158,14 +201,10 @@ pub(super) const REMEMBER_MAX: usize = 1000;
 pub(super) const PACE: Duration = Duration::from_secs(2);
 /// How long the end of her last resource is doubted before watchers are told.
 pub(super) const FAREWELL: Duration = Duration::from_secs(3);
-/// Grants, subscriptions and blocks of one user, each.
-pub(super) const RECORDS_PER_USER_MAX: usize = 1000;
+/// Grants, subscriptions and blocks of one user, each; requests that wait are subscriptions.
+pub const RECORDS_PER_USER_MAX: usize = 1000;
 /// The highest limit of uses a day that a grant may have; with more it is none.
 pub(super) const USES_PER_DAY_MAX: u32 = 10_000;
-/// Subscription requests of one user that wait for her (protocol.md §10).
-pub(super) const PENDING_PER_USER_MAX: usize = 50;
-/// Of them those from one domain: it may not fill her list.
-pub(super) const PENDING_PER_DOMAIN_MAX: usize = 25;
 /// Names of requests that are kept for a day: 12 watchers at their full rate (security T43).
 pub(super) const NAMES_MAX: usize = 100_000;
 /// Questions about commands that wait for her answer at once: more than she can tell apart by their codes.
@@ -180,16 +219,19 @@ pub(super) const PROMPT_SETTLES: Duration = Duration::from_secs(3);
 /// all around them, less than 4 KiB (protocol.md §10).
 pub(super) const PENDING_TEXT_CHARS_MAX: usize = 500;
 pub(super) const PENDING_NICK_CHARS_MAX: usize = 64;
-/// She is told of new requests at most so often (security.md T31).
-pub(super) const PROMPT_EVERY: Duration = Duration::from_secs(600);
 /// When she comes online she is told of what was kept from her at most so often.
 pub(super) const REMIND_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// Who was refused twice in this time asks without a prompt (security.md T36).
 pub(super) const TIRED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Refusals that are remembered for that.
 pub(super) const REFUSALS_MAX: usize = 10_000;
-/// Decisions in one line or form: as many as requests can wait.
-pub(super) const DECISIONS_MAX: usize = PENDING_PER_USER_MAX;
+/// Addresses and domains that the operator blocks for everybody.
+pub(super) const OPERATOR_BLOCKS_MAX: usize = 10_000;
+/// Subscriptions of the users whose watchers are ended at once by such a block; and how long until the next.
+pub(super) const ENDINGS_AT_ONCE: usize = 500;
+pub(super) const ENDINGS_EVERY: Duration = Duration::from_secs(1);
+/// Decisions in one line or form: as many as requests wait by default.
+pub(super) const DECISIONS_MAX: usize = 50;
 /// Bytes of a list in a message: with all around it the stanza stays below the 10,000 bytes that every
 /// server takes (RFC 6120 §13.12).
 pub(super) const BODY_BYTES_MAX: usize = 8000;
@@ -210,20 +252,12 @@ pub(super) const FORM_BYTES_MAX: usize = 7500;
 pub(super) const ASKERS_MAX: usize = 10_000;
 /// Lines of a user's history that are kept.
 pub(super) const HISTORY_MAX: usize = 50;
-/// Ad-hoc sessions of one watcher (protocol.md §10).
-pub(super) const SESSIONS_PER_WATCHER_MAX: usize = 3;
-/// Ad-hoc sessions in all.
-pub(super) const SESSIONS_MAX: usize = 10_000;
 /// How long a session lives without a word (protocol.md §10).
 pub(super) const SESSION_LIFE: Duration = Duration::from_secs(600);
 /// IQs of ours that wait for an answer.
 pub(super) const AWAITED_MAX: usize = 20_000;
 /// Verified capabilities that are remembered.
 pub(super) const CAPS_MAX: usize = 10_000;
-/// Open commands of one watcher.
-pub(super) const EXECUTIONS_PER_WATCHER_MAX: usize = 16;
-/// Open commands of one user: her agent may be asking her about each.
-pub(super) const EXECUTIONS_PER_USER_MAX: usize = 64;
 /// Open commands of one party on the dedicated link, whose addresses are its own to make.
 pub(super) const EXECUTIONS_PER_PARTY_MAX: usize = 1000;
 /// Sessions of one party on the dedicated link, open or remembered.
@@ -232,16 +266,6 @@ pub(super) const SESSIONS_PER_PARTY_MAX: usize = 2000;
 pub(super) const PARTNER_DEFERRED_MAX: usize = 1000;
 /// Open commands in all.
 pub(super) const EXECUTIONS_MAX: usize = 10_000;
-/// Commands a minute of one watcher, sustained (protocol.md §10), and at once.
-pub(super) const EXECUTION_RATE: Rate = Rate {
-    per_s: 0.1,
-    burst: 30.0,
-};
-/// Commands a minute for one user, sustained (protocol.md §10), and at once.
-pub(super) const EXECUTION_RATE_PER_USER: Rate = Rate {
-    per_s: 0.5,
-    burst: 120.0,
-};
 /// Chat answers to one address: as many as answers to probes.
 pub(super) const CHAT_RATE: Rate = Rate {
     per_s: 20.0,
@@ -254,137 +278,22 @@ pub(super) const EXPORT_RATE: Rate = Rate {
     per_s: 1.0 / 60.0,
     burst: 3.0,
 };
+/// Tokens of one user that are in force.
+pub(super) const TOKENS_PER_USER_MAX: usize = 50;
+/// How often a token can be used (protocol.md §9.7).
+pub(super) const TOKEN_USES_MAX: u32 = 100;
+/// How long it can count (protocol.md §9.7), and how long it does where she does not say.
+pub(super) const TOKEN_DAYS_MAX: i64 = 90;
+pub(super) const TOKEN_DAYS: i64 = 30;
+/// Characters of her name for it.
+pub(super) const TOKEN_LABEL_CHARS_MAX: usize = 64;
+/// Bytes of the addresses in its record: a hundred ordinary ones, and the record stays one that the store
+/// takes.
+pub(super) const TOKEN_PEOPLE_BYTES_MAX: usize = 8 * 1024;
+/// Wrong tokens of one address, and of one foreign domain: 5 in an hour (protocol.md §9.2).
+pub(super) const TOKEN_GUESSES: Rate = Rate {
+    per_s: 5.0 / 3600.0,
+    burst: 5.0,
+};
 /// Messages that wait for the next attach; a restart of the server takes seconds.
 pub(super) const DEFERRED_MAX: usize = 10_000;
-/// Buckets of one kind that are kept; full ones are dropped first, they say nothing.
-const BUCKETS_MAX: usize = 100_000;
-
-/// A rate with its burst.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Rate {
-    /// Tokens a second; 0 is no limit.
-    pub(super) per_s: f64,
-    /// Tokens at most.
-    pub(super) burst: f64,
-}
-
-/// Token buckets, by address where nothing else is said.
-#[derive(Debug)]
-pub(super) struct Buckets<K = Bare> {
-    rate: Rate,
-    levels: HashMap<K, (f64, Duration)>,
-}
-
-impl<K: Eq + Hash + Clone> Buckets<K> {
-    pub(super) fn new(rate: Rate) -> Self {
-        Self {
-            rate,
-            levels: HashMap::new(),
-        }
-    }
-
-    /// Goes on at another rate; what is in the buckets stays.
-    pub(super) fn set_rate(&mut self, rate: Rate) {
-        self.rate = rate;
-    }
-
-    /// Takes one token; `false` where there is none.
-    pub(super) fn take(&mut self, who: &K, at: Duration) -> bool {
-        self.take_many(who, 1, at)
-    }
-
-    /// Takes all of `n` tokens, or none; `false` where there are fewer.
-    pub(super) fn take_many(&mut self, who: &K, n: usize, at: Duration) -> bool {
-        let (rate, n) = (self.rate, n as f64);
-        if rate.per_s <= 0.0 {
-            return true;
-        }
-        if !self.levels.contains_key(who) && self.levels.len() >= BUCKETS_MAX {
-            self.levels
-                .retain(|_, (level, since)| refilled(rate, *level, *since, at) < rate.burst);
-            if self.levels.len() >= BUCKETS_MAX {
-                return false;
-            }
-        }
-        let (level, since) = self.levels.entry(who.clone()).or_insert((rate.burst, at));
-        let filled = refilled(rate, *level, *since, at);
-        let taken = filled >= n;
-        *level = if taken { filled - n } else { filled };
-        *since = at;
-        taken
-    }
-
-    /// How many of `n` tokens are there: all of them, or as many as a bucket ever holds. Where there
-    /// are fewer: whole seconds until then, at least one.
-    pub(super) fn room(&self, who: &K, n: usize, at: Duration) -> Result<usize, u64> {
-        let rate = self.rate;
-        if rate.per_s <= 0.0 {
-            return Ok(n);
-        }
-        let level = match self.levels.get(who) {
-            Some((level, since)) => refilled(rate, *level, *since, at),
-            None => rate.burst,
-        };
-        let wanted = (n as f64).min(rate.burst.floor());
-        if level >= wanted && wanted >= 1.0 {
-            return Ok(wanted as usize);
-        }
-        Err(((wanted.max(1.0) - level) / rate.per_s).ceil().max(1.0) as u64)
-    }
-
-    /// Whole seconds until the next token, at least one.
-    pub(super) fn retry_after_s(&self) -> u64 {
-        (1.0 / self.rate.per_s.max(0.001)).ceil() as u64
-    }
-}
-
-fn refilled(rate: Rate, level: f64, since: Duration, at: Duration) -> f64 {
-    (level + at.saturating_sub(since).as_secs_f64() * rate.per_s).min(rate.burst)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bucket_gives_its_burst_and_then_its_rate() {
-        let mut buckets = Buckets::new(Rate {
-            per_s: 2.0,
-            burst: 3.0,
-        });
-        let who = Bare::parse("bot@localhost").unwrap();
-        let at = Duration::from_secs;
-        assert_eq!((0..5).filter(|_| buckets.take(&who, at(0))).count(), 3);
-        assert_eq!((0..5).filter(|_| buckets.take(&who, at(1))).count(), 2);
-        assert!(buckets.take(&Bare::parse("other@localhost").unwrap(), at(1)));
-    }
-
-    #[test]
-    fn many_tokens_are_taken_together_or_not_at_all() {
-        let mut buckets = Buckets::new(Rate {
-            per_s: 2.0,
-            burst: 10.0,
-        });
-        let who = Bare::parse("bot@localhost").unwrap();
-        let at = Duration::from_secs;
-        assert_eq!(buckets.room(&who, 7, at(0)), Ok(7));
-        assert!(buckets.take_many(&who, 7, at(0)));
-        assert!(!buckets.take_many(&who, 4, at(0)));
-        assert_eq!(buckets.room(&who, 8, at(0)), Err(3));
-        assert_eq!(buckets.room(&who, 8, at(3)), Ok(8));
-        // More than a bucket ever holds is never there: a full bucket is enough.
-        assert_eq!(buckets.room(&who, 50, at(0)), Err(4));
-        assert_eq!(buckets.room(&who, 50, at(4)), Ok(10));
-    }
-
-    #[test]
-    fn a_rate_of_zero_is_no_limit() {
-        let mut buckets = Buckets::new(Rate {
-            per_s: 0.0,
-            burst: 0.0,
-        });
-        let who = Bare::parse("bot@localhost").unwrap();
-        assert!((0..10_000).all(|_| buckets.take(&who, Duration::ZERO)));
-        assert_eq!(buckets.room(&who, 100, Duration::ZERO), Ok(100));
-    }
-}

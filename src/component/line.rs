@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::clock::Wall;
 use super::record::{
-    Audit, Block, Change, Execution, Grant, LastFace, Profile, Status, Subscription,
+    Audit, Block, Change, Execution, Grant, LastFace, OperatorBlock, Profile, Status, Subscription,
+    Token,
 };
 use crate::address::Bare;
 
@@ -46,9 +47,18 @@ enum Line {
         id: String,
         record: Audit,
     },
+    Token {
+        user: Bare,
+        id: String,
+        record: Token,
+    },
     Face {
         user: Bare,
         record: LastFace,
+    },
+    OperatorBlock {
+        watcher: Bare,
+        record: OperatorBlock,
     },
 }
 
@@ -103,8 +113,17 @@ pub fn write(change: &Change) -> Option<String> {
             id,
             record: value?,
         },
+        Change::Token { user, id, value } => Line::Token {
+            user,
+            id,
+            record: value?,
+        },
         Change::Face { user, value } => Line::Face {
             user,
+            record: value?,
+        },
+        Change::OperatorBlock { watcher, value } => Line::OperatorBlock {
+            watcher,
             record: value?,
         },
     };
@@ -175,8 +194,17 @@ pub fn read(text: &str) -> Result<Change, String> {
             id,
             value: Some(record),
         },
+        Line::Token { user, id, record } => Change::Token {
+            user,
+            id,
+            value: Some(record),
+        },
         Line::Face { user, record } => Change::Face {
             user,
+            value: Some(record),
+        },
+        Line::OperatorBlock { watcher, record } => Change::OperatorBlock {
+            watcher,
             value: Some(record),
         },
     })
@@ -221,12 +249,22 @@ mod tests {
     }
 
     #[test]
+    fn the_line_of_an_operator_s_block_stays_readable() {
+        let golden = include_str!("../../tests/records/line-operator-block-1.jsonl");
+        assert_eq!(read(golden.trim_end()), Ok(samples::operator_block()));
+        assert_eq!(
+            write(&samples::operator_block()).as_deref(),
+            Some(golden.trim_end())
+        );
+    }
+
+    #[test]
     fn what_is_not_understood_is_refused() {
         let known =
             r#"{"kind":"block","user":"a@b.example","watcher":"c.example","record":{"since":5}}"#;
         assert!(read(known).is_ok());
         for (what, word) in [
-            (known.replace("block", "token"), "token"),
+            (known.replace("block", "ticket"), "ticket"),
             (known.replace("\"since\"", "\"why\":1,\"since\""), "why"),
             (known.replace("\"kind\"", "\"more\":1,\"kind\""), "more"),
             (known.replace("a@b", "A@b"), "A@b"),

@@ -9,11 +9,13 @@
 
 mod abilities;
 mod about;
+mod admin;
 mod askers;
 pub mod authorization;
 mod behind;
 mod border;
 mod broadcast;
+mod bucket;
 mod bulk;
 mod caps;
 mod ceiling;
@@ -21,6 +23,7 @@ mod chat;
 pub mod clock;
 mod command;
 mod consent;
+mod counts;
 mod decision;
 mod delivery;
 mod disco;
@@ -49,13 +52,16 @@ mod presence;
 mod probe;
 mod prompt;
 pub mod quiet;
+mod rates;
 pub mod record;
 mod register;
 mod relay;
 mod reply;
+mod report;
 mod reported;
 mod request;
 mod resume;
+mod right;
 mod route;
 mod running;
 mod session;
@@ -70,6 +76,7 @@ mod subscription;
 mod table;
 mod text;
 mod timer;
+mod token;
 mod unreachable;
 pub mod uses;
 mod watcher;
@@ -79,7 +86,6 @@ mod words;
 mod written;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,8 +95,10 @@ use minidom::rxml::xml_ncname;
 use crate::address::{Bare, ComponentDomain};
 use crate::stanza::Arrival;
 use clock::{Chance, Now};
-use limits::{Buckets, Rate};
+pub use counts::Counts;
+use limits::Buckets;
 use record::Change;
+pub use report::Report;
 pub use settings::Settings;
 use timer::{Timer, Timers};
 
@@ -124,6 +132,8 @@ pub enum Event {
     Committed(Ticket),
     /// A batch could not be written.
     Failed(Ticket),
+    /// Why the store takes no changes now; `None`: it takes them again.
+    Alarm(Option<String>),
     /// An export of everybody has ended: as it was written, or why there is none.
     Exported(Result<export::Written, String>),
     /// The time that [`Component::deadline`] named has come.
@@ -183,64 +193,8 @@ pub struct Figures {
     pub executions: usize,
     /// Durable changes that are being written or wait for it.
     pub in_flight: usize,
-}
-
-/// Something for the operator's log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Report {
-    /// A user has joined.
-    Joined(Bare),
-    /// So many of so many users have been asked for their presence after an attach, and their server
-    /// has answered.
-    Learning(usize, usize),
-    /// That is done: for so many, without an answer for so many, in so much time.
-    Learned(usize, usize, Duration),
-    /// A user does not let the component see her presence.
-    Unseen(Bare),
-    /// Subscription stanzas to the users of a domain are paced; whether its server said that it is ejabberd.
-    Paced(Bare, bool),
-    /// More subscription stanzas wait for their turn than are kept.
-    Crowded,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Joined(user) => write!(f, "{user} has joined"),
-            Self::Learning(n, of) => write!(f, "learned {n} of {of} users"),
-            Self::Learned(n, 0, time) => {
-                write!(f, "learned {n} users in {:.1} s", time.as_secs_f64())
-            }
-            Self::Learned(n, lost, time) => write!(
-                f,
-                "learned {n} users in {:.1} s; for {lost} more their server did not answer",
-                time.as_secs_f64()
-            ),
-            Self::Paced(domain, known) => {
-                let why = if *known {
-                    "runs ejabberd"
-                } else {
-                    "does not say what server it runs"
-                };
-                write!(
-                    f,
-                    "{domain} {why}: {} subscription stanzas a minute go to its users, see \
-                     limits.subscriptions-per-minute",
-                    limits::SERVER_TAKES
-                )
-            }
-            Self::Crowded => f.write_str(
-                "too many subscription stanzas wait for their turn, one was not sent; see \
-                 limits.subscriptions-per-minute",
-            ),
-            Self::Unseen(user) => {
-                write!(
-                    f,
-                    "{user} has not approved our subscription to her presence"
-                )
-            }
-        }
-    }
+    /// What was done since the start.
+    pub counts: Counts,
 }
 
 /// The component as a value.
@@ -272,16 +226,30 @@ pub struct Component {
     unreachable: unreachable::Unreachable,
     probes: Buckets,
     probes_of_domain: Buckets,
+    /// Refusals, by the watcher that is told.
+    refused_to: Buckets,
     chats: Buckets,
     exports_of_users: Buckets,
     /// Who is to be told of the export of everybody.
     exporting: export::Waiting,
+    /// Wrong tokens.
+    guesses: Buckets,
+    guesses_of_domain: Buckets,
     executions_by_watcher: Buckets,
     executions_for_user: Buckets,
     prompts: prompt::Prompts,
     names: names::Names,
     /// By user, and the watcher that sets her status.
     statuses: Buckets<(Bare, Bare)>,
+    /// The same of each foreign domain: (user, domain).
+    executions_for_user_by_domain: Buckets<(Bare, Bare)>,
+    /// Presence to watchers that are told of changes; there is one bucket.
+    broadcast_rate: Buckets<()>,
+    counts: Counts,
+    /// Why the store takes no changes now.
+    alarm: Option<String>,
+    /// Subscriptions that are still to end by a block of the operator.
+    endings: admin::bars::Endings,
     /// Keys `rev`; drawn at the first input.
     key: Option<[u8; 32]>,
     /// Counts presences in order of arrival.
@@ -306,7 +274,6 @@ impl Component {
             state.apply(&change);
         }
         let limits = settings.limits;
-        let rate = |per_s, burst| Buckets::new(Rate { per_s, burst });
         Self {
             identity: identity::Identity::new(&settings.contacts),
             settings,
@@ -329,19 +296,24 @@ impl Component {
             askers: askers::Askers::default(),
             refusals: pending::Refusals::default(),
             unreachable: unreachable::Unreachable::default(),
-            probes: rate(
-                limits.probe_rate_per_watcher,
-                limits.probe_burst_per_watcher,
-            ),
-            probes_of_domain: rate(limits.probe_rate_per_domain, limits.probe_burst_per_domain),
+            probes: Buckets::new(limits.probes()),
+            probes_of_domain: Buckets::new(limits.probes_of_domain()),
+            refused_to: Buckets::new(limits.refusals()),
             chats: Buckets::new(limits::CHAT_RATE),
             exports_of_users: Buckets::new(limits::EXPORT_RATE),
             exporting: export::Waiting::new(),
-            executions_by_watcher: Buckets::new(limits::EXECUTION_RATE),
-            executions_for_user: Buckets::new(limits::EXECUTION_RATE_PER_USER),
+            guesses: Buckets::new(limits::TOKEN_GUESSES),
+            guesses_of_domain: Buckets::new(limits::TOKEN_GUESSES),
             prompts: prompt::Prompts::default(),
             names: names::Names::default(),
             statuses: Buckets::new(limits.statuses()),
+            executions_by_watcher: Buckets::new(limits.commands_by_watcher()),
+            executions_for_user: Buckets::new(limits.commands_for_user()),
+            executions_for_user_by_domain: Buckets::new(limits.commands_for_user_by_domain()),
+            broadcast_rate: Buckets::new(limits.broadcasts()),
+            counts: Counts::default(),
+            alarm: None,
+            endings: admin::bars::Endings::default(),
             key: None,
             order: 0,
             started: None,
@@ -367,6 +339,7 @@ impl Component {
             Event::Attached => self.attach(&mut turn),
             Event::Detached => self.detach(&mut turn),
             Event::Received(arrival) => {
+                self.counts.received += 1;
                 route::received(self, &mut turn, &route::Origin::Server, arrival);
             }
             Event::Party(name, event) => partners::take(self, &mut turn, name, event),
@@ -374,6 +347,7 @@ impl Component {
             Event::Committed(ticket) => lane::settled(self, &mut turn, ticket, true),
             Event::Failed(ticket) => lane::settled(self, &mut turn, ticket, false),
             Event::Exported(result) => export::ended(self, &mut turn, &result),
+            Event::Alarm(alarm) => self.alarm = alarm,
             Event::Deadline => {}
             Event::Shutdown => {
                 behind::remember(self, &turn);
@@ -385,7 +359,9 @@ impl Component {
 
     /// The next effect, in order.
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
+        let effect = self.effects.pop_front();
+        self.counts.sent += u64::from(matches!(effect, Some(Effect::Send(_))));
+        effect
     }
 
     /// The next broadcast, rendered from the state as it is now; to be called only while the link has
@@ -398,13 +374,17 @@ impl Component {
             now,
             chance: Chance::new(input),
         };
-        broadcast::poll(self, &turn).or_else(|| learning::poll(self, &mut turn))
+        let stanza = broadcast::paced(self, &turn).or_else(|| learning::poll(self, &mut turn));
+        self.counts.sent += u64::from(stanza.is_some());
+        stanza
     }
 
     /// The next broadcast to a party on its own link, rendered as the others are; to be called only while
     /// that link has room.
     pub fn poll_partner(&mut self, name: &str, now: Now) -> Option<Element> {
-        partners::poll(self, name, now)
+        let stanza = partners::poll(self, name, now);
+        self.counts.sent += u64::from(stanza.is_some());
+        stanza
     }
 
     /// How long until [`Event::Deadline`] is due.
@@ -415,10 +395,17 @@ impl Component {
             Duration::from_millis(u64::try_from(at.0.saturating_sub(now.wall.0)).unwrap_or(0))
         };
         let expiry = self.state.next_expiry().map(|(at, _)| until(*at));
-        let lapse = self.state.next_lapse().map(until);
+        let lapse = self
+            .settings
+            .limits
+            .pending_life_s()
+            .and_then(|life_s| self.state.next_lapse(life_s))
+            .map(until);
         let border = self.state.next_border().map(until);
-        let all = timer.into_iter().chain(expiry).chain(lapse).chain(border);
-        all.min()
+        let token = self.state.next_token_end().map(until);
+        let broadcast = self.next_broadcast(now);
+        let waits = [timer, expiry, lapse, border, token, broadcast];
+        waits.into_iter().flatten().min()
     }
 
     /// What there is at this moment.
@@ -428,6 +415,7 @@ impl Component {
             users: self.state.n_users(),
             executions: self.running.len(),
             in_flight: self.lanes.n_in_flight(),
+            counts: self.counts,
         }
     }
 
@@ -445,6 +433,7 @@ impl Component {
         resume::attached(self, turn.now);
         pace::attached(self, turn);
         learning::begin(self, turn);
+        admin::bars::end_subscriptions(self, turn);
     }
 
     fn detach(&mut self, turn: &mut Turn) {
@@ -473,6 +462,7 @@ impl Component {
                 Timer::Lost(id) => route::lost(self, turn, &id),
                 Timer::Paced => pace::due(self, turn),
                 Timer::AskAgain(user) => pace::ask_again(self, turn, &user),
+                Timer::Endings => admin::bars::due(self, turn),
                 Timer::Relearn => learning::again(self, turn),
                 Timer::Remember => behind::remember(self, turn),
                 Timer::Session(id) => session::expire(self, turn, &id),
@@ -491,8 +481,15 @@ impl Component {
         while let Some(user) = self.state.take_expired(turn.now.wall) {
             behind::expire(self, turn, &user);
         }
-        while let Some((user, watcher)) = self.state.take_lapsed(turn.now.wall) {
-            subscription::lapse(self, turn, &user, &watcher);
+        while let Some((user, people)) = self.state.take_ended_token(turn.now.wall) {
+            for watcher in people {
+                self.tell_watcher(turn, &user, &watcher);
+            }
+        }
+        if let Some(life_s) = self.settings.limits.pending_life_s() {
+            while let Some((user, watcher)) = self.state.take_lapsed(life_s, turn.now.wall) {
+                subscription::lapse(self, turn, &user, &watcher);
+            }
         }
         border::fire(self, turn);
     }

@@ -102,7 +102,7 @@ pub(super) fn modules<'a>(
 
 /// What her grants name; an operator's party has no modules by itself.
 fn named<'a>(known: &'a User, watcher: &Watcher, now: Now) -> BTreeSet<&'a str> {
-    let evidence = known.evidence(&watcher.bare, None);
+    let evidence = known.evidence(&watcher.bare, None, None);
     authorization::modules(now, watcher.interface, evidence)
 }
 

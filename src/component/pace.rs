@@ -132,7 +132,8 @@ pub(super) fn attached(core: &mut Component, turn: &mut Turn) {
     core.pace.free.clear();
     core.pace.sent = None;
     if core.settings.limits.subscriptions_per_minute == SubscriptionRate::Auto {
-        for domain in core.settings.users.clone() {
+        let domains = core.settings.users.iter().chain(&core.settings.neighbours);
+        for domain in domains.cloned().collect::<Vec<_>>() {
             let query = element("query", NS_VERSION, &[]);
             let about = About::Server(domain.clone());
             if let Some(iq) = core.ask(turn, "get", domain.into(), query, about) {
@@ -263,14 +264,20 @@ fn enqueue(
     drain(core, turn, false);
 }
 
+/// Whether a domain is on the users' server: ejabberd counts what goes to all of its hosts together. Which
+/// hosts it has beside those of the users nobody but the operator knows.
+fn counts_together(core: &Component, domain: &Bare) -> bool {
+    core.settings.users.contains(domain) || core.settings.neighbours.contains(domain)
+}
+
 /// Whether what goes to this address is not counted by its server.
 pub(super) fn is_free(core: &Component, to: &Bare) -> bool {
     let domain = to.to_domain();
     match core.settings.limits.subscriptions_per_minute {
         SubscriptionRate::PerMinute(0) => true,
-        SubscriptionRate::PerMinute(_) => !core.settings.users.contains(&domain),
+        SubscriptionRate::PerMinute(_) => !counts_together(core, &domain),
         SubscriptionRate::Auto => {
-            core.pace.free.contains(&domain) || !core.settings.users.contains(&domain)
+            core.pace.free.contains(&domain) || !counts_together(core, &domain)
         }
     }
 }

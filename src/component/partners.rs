@@ -12,7 +12,7 @@ use minidom::Element;
 use minidom::rxml::xml_ncname;
 
 use super::clock::{Chance, Now};
-use super::limits::{PARTNER_DEFERRED_MAX, Rate};
+use super::limits::PARTNER_DEFERRED_MAX;
 use super::live::Knowledge;
 use super::record::SubscriptionState;
 use super::route::{self, Origin};
@@ -56,6 +56,14 @@ impl Partner {
 }
 
 impl Partners {
+    /// The names of those that are attached, in order.
+    pub(super) fn attached(&self) -> Vec<&str> {
+        let attached = self.0.iter().filter(|(_, partner)| partner.attached);
+        let mut names: Vec<_> = attached.map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Forgets who is to be told: while the server is gone nothing is known to tell.
     pub(super) fn forget_broadcasts(&mut self) {
         for partner in self.0.values_mut() {
@@ -68,6 +76,7 @@ impl Partners {
 pub(super) fn take(core: &mut Component, turn: &mut Turn, name: Arc<str>, event: PartyEvent) {
     match event {
         PartyEvent::Received(arrival) => {
+            core.counts.received += 1;
             route::received(core, turn, &Origin::Party(name), arrival);
         }
         PartyEvent::Attached => attached(core, &name),
@@ -165,16 +174,7 @@ pub(super) fn poll(core: &mut Component, name: &str, now: Now) -> Option<Element
 /// hold at once; watchers that see something else now are told.
 pub(super) fn reload(core: &mut Component, turn: &Turn, settings: Settings) {
     let before = std::mem::replace(&mut core.settings, settings);
-    let limits = core.settings.limits;
-    core.probes.set_rate(Rate {
-        per_s: limits.probe_rate_per_watcher,
-        burst: limits.probe_burst_per_watcher,
-    });
-    core.statuses.set_rate(limits.statuses());
-    core.probes_of_domain.set_rate(Rate {
-        per_s: limits.probe_rate_per_domain,
-        burst: limits.probe_burst_per_domain,
-    });
+    core.set_rates();
     let names = |name: &String| {
         core.settings
             .parties

@@ -10,8 +10,8 @@ use xmpp_parsers::ns;
 
 use super::clock::Wall;
 use super::limits::{
-    BODY_BYTES_MAX, PENDING_NICK_CHARS_MAX, PENDING_PER_DOMAIN_MAX, PENDING_PER_USER_MAX,
-    PENDING_TEXT_CHARS_MAX, PROMPT_EVERY, REFUSALS_MAX, REMIND_EVERY, TIRED_FOR,
+    BODY_BYTES_MAX, PENDING_NICK_CHARS_MAX, PENDING_TEXT_CHARS_MAX, REFUSALS_MAX, REMIND_EVERY,
+    TIRED_FOR,
 };
 use super::record::{Change, Subscription, Waiting};
 use super::reply::Refusal;
@@ -23,10 +23,6 @@ use super::{Component, Turn, command, lane};
 use crate::address::Bare;
 use crate::stanza::Inbound;
 use crate::stanza::size::value_bytes;
-
-/// Seconds that a request waits before it ends by itself: 30 days (protocol.md §10). Nobody is told: she
-/// has decided nothing, and his server asks again at his next login.
-pub(super) const LIFE_S: i64 = 30 * 24 * 3600;
 
 /// Characters of an address and of a text in a list.
 const ADDRESS_SHOWN: usize = 150;
@@ -93,7 +89,8 @@ pub(super) fn admit(
         n += 1;
         n_of_domain += usize::from(other.domain() == watcher.domain());
     }
-    if n >= PENDING_PER_USER_MAX || n_of_domain >= PENDING_PER_DOMAIN_MAX {
+    let limits = &core.settings.limits;
+    if n >= limits.pending_per_user || n_of_domain >= limits.pending_per_domain {
         return None;
     }
     Some(Waiting {
@@ -104,9 +101,11 @@ pub(super) fn admit(
     })
 }
 
-/// Whether a request has waited for so long that it has ended.
-pub(super) fn has_lapsed(one: &Subscription, now: Wall) -> bool {
-    one.is_pending() && one.since.plus_s(LIFE_S) <= now
+/// Whether a request has waited for so long that it has ended. Nobody is told: she has decided nothing,
+/// and his server asks again at his next login.
+pub(super) fn has_lapsed(core: &Component, one: &Subscription, now: Wall) -> bool {
+    let life_s = core.settings.limits.pending_life_s();
+    one.is_pending() && life_s.is_some_and(|life_s| one.since.plus_s(life_s) <= now)
 }
 
 fn waiting(known: &User) -> impl Iterator<Item = (&Bare, &Subscription)> {
@@ -230,7 +229,9 @@ pub(super) fn plan(core: &Component, user: &Bare, listing: &mut Listing) -> Vec<
         }
     }
     listing.more = next.is_some();
-    listing.text = format!("{}\n{lines}{}", heading(list.len()), advice(&list, n, next));
+    let is_full = n >= core.settings.limits.pending_per_user;
+    let advice = advice(&list, is_full, next);
+    listing.text = format!("{}\n{lines}{advice}", heading(list.len()));
     told
 }
 
@@ -242,7 +243,7 @@ fn heading(n: usize) -> String {
 }
 
 /// What she can answer, with the numbers at hand.
-fn advice(list: &[(u32, &Bare, &Subscription)], n: usize, next: Option<u32>) -> String {
+fn advice(list: &[(u32, &Bare, &Subscription)], is_full: bool, next: Option<u32>) -> String {
     let first = list.first().map_or(0, |(number, ..)| *number);
     let last = list.last().map_or(0, |(number, ..)| *number);
     let mut text = format!("Answer “approve {first}”, “deny {first}” or “block {first}”");
@@ -253,7 +254,7 @@ fn advice(list: &[(u32, &Bare, &Subscription)], n: usize, next: Option<u32>) -> 
     if let Some(next) = next {
         text.push_str(&format!(" “pending {next}” shows the next."));
     }
-    if n >= PENDING_PER_USER_MAX {
+    if is_full {
         text.push_str(" The list is full: nobody else can ask until you answer some.");
     }
     text
@@ -289,11 +290,11 @@ pub(super) fn done(
 /// There is a request that she has not been told of: she is told now, or when ten minutes have passed
 /// since the last time.
 pub(super) fn news(core: &mut Component, turn: &mut Turn, user: &Bare) {
-    let now = turn.now.mono;
+    let (now, every) = (turn.now.mono, core.settings.limits.prompt_every);
     let Some(prompting) = core.state.prompting(user).filter(|one| !one.due) else {
         return;
     };
-    if let Some(next) = prompting.last.map(|at| at + PROMPT_EVERY)
+    if let Some(next) = prompting.last.map(|at| at + every)
         && now < next
     {
         prompting.due = true;

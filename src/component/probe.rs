@@ -9,8 +9,9 @@ use super::limits::{HELD_MAX, HOLD, ID_BYTES_MAX};
 use super::record::SubscriptionState;
 use super::reply::{Asked, Refusal};
 use super::timer::Timer;
+use super::token::step as token;
 use super::watcher::Watcher;
-use super::{Component, Turn, about, bulk, command, learning, pace};
+use super::{Component, Turn, about, bulk, command, learning, pace, rates};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
 use crate::stanza::compose::{Compose, element};
@@ -27,7 +28,8 @@ pub(super) enum Held {
 }
 
 impl Held {
-    fn watcher(&self) -> Watcher {
+    /// Who asks.
+    pub(super) fn watcher(&self) -> Watcher {
         match self {
             Self::Probe(from, interface, _) => Watcher::new(from, *interface),
             Self::Query(asked, _) | Self::Last(asked) => asked.watcher(),
@@ -115,11 +117,23 @@ fn ask_by_iq(
         let refusal = Refusal::PolicyViolation(core.probes.retry_after_s());
         return core.answer(&asked, Err(refusal));
     }
-    ask(core, turn, user, question(asked));
+    let shows = asked.token.is_some();
+    let question = question(asked);
+    if shows {
+        return token::submit(core, turn, user, token::Step::Use(question));
+    }
+    ask(core, turn, user, question);
+}
+
+/// Refuses a question that came by IQ.
+pub(super) fn refuse_question(core: &mut Component, question: Held, refusal: Refusal) {
+    if let Held::Query(asked, _) | Held::Last(asked) = question {
+        core.answer(&asked, Err(refusal));
+    }
 }
 
 /// Holds a question while nothing is known of the user since the attach; else answers it.
-fn ask(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
+pub(super) fn ask(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
     if !learning::is_unlearned(core, user) || core.learning.n_held >= HELD_MAX {
         return answer(core, turn, user, question);
     }
@@ -212,6 +226,10 @@ pub(super) fn told(into: Element, face: &Face, rights: &ServiceRight) -> Element
     let level = Some(rights.level.as_str());
     let into = into
         .attribute("level", level)
+        .attribute(
+            "expires",
+            rights.expires.map(|at| at.to_string()).as_deref(),
+        )
         .with(state(face, rights.level));
     rights.rights.iter().fold(into, |into, (right, _)| {
         let head = [("name", right.as_str()), ("label", command::title(*right))];
@@ -251,7 +269,7 @@ fn state(face: &Face, level: Level) -> Element {
 /// silence (see `askers`).
 fn refuse(core: &mut Component, turn: &mut Turn, stanza: &Inbound, user: Option<&Bare>) {
     let watcher = &stanza.from.bare;
-    if !has_token(core, turn, watcher) {
+    if rates::may_refuse(core, turn, watcher).is_err() {
         return;
     }
     let approved = user
@@ -319,9 +337,17 @@ pub(super) fn room(
 /// Takes the tokens of `n` answers for which there was [`room`].
 pub(super) fn take(core: &mut Component, turn: &Turn, watcher: &Bare, n: usize) -> bool {
     let (domain, at) = (watcher.to_domain(), turn.now.mono);
-    core.probes.take_many(watcher, n, at)
-        && (core.settings.users.contains(&domain)
-            || core.probes_of_domain.take_many(&domain, n, at))
+    let is_local = core.settings.users.contains(&domain);
+    // What is more than its domain may have does not get as far as a bucket of its own: many addresses of one
+    // domain fill no table.
+    let taken = (is_local || core.probes_of_domain.room(&domain, n, at) == Ok(n))
+        && core.probes.take_many(watcher, n, at)
+        && (is_local || core.probes_of_domain.take_many(&domain, n, at));
+    match taken {
+        true => core.counts.questions += n as u64,
+        false => core.counts.beyond += n as u64,
+    }
+    taken
 }
 
 impl Component {

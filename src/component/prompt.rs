@@ -175,7 +175,7 @@ pub(super) fn ask(core: &mut Component, turn: &mut Turn, id: &str, code: &str) {
         return;
     };
     let user = &execution.user;
-    let watcher = Watcher::new(&execution.watcher, execution.interface);
+    let watcher = Watcher::of(&execution);
     if let Some(running) = core.running.get_mut(id) {
         running.stage = Stage::Asked(code.to_owned(), turn.now.mono);
     }
@@ -343,11 +343,13 @@ pub(super) fn acknowledge(
         core.refusals.note(user, &watcher.bare, turn.now.mono);
     }
     let Reply::Nobody = end.reply else {
+        // What holds from now on holds without what was shown this time.
+        let without = &watcher.clone().with_token(None);
         let who = cut(&watcher.bare.shown(), ADDRESS_SHOWN);
         let right = request.right;
         let text = match (end.state, end.always) {
             (ExecutionState::Completed, false) => format!("Yes to {who}: {right}."),
-            (ExecutionState::Completed, true) => match core.decision(turn, user, watcher, right) {
+            (ExecutionState::Completed, true) => match core.decision(turn, user, without, right) {
                 Decision::Allow { confirm: false } => format!(
                     "Yes to {who}: {right}, and from now on without a question. “revoke {who}” \
                          takes it back."

@@ -14,6 +14,7 @@ use super::clock::Wall;
 use super::ending;
 use super::quiet::Quiet;
 pub use super::status::{Chosen, Scope, ShownState, Status, Text};
+pub use super::token::{Digest, Token};
 pub use super::uses::{Counted, Uses};
 use crate::address::{Address, Bare};
 
@@ -58,8 +59,19 @@ pub enum Change {
         id: String,
         value: Option<Audit>,
     },
+    /// What she has made for whoever shows it, by its public name.
+    Token {
+        user: Bare,
+        id: String,
+        value: Option<Token>,
+    },
     /// Her last known face, written behind.
     Face { user: Bare, value: Option<LastFace> },
+    /// A watcher or a whole domain that the operator blocks, for all users.
+    OperatorBlock {
+        watcher: Bare,
+        value: Option<OperatorBlock>,
+    },
 }
 
 /// A joined user's settings.
@@ -314,6 +326,16 @@ pub struct Block {
     pub since: Wall,
 }
 
+/// A block by the operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorBlock {
+    /// Since when.
+    pub since: Wall,
+    /// Which administrator did it.
+    #[serde(default)]
+    pub by: Option<Bare>,
+}
+
 /// How far a command has come (design.md §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -396,6 +418,9 @@ pub struct Execution {
     /// The code of the question that she was sent in chat, where nobody else asks her.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
+    /// The public name of the token that the watcher showed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
 }
 
 impl Execution {
@@ -423,6 +448,9 @@ pub struct Audit {
     /// Whether the watcher has reported its own result of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reported: bool,
+    /// Her name for the token that it was done with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
 }
 
 /// What her clients showed of her, as far as watchers could see it; kept over a restart.

@@ -20,7 +20,7 @@ use super::record::ExecutionState;
 use super::reply::{NS_HINTS, Refusal, message_error};
 use super::request::Request;
 use super::watcher::Watcher;
-use super::{Component, Turn, probe, set_status};
+use super::{Component, Turn, rates, set_status};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
 use crate::stanza::compose::{Compose, element};
@@ -52,7 +52,7 @@ pub(super) fn message(
     let watcher = Watcher::new(&stanza.from, stanza.interface);
     let Some(user) = user.filter(|user| core.may(user, &watcher, turn, Right::See)) else {
         // The same for blocked, private, unregistered and unknown, out of the same bucket.
-        if probe::has_token(core, turn, &watcher.bare) {
+        if rates::may_refuse(core, turn, &watcher.bare).is_ok() {
             core.send(message_error(stanza, &Refusal::ServiceUnavailable));
         }
         return;
@@ -65,6 +65,7 @@ pub(super) fn message(
         user: user.clone(),
         watcher: stanza.from.clone(),
         interface: stanza.interface,
+        token: None,
         right: Right::LeaveMessage,
         request_id: turn.chance.id(),
         fields: BTreeMap::from([("text".to_owned(), text)]),

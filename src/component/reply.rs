@@ -28,6 +28,8 @@ pub(super) enum Refusal {
     BadRequest,
     /// The watcher may see the user, but not do this.
     Forbidden,
+    /// A token that is wrong, or counts no more.
+    TokenInvalid,
     /// No such node.
     ItemNotFound,
     /// Too often; try again after so many seconds.
@@ -74,6 +76,7 @@ impl Refusal {
             Self::NotAllowed(_) => ("cancel", "not-allowed"),
             Self::RegistrationRequired => ("auth", "registration-required"),
             Self::Forbidden => ("cancel", "forbidden"),
+            Self::TokenInvalid => ("auth", "not-authorized"),
             Self::ItemNotFound => ("cancel", "item-not-found"),
             Self::PolicyViolation(_) => ("wait", "policy-violation"),
             Self::ResourceConstraint | Self::Unsaved => ("wait", "resource-constraint"),
@@ -99,6 +102,7 @@ impl Refusal {
             Self::MalformedAction => error.with_some(own("malformed-action")),
             Self::BadAction => error.with_some(own("bad-action")),
             Self::BadSession => error.with_some(own("bad-sessionid")),
+            Self::TokenInvalid => error.with(element("token-invalid", NS_ERRORS, &[])),
             Self::SessionExpired => error.with_some(own("session-expired")),
             Self::PolicyViolation(seconds) => {
                 let seconds = seconds.to_string();
@@ -150,6 +154,8 @@ pub(super) struct Asked {
     /// Where the request came in.
     pub(super) interface: Interface,
     pub(super) id: Option<String>,
+    /// The public name of the token that came with it, once found right.
+    pub(super) token: Option<String>,
 }
 
 impl Asked {
@@ -159,12 +165,13 @@ impl Asked {
             to: stanza.from.clone(),
             interface: stanza.interface,
             id: stanza.id.clone(),
+            token: None,
         }
     }
 
     /// The requester as `decide` knows it.
     pub(super) fn watcher(&self) -> Watcher {
-        Watcher::new(&self.to, self.interface)
+        Watcher::new(&self.to, self.interface).with_token(self.token.as_deref())
     }
 
     fn iq(&self, type_: &str) -> Element {

@@ -129,6 +129,7 @@ pub(super) fn done(
         user: user.clone(),
         watcher: asked.to.clone(),
         interface: asked.interface,
+        token: None,
         right: outcome.right,
         request_id: outcome.request_id.clone(),
         fields: BTreeMap::new(),

@@ -9,13 +9,13 @@ use super::execution::Running;
 use super::face::cut;
 use super::form::{self, Fields};
 use super::limits::{
-    EXECUTIONS_MAX, EXECUTIONS_PER_PARTY_MAX, EXECUTIONS_PER_USER_MAX, EXECUTIONS_PER_WATCHER_MAX,
-    MESSAGE_CHARS_MAX, NOTIFY_CHARS_MAX, OUTCOME_CHARS_MAX,
+    EXECUTIONS_MAX, EXECUTIONS_PER_PARTY_MAX, MESSAGE_CHARS_MAX, NOTIFY_CHARS_MAX,
+    OUTCOME_CHARS_MAX,
 };
 use super::record::Execution;
 use super::reply::{Asked, Refusal};
 use super::watcher::Watcher;
-use super::{Component, Turn, offer, set_status};
+use super::{Component, Turn, offer, rates, set_status};
 use crate::address::{Address, Bare};
 use crate::web_address;
 
@@ -29,6 +29,8 @@ pub(super) struct Request {
     pub(super) watcher: Address,
     /// Where it came in.
     pub(super) interface: Interface,
+    /// The public name of the token that was shown.
+    pub(super) token: Option<String>,
     pub(super) right: Right,
     pub(super) request_id: String,
     /// The right's own fields; nothing else of the watcher's form travels on (security T45).
@@ -38,7 +40,7 @@ pub(super) struct Request {
 impl Request {
     /// Who asks, as `decide` knows it.
     pub(super) fn asker(&self) -> Watcher {
-        Watcher::new(&self.watcher, self.interface)
+        Watcher::new(&self.watcher, self.interface).with_token(self.token.as_deref())
     }
 
     /// Reads the form of a right. Only the fields that the right has are taken over, whatever else stands
@@ -72,6 +74,7 @@ impl Request {
             user: user.clone(),
             watcher: asked.to.clone(),
             interface: asked.interface,
+            token: asked.token.clone(),
             right,
             request_id,
             fields,
@@ -84,6 +87,7 @@ impl Request {
             user: execution.user.clone(),
             watcher: execution.watcher.clone(),
             interface: execution.interface,
+            token: execution.token.clone(),
             right: execution.right,
             request_id: execution.request_id.clone(),
             fields: execution.fields.clone(),
@@ -160,11 +164,12 @@ pub(super) fn admit(core: &mut Component, turn: &Turn, request: &Request) -> Res
     let watcher = &watcher.bare;
     let of =
         |test: &dyn Fn(&Running) -> bool| core.running.values().filter(|one| test(one)).count();
+    let limits = &core.settings.limits;
     let of_party = |one: &Running| one.watcher.bare.domain() == watcher.domain();
     if core.running.len() >= EXECUTIONS_MAX
         || (request.interface == Interface::Dedicated && of(&of_party) >= EXECUTIONS_PER_PARTY_MAX)
-        || of(&|one| one.watcher.bare == *watcher) >= EXECUTIONS_PER_WATCHER_MAX
-        || of(&|one| one.user == *user) >= EXECUTIONS_PER_USER_MAX
+        || of(&|one| one.watcher.bare == *watcher) >= limits.open_commands_per_watcher
+        || of(&|one| one.user == *user) >= limits.open_commands_per_user
     {
         return Err(Refusal::ResourceConstraint);
     }
@@ -195,16 +200,7 @@ pub(super) fn admit(core: &mut Component, turn: &Turn, request: &Request) -> Res
     if sets && let Err(wait_s) = core.statuses.room(&of_user, 1, turn.now.mono) {
         return Err(Refusal::PolicyViolation(wait_s));
     }
-    if !core.executions_by_watcher.take(watcher, turn.now.mono) {
-        return Err(Refusal::PolicyViolation(
-            core.executions_by_watcher.retry_after_s(),
-        ));
-    }
-    if !core.executions_for_user.take(user, turn.now.mono) {
-        return Err(Refusal::PolicyViolation(
-            core.executions_for_user.retry_after_s(),
-        ));
-    }
+    rates::admit_command(core, turn, user, watcher)?;
     if sets {
         core.statuses.take(&of_user, turn.now.mono);
     }

@@ -14,7 +14,8 @@ use super::timer::{Timer, TimerKey};
 use super::watcher::Watcher;
 use super::{
     Component, Turn, abilities, about, bulk, caps, chat, command, delivery, disco, face, gateway,
-    join, learning, pace, presence, probe, register, relay, reported, subscription, unreachable,
+    join, learning, pace, presence, probe, rates, register, relay, reported, subscription, token,
+    unreachable,
 };
 use crate::address::{Address, Bare};
 use crate::stanza::command::NS as NS_COMMANDS;
@@ -111,7 +112,9 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, origin: &Origin, a
     let addressee = if stanza.to.bare.local().is_none() {
         Addressee::Component
     } else {
-        Addressee::Presentity(core.settings.domain.user(&stanza.to.bare))
+        let user = core.settings.domain.user(&stanza.to.bare);
+        let watcher = Watcher::new(&stanza.from, interface);
+        Addressee::Presentity(user.filter(|user| !core.bars(user, &watcher)))
     };
     match (stanza.kind, addressee) {
         (Kind::Presence, Addressee::Component) => component_presence(core, turn, &stanza),
@@ -266,10 +269,13 @@ fn presentity_iq(
     core: &mut Component,
     turn: &mut Turn,
     stanza: &Inbound,
-    asked: Asked,
+    mut asked: Asked,
     payload: &Element,
     user: Option<&Bare>,
 ) {
+    if let Err(refusal) = token::present(core, turn, &mut asked, &stanza.type_, payload, user) {
+        return core.answer(&asked, Err(refusal));
+    }
     let watcher = &asked.watcher();
     let seen = user
         .filter(|user| core.may(user, watcher, turn, Right::See))
@@ -278,14 +284,12 @@ fn presentity_iq(
     let Some(user) = seen else {
         // One answer for blocked, private, unregistered and unknown; disco#items asks for an empty
         // result instead (XEP-0030 §8).
-        let refused = if probe::has_token(core, turn, &watcher.bare) {
-            if (type_, name, namespace.as_str()) == ("get", "query", ns::DISCO_ITEMS) {
+        let refused = match rates::may_refuse(core, turn, &watcher.bare) {
+            Err(refusal) => Err(refusal),
+            Ok(()) if (type_, name, namespace.as_str()) == ("get", "query", ns::DISCO_ITEMS) => {
                 Ok(Some(disco::empty_items(payload)))
-            } else {
-                Err(Refusal::ServiceUnavailable)
             }
-        } else {
-            Err(Refusal::PolicyViolation(core.probes.retry_after_s()))
+            Ok(()) => Err(Refusal::ServiceUnavailable),
         };
         return core.answer(&asked, refused);
     };
@@ -306,8 +310,12 @@ fn presentity_iq(
         ("set", "outcome", crate::stanza::outcome::NS) => {
             return reported::received(core, turn, asked, payload, &user);
         }
+        ("set", "redeem", token::NS_AUTHZ) => {
+            return token::step::redeem(core, turn, asked, &user);
+        }
         ("get", "query", NS_LAST) => return probe::last(core, turn, asked, payload, &user),
         ("get", "command", NS_COMMANDS)
+        | ("get", "redeem", token::NS_AUTHZ)
         | ("set", "ping", ns::PING)
         | ("set", "query", ns::DISCO_INFO | ns::DISCO_ITEMS | NS_LAST | face::NS_RIGHTS) => {
             Err(Refusal::BadRequest)
@@ -405,10 +413,16 @@ impl Component {
         self.awaited.insert(id, Awaited { from, about, lost });
     }
 
+    /// Whether the operator blocks a watcher of a user; to it she is nobody. She herself sees herself.
+    pub(super) fn bars(&self, user: &Bare, watcher: &Watcher) -> bool {
+        watcher.bare != *user && self.state.bars(&watcher.bare)
+    }
+
     /// Whether a watcher may run a right now.
     pub(super) fn may(&self, user: &Bare, watcher: &Watcher, turn: &Turn, right: Right) -> bool {
-        self.state.user(user).is_some_and(|known| {
-            face::decide(&self.settings, (user, known), watcher, turn.now, right).is_allowed()
-        })
+        !self.bars(user, watcher)
+            && self.state.user(user).is_some_and(|known| {
+                face::decide(&self.settings, (user, known), watcher, turn.now, right).is_allowed()
+            })
     }
 }

@@ -1,17 +1,22 @@
 //! Sessions of ad-hoc commands: they belong to the full JID that began them, at one address of ours.
 //! XEP-0050 §3.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use xmpp_parsers::data_forms::{DataForm, DataFormType};
 
 use super::authorization::Interface;
-use super::limits::{SESSION_LIFE, SESSIONS_MAX, SESSIONS_PER_PARTY_MAX, SESSIONS_PER_WATCHER_MAX};
+use super::limits::{SESSION_LIFE, SESSIONS_PER_PARTY_MAX};
 use super::reply::{Asked, Refusal};
 use super::timer::Timer;
 use super::{Component, Turn};
 use crate::address::{Address, Bare};
 use crate::stanza::command::{Action, Command, Severity};
+
+/// One foreign domain has at most this part of all sessions: a half.
+const DOMAIN_SHARE: usize = 2;
+/// Sessions that are looked at for one that gives way: those before it may have a command on its way.
+const LOOK_AT: usize = 100;
 
 /// How far a session has come.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +47,10 @@ pub(super) struct Session {
     stage: Stage,
     /// Whether another form follows this one: then `next` is one of the actions.
     has_next: bool,
+    /// Its place in the order of age.
+    age: u64,
+    /// The token that its first request showed.
+    token: Option<String>,
 }
 
 /// All sessions.
@@ -52,6 +61,10 @@ pub(super) struct Sessions {
     forms: HashMap<Bare, VecDeque<String>>,
     /// How many there are of each party on the dedicated link, by its domain.
     of_party: HashMap<Bare, usize>,
+    /// All of them in order of age, and those of each domain.
+    by_age: BTreeMap<u64, String>,
+    of_domain: HashMap<Bare, BTreeSet<u64>>,
+    n: u64,
 }
 
 impl Sessions {
@@ -95,6 +108,13 @@ impl Sessions {
             return;
         };
         let party = session.owner.bare.to_domain();
+        self.by_age.remove(&session.age);
+        if let Some(ages) = self.of_domain.get_mut(&party) {
+            ages.remove(&session.age);
+            if ages.is_empty() {
+                self.of_domain.remove(&party);
+            }
+        }
         if let Some(count) = self.of_party.get_mut(&party).filter(|_| session.of_party) {
             *count -= 1;
             if *count == 0 {
@@ -110,6 +130,40 @@ impl Sessions {
         if let Some(session) = self.by_id.get_mut(id) {
             session.has_next = has_next;
         }
+    }
+
+    /// Makes room for one more of a domain: of too many of a foreign domain its own oldest gives way, of too many in
+    /// all the oldest. One whose command is on its way stays. `false` where there is none to give way.
+    fn make_room(&mut self, domain: &Bare, is_local: bool, max: usize) -> bool {
+        let share = (max / DOMAIN_SHARE).max(1);
+        let ages = self.of_domain.get(domain).filter(|_| !is_local);
+        let oldest = match ages {
+            Some(ages) if ages.len() >= share => self.first_idle(ages.iter().take(LOOK_AT)),
+            _ if self.by_id.len() < max => return true,
+            _ => self.first_idle(self.by_age.keys().take(LOOK_AT)),
+        };
+        oldest.is_some_and(|id| {
+            self.remove(&id);
+            true
+        })
+    }
+
+    fn first_idle<'a>(&self, mut ages: impl Iterator<Item = &'a u64>) -> Option<String> {
+        ages.find_map(|age| {
+            let id = self.by_age.get(age)?;
+            let stage = &self.by_id.get(id)?.stage;
+            (!matches!(stage, Stage::Running(_))).then(|| id.clone())
+        })
+    }
+
+    /// The token that began a session of this requester at a presentity, and whether what it is for has
+    /// begun.
+    pub(super) fn token_of(&self, id: &str, owner: &Address, at: &Bare) -> Option<(&str, bool)> {
+        let session = self.by_id.get(id)?;
+        if session.owner != *owner || session.at != *at {
+            return None;
+        }
+        Some((session.token.as_deref()?, session.stage != Stage::Form))
     }
 
     /// Lets a form be corrected.
@@ -215,7 +269,7 @@ pub(super) fn open(
     at: &Bare,
     node: &str,
 ) -> Result<String, Refusal> {
-    let owner = &asked.to;
+    let (owner, limits) = (&asked.to, core.settings.limits);
     let of_party = asked.interface == Interface::Dedicated;
     let party = owner.bare.to_domain();
     let n_of_party = core
@@ -224,11 +278,14 @@ pub(super) fn open(
         .get(&party)
         .copied()
         .unwrap_or_default();
-    if core.sessions.by_id.len() >= SESSIONS_MAX || n_of_party >= SESSIONS_PER_PARTY_MAX {
+    let is_local = core.is_local(&owner.bare);
+    if n_of_party >= SESSIONS_PER_PARTY_MAX
+        || !core.sessions.make_room(&party, is_local, limits.sessions)
+    {
         return Err(Refusal::TooManySessions);
     }
     let forms = core.sessions.forms.entry(owner.bare.clone()).or_default();
-    let oldest = (forms.len() >= SESSIONS_PER_WATCHER_MAX)
+    let oldest = (forms.len() >= limits.sessions_per_watcher)
         .then(|| forms.pop_front())
         .flatten();
     let id = turn.chance.id();
@@ -243,7 +300,14 @@ pub(super) fn open(
         node: node.to_owned(),
         stage: Stage::Form,
         has_next: false,
+        age: core.sessions.n,
+        token: asked.token.clone(),
     };
+    core.sessions.n += 1;
+    let sessions = &mut core.sessions;
+    sessions.by_age.insert(session.age, id.clone());
+    let ages = sessions.of_domain.entry(party.clone()).or_default();
+    ages.insert(session.age);
     core.sessions.by_id.insert(id.clone(), session);
     if of_party {
         *core.sessions.of_party.entry(party).or_default() += 1;

@@ -158,7 +158,7 @@ pub(super) fn plan(
         }
     } else {
         let (emoji, words) = text::split_emoji(words);
-        let evidence = known.evidence(watcher, None);
+        let evidence = known.evidence(watcher, None, None);
         let text = Text {
             text: words.to_owned(),
             emoji,

@@ -377,7 +377,9 @@ pub(super) fn done(
         // With the zone the quiet hours are at another time.
         What::Zone(_) => core.quiet_anew(turn, user),
         What::Revoke(withdrawal) => {
-            for (watcher, _) in &withdrawal.had {
+            let had = withdrawal.had.iter().map(|(watcher, _)| watcher);
+            let redeemed = withdrawal.had_tokens.iter().map(|(watcher, _)| watcher);
+            for watcher in had.chain(redeemed) {
                 core.tell_covered(turn, user, watcher); // Whose subscription stays.
             }
         }

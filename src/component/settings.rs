@@ -16,6 +16,8 @@ pub struct Settings {
     pub users: Vec<Bare>,
     /// The operator's own addresses.
     pub admins: Vec<Bare>,
+    /// Other domains of the users' server: whoever is there cannot join, and watches by the same server.
+    pub neighbours: Vec<Bare>,
     /// The visibility of a user who has just joined.
     pub default_visibility: Visibility,
     /// The time zone of users who have not chosen one.

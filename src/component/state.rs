@@ -3,6 +3,8 @@
 //! [`State::apply`] is the only writer of durable facts; [`State::narrow`] takes away at once what a
 //! change that is still being written is about to take away.
 
+mod narrowing;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono_tz::Tz;
@@ -10,15 +12,14 @@ use indexmap::IndexMap;
 
 use super::authorization::{Evidence, Party, Policy};
 use super::clock::Wall;
-use super::limits::RECORDS_PER_USER_MAX;
 use super::live::Live;
-use super::pending::{self, Prompting};
+use super::pending::Prompting;
 use super::record::{
-    Audit, Block, Change, Chosen, Execution, Grant, LastFace, Profile, ShownState, Status,
-    Subscription, SubscriptionState,
+    Audit, Block, Change, Chosen, Execution, Grant, LastFace, OperatorBlock, Profile, ShownState,
+    Status, Subscription, SubscriptionState, Token,
 };
-use super::sight::Sight;
 use crate::address::Bare;
+pub(super) use narrowing::Narrowing;
 
 /// All that is known of one user.
 #[derive(Debug, Default)]
@@ -29,6 +30,8 @@ pub(super) struct User {
     pub(super) grants: BTreeMap<Bare, Grant>,
     pub(super) subscriptions: BTreeMap<Bare, Subscription>,
     pub(super) blocks: BTreeMap<Bare, Block>,
+    /// By their public names.
+    pub(super) tokens: BTreeMap<String, Token>,
     pub(super) history: BTreeMap<(Wall, String), Audit>,
     pub(super) last_face: Option<LastFace>,
     pub(super) live: Live,
@@ -73,8 +76,19 @@ impl User {
             .map(|subscription| subscription.state)
     }
 
-    /// What her records say for a watcher.
-    pub(super) fn evidence<'a>(&'a self, watcher: &Bare, party: Option<&'a Party>) -> Evidence<'a> {
+    /// Those to whom she has given something by her word: grants, and tokens that they have redeemed.
+    pub(super) fn granted(&self) -> BTreeSet<&Bare> {
+        let redeemed = self.tokens.values().flat_map(|token| token.redeemed.keys());
+        self.grants.keys().chain(redeemed).collect()
+    }
+
+    /// What her records say for a watcher, who may show a token.
+    pub(super) fn evidence<'a>(
+        &'a self,
+        watcher: &Bare,
+        party: Option<&'a Party>,
+        shown: Option<&'a str>,
+    ) -> Evidence<'a> {
         let of_domain = if watcher.local().is_some() {
             self.grants.get(&watcher.to_domain())
         } else {
@@ -84,6 +98,8 @@ impl User {
             party,
             grants: [self.grants.get(watcher), of_domain],
             subscribed: self.subscription(watcher) == Some(SubscriptionState::Approved),
+            tokens: Some(&self.tokens),
+            shown,
         }
     }
 
@@ -106,28 +122,13 @@ impl User {
     }
 }
 
-/// What a change about to be written takes away.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Narrowing {
-    /// All that she gave a watcher or a domain: grant and subscriptions; or the grant alone.
-    Revoke(Bare, bool),
-    /// The modules that a grant names, but for these.
-    Modules(Bare, BTreeSet<String>),
-    /// All sight of her for a watcher or a domain, with its subscriptions.
-    Block(Bare, Wall),
-    /// Less is seen of her; what is absent or wider changes nothing.
-    Sight(Sight),
-    /// The subscription of a watcher, or those of a domain.
-    Subscription(Bare),
-    /// She leaves, or removes us from her contacts: nobody is told anything.
-    Absence,
-}
-
 /// The working state.
 #[derive(Debug, Default)]
 pub(super) struct State {
     users: IndexMap<Bare, User>,
     executions: BTreeMap<String, Execution>,
+    /// Whom the operator blocks, for all users.
+    barred: BTreeMap<Bare, OperatorBlock>,
     /// How many users have gone for good; with each, the last user takes a place before.
     n_gone: usize,
     /// When something in a custom status ends, each end once.
@@ -139,6 +140,8 @@ pub(super) struct State {
     borders: BTreeSet<(Wall, Bare, Bare)>,
     /// The same by user and watcher, for the grants that are in it.
     bordered: BTreeMap<(Bare, Bare), Wall>,
+    /// When tokens end that somebody has redeemed: (end, user, public name).
+    pub(super) token_ends: BTreeSet<(Wall, Bare, String)>,
 }
 
 impl State {
@@ -201,15 +204,20 @@ impl State {
         self.expiries.first()
     }
 
-    /// When the next request ends by itself.
-    pub(super) fn next_lapse(&self) -> Option<Wall> {
+    /// How many requests wait, of all users.
+    pub(super) fn n_requests(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// When the next request ends by itself, where each lives for so many seconds.
+    pub(super) fn next_lapse(&self, life_s: i64) -> Option<Wall> {
         let (since, ..) = self.requests.first()?;
-        Some(since.plus_s(pending::LIFE_S))
+        Some(since.plus_s(life_s))
     }
 
     /// Takes the next request that has waited for too long; each is taken once.
-    pub(super) fn take_lapsed(&mut self, now: Wall) -> Option<(Bare, Bare)> {
-        self.next_lapse().filter(|at| *at <= now)?;
+    pub(super) fn take_lapsed(&mut self, life_s: i64, now: Wall) -> Option<(Bare, Bare)> {
+        self.next_lapse(life_s).filter(|at| *at <= now)?;
         let (_, user, watcher) = self.requests.pop_first()?;
         Some((user, watcher))
     }
@@ -365,60 +373,34 @@ impl State {
                     value.as_ref(),
                 );
             }
+            Change::Token { user, id, value } => {
+                let tokens = &mut self.entry(user).tokens;
+                let before = tokens.get(id).map(|token| token.until);
+                put(tokens, id, value.as_ref());
+                let key = |until| (until, user.clone(), id.clone());
+                if let Some(before) = before {
+                    self.token_ends.remove(&key(before));
+                }
+                let redeemed = value.as_ref().filter(|token| !token.redeemed.is_empty());
+                self.token_ends
+                    .extend(redeemed.map(|token| key(token.until)));
+            }
             Change::Face { user, value } => self.entry(user).last_face.clone_from(value),
+            Change::OperatorBlock { watcher, value } => {
+                put(&mut self.barred, watcher, value.as_ref());
+            }
         }
     }
 
-    /// Takes away at once what is about to be taken away durably.
-    pub(super) fn narrow(&mut self, user: &Bare, narrowing: &Narrowing) {
-        let Some(known) = self.users.get_mut(user) else {
-            return;
-        };
-        let requests = &mut self.requests;
-        let mut end = |subscriptions: &mut BTreeMap<Bare, Subscription>, who: &Bare| {
-            subscriptions.retain(|watcher, one| {
-                let ends = covers(who, watcher);
-                if ends {
-                    requests.remove(&(one.since, user.clone(), watcher.clone()));
-                }
-                !ends
-            });
-        };
-        match narrowing {
-            Narrowing::Revoke(who, keeps_presence) => {
-                known.grants.remove(who);
-                if !keeps_presence {
-                    end(&mut known.subscriptions, who);
-                }
-            }
-            Narrowing::Modules(who, left) => {
-                if let Some(grant) = known.grants.get_mut(who) {
-                    grant.modules.retain(|module| left.contains(module));
-                }
-            }
-            Narrowing::Block(who, since) => {
-                if known.blocks.len() < RECORDS_PER_USER_MAX {
-                    let block = Block { since: *since };
-                    known.blocks.entry(who.clone()).or_insert(block);
-                }
-                end(&mut known.subscriptions, who);
-            }
-            Narrowing::Subscription(watcher) => {
-                end(&mut known.subscriptions, watcher);
-            }
-            Narrowing::Absence => {
-                if let Some(profile) = known.profile.as_mut() {
-                    profile.dormant = true;
-                }
-                // What her resources do from now on is nobody's business, and not followed.
-                known.live.forget();
-            }
-            Narrowing::Sight(sight) => {
-                if let Some(profile) = known.profile.as_mut() {
-                    sight.narrow(profile);
-                }
-            }
-        }
+    /// Whom the operator blocks.
+    pub(super) fn barred(&self) -> &BTreeMap<Bare, OperatorBlock> {
+        &self.barred
+    }
+
+    /// Whether the operator blocks this address or its domain.
+    pub(super) fn bars(&self, watcher: &Bare) -> bool {
+        !self.barred.is_empty()
+            && (self.barred.contains_key(watcher) || self.barred.contains_key(&watcher.to_domain()))
     }
 
     fn entry(&mut self, user: &Bare) -> &mut User {

@@ -147,7 +147,7 @@ pub(super) fn plan(core: &Component, turn: &Turn, user: &Bare, step: &mut Step) 
             if known
                 .subscriptions
                 .get(watcher)
-                .is_some_and(|one| pending::has_lapsed(one, since)) =>
+                .is_some_and(|one| pending::has_lapsed(core, one, since)) =>
         {
             put(None)
         }
@@ -161,7 +161,7 @@ pub(super) fn is_approved_before(
     (user, known): (&Bare, &User),
     watcher: &Bare,
 ) -> bool {
-    let evidence = known.evidence(watcher, None);
+    let evidence = known.evidence(watcher, None, None);
     let level = authorization::level(turn.now, Interface::Public, watcher, evidence, user);
     level >= Level::Authorized
 }

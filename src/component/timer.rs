@@ -28,6 +28,8 @@ pub(super) enum Timer {
     Paced,
     /// A request of ours for a user's presence is still open.
     AskAgain(Bare),
+    /// Some more subscriptions may end by a block of the operator.
+    Endings,
     /// Time to ask all users again.
     Relearn,
     /// Time to write last faces.

@@ -92,7 +92,7 @@ pub(super) fn count(
 ) -> Option<(Change, Counted)> {
     let known = core.state.user(user)?;
     let now = turn.now;
-    let evidence = known.evidence(&watcher.bare, None);
+    let evidence = known.evidence(&watcher.bare, None, None);
     let grant = authorization::ruling(now, watcher.interface, evidence, right)?;
     let who = [watcher.bare.clone(), watcher.bare.to_domain()]
         .into_iter()

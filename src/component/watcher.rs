@@ -6,6 +6,7 @@
 //! stored, as that of a subscription, has one interface too: the way it is reached.
 
 use super::authorization::Interface;
+use super::record::Execution;
 use crate::address::{Address, Bare, ComponentDomain};
 
 /// A third party in one request.
@@ -13,6 +14,8 @@ use crate::address::{Address, Bare, ComponentDomain};
 pub(super) struct Watcher {
     pub(super) bare: Bare,
     pub(super) interface: Interface,
+    /// The public name of the token that it shows in this request, once found right.
+    pub(super) token: Option<String>,
 }
 
 impl Watcher {
@@ -20,7 +23,21 @@ impl Watcher {
         Self {
             bare: address.bare.clone(),
             interface,
+            token: None,
         }
+    }
+
+    /// The same with a token that it shows.
+    pub(super) fn with_token(self, token: Option<&str>) -> Self {
+        Self {
+            token: token.map(ToOwned::to_owned),
+            ..self
+        }
+    }
+
+    /// Who has asked for a command, with what was shown then.
+    pub(super) fn of(execution: &Execution) -> Self {
+        Self::new(&execution.watcher, execution.interface).with_token(execution.token.as_deref())
     }
 
     /// A stored address, on the interface that it is reached by.
@@ -32,6 +49,7 @@ impl Watcher {
         Self {
             bare: bare.clone(),
             interface,
+            token: None,
         }
     }
 }

@@ -10,6 +10,7 @@ use super::limits::{HISTORY_MAX, OUTCOME_CHARS_MAX};
 use super::record::{Audit, Change, Execution, ExecutionState, Grant};
 use super::reply::Refusal;
 use super::request::{Request, named_module};
+use super::token::step as token;
 use super::watcher::Watcher;
 use super::{
     Component, Turn, delivery, face, offer, prompt, relay, reported, resume, set_status, uses,
@@ -35,7 +36,7 @@ pub(super) fn plan(
             let Some(known) = core.state.execution(id) else {
                 return Ok(Vec::new());
             };
-            let watcher = Watcher::new(&known.watcher, known.interface);
+            let watcher = Watcher::of(known);
             let module = named_module(known.right, &known.fields);
             offer::permit_again(core, turn, user, &watcher, known.right, module)?;
             let mut value = known.clone();
@@ -85,6 +86,7 @@ pub(super) fn plan(
                 state: end.state,
                 request_id: Some(known.request_id.clone()),
                 reported: false,
+                token: token::label(core, user, known.token.as_deref()),
                 detail: detail(known.right, &known.fields),
             };
             changes.extend(audited(core, user, now.wall, id, done));
@@ -124,6 +126,7 @@ fn start(
     let right = request.right;
     let module = request.module();
     let confirm = offer::permit(core, turn, user, watcher, right, module)?;
+    let shown = token::used(core, turn, user, watcher)?;
     let known = core.state.user(user).ok_or(Refusal::ServiceUnavailable)?;
     let agents = offer::agents((user, known), &watcher.bare, now.wall, right, module);
     let agent = agents
@@ -140,11 +143,12 @@ fn start(
     } else if confirm && !delivery::becomes_a_message(right) {
         Way::Prompt(prompt::admit(core, turn, user, watcher)?)
     } else {
-        let done = audit(request, ExecutionState::Completed);
+        let done = audit(core, request, ExecutionState::Completed);
         *way = Way::Message;
         let mut changes = set_status::plan(core, turn, user, request)?;
         changes.extend(audited(core, user, now.wall, id, done));
         changes.extend(counting);
+        changes.extend(shown);
         return Ok(changes);
     };
     let expires = match confirm {
@@ -174,9 +178,11 @@ fn start(
         resource,
         agent_request_id: is_taken(core, user, id, &request.request_id).then(|| id.to_owned()),
         prompt,
+        token: request.token.clone(),
         counted,
     };
-    Ok(put(id, value).into_iter().chain(counting).collect())
+    let changes = put(id, value).into_iter().chain(counting);
+    Ok(changes.chain(shown).collect())
 }
 
 /// Whether another open request to the user's agents has this name.
@@ -198,7 +204,7 @@ fn detail(right: Right, fields: &BTreeMap<String, String>) -> String {
     cut(&relay::what(right, fields), OUTCOME_CHARS_MAX)
 }
 
-fn audit(request: &Request, state: ExecutionState) -> Audit {
+fn audit(core: &Component, request: &Request, state: ExecutionState) -> Audit {
     Audit {
         watcher: request.watcher.bare.clone(),
         right: request.right,
@@ -206,11 +212,18 @@ fn audit(request: &Request, state: ExecutionState) -> Audit {
         request_id: Some(request.request_id.clone()),
         reported: false,
         detail: detail(request.right, &request.fields),
+        token: token::label(core, &request.user, request.token.as_deref()),
     }
 }
 
 /// One more line of history; the oldest ones give way.
-fn audited(core: &Component, user: &Bare, at: Wall, id: &str, audit: Audit) -> Vec<Change> {
+pub(super) fn audited(
+    core: &Component,
+    user: &Bare,
+    at: Wall,
+    id: &str,
+    audit: Audit,
+) -> Vec<Change> {
     if core.state.stored(user).is_none() {
         return Vec::new(); // She has left: nothing is kept any more.
     }

@@ -11,7 +11,6 @@ use super::{Config, LogFormat, Problems, Secret, Source, key};
 use crate::address::{Bare, ComponentDomain};
 use crate::component::authorization::{Party, Right, Visibility};
 use crate::component::ending;
-use crate::component::limits::{Limits, SubscriptionRate};
 
 /// Where servers listen for components, as a rule.
 const SERVER: &str = "127.0.0.1:5347";
@@ -90,6 +89,12 @@ pub(super) fn check(source: &Source, raw: Raw) -> Result<Config, Problems> {
         "an address such as \"admin@example.org\"",
         |text| Bare::parse(text).ok().filter(|admin| !admin.is_domain()),
     );
+    let neighbours = check.list(
+        "users.neighbours",
+        "a list of domains such as [\"bots.example.org\"]",
+        "a domain such as \"bots.example.org\"",
+        |text| Bare::parse(text).ok().filter(Bare::is_domain),
+    );
     let default_visibility = check.read(
         "users.default-visibility",
         "\"private\", \"subscribers\" or \"public\"",
@@ -152,6 +157,7 @@ pub(super) fn check(source: &Source, raw: Raw) -> Result<Config, Problems> {
             store_min_free: store_min_free.unwrap_or(STORE_MIN_FREE),
             users: users.unwrap_or_default(),
             admins: admins.unwrap_or_default(),
+            neighbours: neighbours.unwrap_or_default(),
             default_visibility: default_visibility.unwrap_or(Visibility::Subscribers),
             timezone: timezone.unwrap_or(chrono_tz::Tz::UTC),
             log_level: log_level.unwrap_or(tracing::Level::INFO),
@@ -290,69 +296,6 @@ impl Check<'_> {
             }
         }
         Some(domains.into_iter().map(|(_, domain)| domain).collect())
-    }
-
-    fn limits(&mut self) -> Limits {
-        let default = Limits::default();
-        let mut rate = |name: &str, default: f64| {
-            let expected = "answers a second, 0 for no limit";
-            self.read(&format!("limits.{name}"), expected, Value::number)
-                .unwrap_or(default)
-        };
-        let probe_rate_per_watcher = rate("probe-rate-per-watcher", default.probe_rate_per_watcher);
-        let probe_rate_per_domain = rate("probe-rate-per-domain", default.probe_rate_per_domain);
-        // A bucket that never holds a whole token would give no answer at all.
-        let subscriptions_per_minute = self.read(
-            "limits.subscriptions-per-minute",
-            "\"auto\", or a whole number of stanzas, 0 for no limit",
-            |value| match (value.text(), value.number()) {
-                (Some("auto"), _) => Some(SubscriptionRate::Auto),
-                (_, Some(n)) if n.fract() == 0.0 && n <= f64::from(u32::MAX) => {
-                    Some(SubscriptionRate::PerMinute(n as u32))
-                }
-                _ => None,
-            },
-        );
-        let relearn_every =
-            self.read(
-                "limits.relearn-minutes",
-                "0.1 to 1440 minutes",
-                |value| match value.number()? {
-                    minutes if (0.1..=1440.0).contains(&minutes) => {
-                        Some(Duration::from_secs_f64(minutes * 60.0))
-                    }
-                    _ => None,
-                },
-            );
-        // Less than one at once would be none at all.
-        let statuses_per_hour = self.read(
-            "limits.statuses-per-hour",
-            "at least 1, or 0 for no limit",
-            |value| value.number().filter(|n| *n == 0.0 || *n >= 1.0),
-        );
-        let mut burst = |name: &str, default: f64| {
-            let expected = "at least 1 answer, or 0 for no limit";
-            self.read(&format!("limits.{name}"), expected, |value| {
-                match value.number()? {
-                    0.0 => Some(f64::INFINITY),
-                    burst => (burst >= 1.0).then_some(burst),
-                }
-            })
-            .unwrap_or(default)
-        };
-        Limits {
-            probe_rate_per_watcher,
-            probe_burst_per_watcher: burst(
-                "probe-burst-per-watcher",
-                default.probe_burst_per_watcher,
-            ),
-            probe_rate_per_domain,
-            probe_burst_per_domain: burst("probe-burst-per-domain", default.probe_burst_per_domain),
-            subscriptions_per_minute: subscriptions_per_minute
-                .unwrap_or(default.subscriptions_per_minute),
-            relearn_every: relearn_every.unwrap_or(default.relearn_every),
-            statuses_per_hour: statuses_per_hour.unwrap_or(default.statuses_per_hour),
-        }
     }
 
     fn parties(

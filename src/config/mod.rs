@@ -9,6 +9,7 @@ mod check;
 mod contact;
 mod dedicated;
 mod key;
+mod limits;
 mod problem;
 mod raw;
 mod reload;
@@ -65,6 +66,8 @@ pub struct Config {
     pub users: Vec<Bare>,
     /// The operator's own addresses.
     pub admins: Vec<Bare>,
+    /// Other domains of the users' server.
+    pub neighbours: Vec<Bare>,
     /// The visibility of a user who has just joined.
     pub default_visibility: Visibility,
     /// The time zone of users who have not chosen one.
@@ -125,6 +128,7 @@ impl Config {
             domain: self.domain.clone(),
             users: self.users.clone(),
             admins: self.admins.clone(),
+            neighbours: self.neighbours.clone(),
             default_visibility: self.default_visibility,
             timezone: self.timezone,
             parties: self.parties.clone().into(),

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use crate::link::dedicated::{Admission, Partner, Unfit};
+use crate::metrics::Metrics;
 use crate::stanza::Arrival;
 
 /// Bytes that wait for a partner that does not read, before it is read no more.
@@ -120,14 +121,21 @@ pub(super) struct Partners {
     /// Of the parties that have attached.
     allowances: BTreeMap<Arc<str>, Allowance>,
     watched: Duration,
+    metrics: Arc<Metrics>,
 }
 
 impl Partners {
-    pub(super) fn new(doors: Option<Doors>) -> Self {
+    pub(super) fn new(doors: Option<Doors>, metrics: Arc<Metrics>) -> Self {
         Self {
             doors,
+            metrics,
             ..Self::default()
         }
+    }
+
+    /// Tells how many are here.
+    fn count(&self) {
+        self.metrics.partners.set(self.streams.len() as u64);
     }
 
     /// Waits for one of them. Cancel safe.
@@ -169,6 +177,7 @@ impl Partners {
     /// partner out.
     fn attached(&mut self, partner: Partner, rate: Rate, now: Duration) -> Move {
         if !self.is_admitted(&partner) {
+            self.metrics.partners_refused.add(1);
             part(partner, "not-authorized");
             return Move::Moved;
         }
@@ -180,6 +189,7 @@ impl Partners {
         });
         if !allowance.attaches.take(ATTACHES, now) {
             tracing::warn!("{} attaches again and again", partner.domain());
+            self.metrics.partners_refused.add(1);
             part(partner, "policy-violation");
             return Move::Moved;
         }
@@ -188,7 +198,9 @@ impl Partners {
             partner.domain(),
             partner.address()
         );
+        self.metrics.partners_attached.add(1);
         let older = self.streams.insert(name.clone(), partner);
+        self.count();
         let replaces = older.is_some();
         if let Some(older) = older {
             tracing::warn!(
@@ -209,6 +221,7 @@ impl Partners {
         let Some(stream) = self.streams.remove(name) else {
             return Move::Moved;
         };
+        self.count();
         tracing::info!("{} is gone: {why}", stream.domain());
         // The partner is told what was wrong, if it still listens.
         tokio::spawn(stream.link.close(GRACE));
@@ -240,6 +253,7 @@ impl Partners {
                 Ok(None) => *turn = PER_TURN,
                 Ok(Some(arrival)) => {
                     *turn += 1;
+                    self.metrics.partners_received.add(1);
                     if rate.per_s > 0.0 {
                         allowance.stanzas.tokens -= 1.0;
                     }
@@ -260,7 +274,11 @@ impl Partners {
         let Some(stream) = self.streams.get_mut(name) else {
             return false;
         };
-        if let Err(unsealed) = stream.link.send(stanza) {
+        if let Err(unsealed) = stream
+            .link
+            .send(stanza)
+            .inspect(|()| self.metrics.partners_sent.add(1))
+        {
             tracing::error!("a stanza for {} was not sent: {unsealed}", stream.domain());
         }
         true
@@ -324,6 +342,7 @@ impl Partners {
 
     fn cut_off(&mut self, name: &str) -> Option<Move> {
         let (name, stream) = self.streams.remove_entry(name)?;
+        self.count();
         let queued = stream.link.queued();
         tracing::warn!(
             "{} does not read ({queued} bytes wait): cut off",
@@ -351,7 +370,9 @@ impl Partners {
             part(stream, "not-authorized");
             Some(Move::Gone(name))
         });
-        gone.collect()
+        let gone = gone.collect();
+        self.count();
+        gone
     }
 
     /// Says good-bye to all.

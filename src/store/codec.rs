@@ -39,6 +39,9 @@ mod table {
     pub(super) const EXECUTION: u8 = 6;
     pub(super) const AUDIT: u8 = 7;
     pub(super) const FACE: u8 = 8;
+    pub(super) const TOKEN: u8 = 9;
+    /// The operator's own records begin here; those of users are below.
+    pub(super) const OPERATOR_BLOCK: u8 = 16;
 }
 
 /// Why bytes are not a record.
@@ -56,6 +59,9 @@ pub(super) fn encode(change: &Change) -> Result<(Vec<u8>, Option<Vec<u8>>), Erro
         Change::Profile { user, value } => (jid_key(table::PROFILE, user), body(value)),
         Change::Status { user, value } => (jid_key(table::STATUS, user), body(value)),
         Change::Face { user, value } => (jid_key(table::FACE, user), body(value)),
+        Change::OperatorBlock { watcher, value } => {
+            (jid_key(table::OPERATOR_BLOCK, watcher), body(value))
+        }
         Change::Grant {
             user,
             watcher,
@@ -71,6 +77,12 @@ pub(super) fn encode(change: &Change) -> Result<(Vec<u8>, Option<Vec<u8>>), Erro
             watcher,
             value,
         } => (pair_key(table::BLOCK, user, watcher), body(value)),
+        Change::Token { user, id, value } => {
+            let mut key = jid_key(table::TOKEN, user);
+            key.push(SEPARATOR);
+            key.extend_from_slice(id.as_bytes());
+            (key, body(value))
+        }
         Change::Execution { id, value } => {
             let mut key = vec![table::EXECUTION];
             key.extend_from_slice(id.as_bytes());
@@ -114,6 +126,10 @@ pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<Change, Flaw> {
             user: jid(rest).ok_or_else(identity)?,
             value: Some(read(key, body)?),
         },
+        table::OPERATOR_BLOCK => Change::OperatorBlock {
+            watcher: jid(rest).ok_or_else(identity)?,
+            value: Some(read(key, body)?),
+        },
         table::GRANT => {
             let (user, watcher) = pair(rest).ok_or_else(identity)?;
             Change::Grant {
@@ -135,6 +151,14 @@ pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<Change, Flaw> {
             Change::Block {
                 user,
                 watcher,
+                value: Some(read(key, body)?),
+            }
+        }
+        table::TOKEN => {
+            let (user, id) = token(rest).ok_or_else(identity)?;
+            Change::Token {
+                user,
+                id,
                 value: Some(read(key, body)?),
             }
         }
@@ -267,6 +291,11 @@ fn pair(bytes: &[u8]) -> Option<(Bare, Bare)> {
     Some((jid(user)?, jid(watcher)?))
 }
 
+fn token(bytes: &[u8]) -> Option<(Bare, String)> {
+    let (user, id) = split(bytes)?;
+    Some((jid(user)?, text(id)?))
+}
+
 fn audit(bytes: &[u8]) -> Option<(Bare, Wall, String)> {
     let (user, rest) = split(bytes)?;
     let (at, id) = rest.split_first_chunk()?;
@@ -283,11 +312,15 @@ fn name(key: &[u8]) -> String {
         table::PROFILE => text(rest).map(|user| format!("profile of {user}")),
         table::STATUS => text(rest).map(|user| format!("status of {user}")),
         table::FACE => text(rest).map(|user| format!("face of {user}")),
+        table::OPERATOR_BLOCK => {
+            text(rest).map(|watcher| format!("block of the operator against {watcher}"))
+        }
         table::GRANT => pair(rest).map(|(user, to)| format!("grant of {user} to {to}")),
         table::SUBSCRIPTION => {
             pair(rest).map(|(to, from)| format!("subscription of {from} to {to}"))
         }
         table::BLOCK => pair(rest).map(|(user, of)| format!("block of {user} against {of}")),
+        table::TOKEN => token(rest).map(|(user, id)| format!("token {id} of {user}")),
         table::EXECUTION => text(rest).map(|id| format!("execution {id}")),
         table::AUDIT => {
             audit(rest).map(|(user, at, id)| format!("history line {id} of {user} at {at}"))

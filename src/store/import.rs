@@ -22,7 +22,7 @@ use super::{Error, Store, codec};
 use crate::component::authorization::Visibility;
 use crate::component::clock::Wall;
 use crate::component::line;
-use crate::component::record::{Change, Profile, Subscription, SubscriptionState};
+use crate::component::record::{Change, Profile, Subscription, SubscriptionState, Token};
 
 /// Bytes of a line: a value of the largest size, each of its bytes written with an escape of six.
 const LINE_BYTES_MAX: u64 = 6 * codec::VALUE_BYTES_MAX as u64 + 2 * codec::KEY_BYTES_MAX as u64;
@@ -61,6 +61,8 @@ pub struct Imported {
     pub whole: Option<Whole>,
     /// Grants that were left out.
     pub grants: u64,
+    /// Tokens that were left out.
+    pub tokens: u64,
     /// Approved subscriptions that wait for the user's word again.
     pub approvals: u64,
     /// Approvals in advance that were left out.
@@ -198,7 +200,12 @@ fn write(
     };
     let (_, again) = Lines::open(what.file)?.read(&mut |change, key, value| {
         let (key, value) = match imported.whole {
-            Some(_) => (key, value),
+            Some(Whole::Told) => (key, value),
+            // Its uses since then are not known: nobody may have more of them than she gave.
+            Some(Whole::Proven) => match codec::encode(&used_up(change))? {
+                (key, Some(value)) => (key, value),
+                (_, None) => return Ok(()),
+            },
             None => match imported.without_proof(change, what) {
                 None => return Ok(()),
                 Some(change) => match codec::encode(&change)? {
@@ -237,7 +244,8 @@ impl fmt::Display for Imported {
         match self.whole {
             Some(Whole::Proven) => write!(
                 f,
-                "; the proof says that nothing was taken away since, so everything is as it was"
+                "; the proof says that nothing was taken away since, so everything is as it \
+                 was, but that tokens take no new uses"
             ),
             Some(Whole::Told) => write!(
                 f,
@@ -245,11 +253,11 @@ impl fmt::Display for Imported {
             ),
             None => write!(
                 f,
-                ". Because users may have taken something away since then: {} grants are left out, {} \
+                ". Because users may have taken something away since then: {} grants are left out, {} tokens too, {} \
                  approved and {} pre-approved contacts must be approved again, and {} users are not \
                  seen by more than the default visibility says. Blocks, and who has left, are as they \
                  were then. With --revive everything would be",
-                self.grants, self.approvals, self.preapprovals, self.visibilities
+                self.grants, self.tokens, self.approvals, self.preapprovals, self.visibilities
             ),
         }
     }
@@ -262,6 +270,10 @@ impl Imported {
         match change {
             Change::Grant { .. } => {
                 self.grants += 1;
+                None
+            }
+            Change::Token { .. } => {
+                self.tokens += 1;
                 None
             }
             Change::Subscription {
@@ -314,8 +326,28 @@ impl Imported {
             | Change::Block { .. }
             | Change::Execution { .. }
             | Change::Audit { .. }
-            | Change::Face { .. } => Some(change),
+            | Change::Face { .. }
+            | Change::OperatorBlock { .. } => Some(change),
         }
+    }
+}
+
+/// A token without uses that are left; what was redeemed with it stays. Anything else as it is.
+fn used_up(change: Change) -> Change {
+    match change {
+        Change::Token {
+            user,
+            id,
+            value: Some(token),
+        } => Change::Token {
+            user,
+            id,
+            value: Some(Token {
+                used: token.uses,
+                ..token
+            }),
+        },
+        other => other,
     }
 }
 

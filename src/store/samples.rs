@@ -41,6 +41,17 @@ pub(crate) fn request() -> Change {
     }
 }
 
+/// A block by the operator.
+pub(crate) fn operator_block() -> Change {
+    Change::OperatorBlock {
+        watcher: jid("spam.example"),
+        value: Some(OperatorBlock {
+            since: Wall(1_795_440_005_250),
+            by: Some(jid("admin@example.org")),
+        }),
+    }
+}
+
 /// The same record, taken away.
 pub(crate) fn no_status(n: u64) -> Change {
     Change::Status {
@@ -141,6 +152,7 @@ pub(crate) fn all() -> Vec<Change> {
                 resource: Some("agent".into()),
                 counted: None,
                 prompt: None,
+                token: None,
             }),
         },
         Change::Audit {
@@ -154,6 +166,7 @@ pub(crate) fn all() -> Vec<Change> {
                 detail: "https://example.org/".into(),
                 request_id: None,
                 reported: false,
+                token: None,
             }),
         },
         Change::Face {
@@ -228,8 +241,45 @@ pub(crate) fn later() -> Vec<Change> {
                 state: ExecutionState::Queued,
                 agent_request_id: None,
                 resource: None,
-                prompt: Some("k7".into()),
                 counted: None,
+                prompt: Some("k7".into()),
+                token: None,
+            }),
+        },
+        token(),
+        Change::Execution {
+            id: "3c4b".into(),
+            value: Some(Execution {
+                user: jid("romeo@montague.example"),
+                watcher: Address::parse("bot@acme.example/a").unwrap(),
+                interface: Interface::Dedicated,
+                level: Level::Authorized,
+                right: Right::OpenUrl,
+                request_id: "r2".into(),
+                fields: BTreeMap::new(),
+                confirm: false,
+                issued: at,
+                expires: at.plus_s(30),
+                state: ExecutionState::Sent,
+                agent_request_id: None,
+                resource: None,
+                counted: None,
+                prompt: None,
+                token: Some("Ab-_09".into()),
+            }),
+        },
+        Change::Audit {
+            user: jid("romeo@montague.example"),
+            at,
+            id: "3c4b".into(),
+            value: Some(Audit {
+                watcher: jid("bot@acme.example"),
+                right: Right::OpenUrl,
+                state: ExecutionState::Completed,
+                detail: String::new(),
+                request_id: None,
+                reported: false,
+                token: Some("For the nurse".into()),
             }),
         },
         Change::Grant {
@@ -254,4 +304,25 @@ pub(crate) fn later() -> Vec<Change> {
             }),
         },
     ]
+}
+
+/// A token that was used and redeemed.
+pub(crate) fn token() -> Change {
+    let at = Wall(1_795_440_005_250);
+    Change::Token {
+        user: jid("romeo@montague.example"),
+        id: "Ab-_09".into(),
+        value: Some(Token {
+            digest: Digest::of("1:Ab-_09and-the-secret-behind-it"),
+            label: "For the nurse".into(),
+            rights: BTreeSet::from([Right::See, Right::LeaveMessage]),
+            since: at,
+            until: at.plus_s(3600),
+            uses: 5,
+            used: 2,
+            last_used: Some(at.plus_s(60)),
+            redeemed: BTreeMap::from([(jid("nurse@capulet.example"), at.plus_s(30))]),
+            barred: BTreeSet::from([jid("tybalt@capulet.example")]),
+        }),
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::codec;
 use crate::component::authorization::Confirm;
-use crate::component::record::{Change, Grant, Profile, Subscription, SubscriptionState};
+use crate::component::record::{Change, Grant, Profile, Subscription, SubscriptionState, Token};
 
 /// Whether writing `after` over `before` at `key` takes something away. In doubt it does.
 pub(super) fn takes_away(key: &[u8], before: Option<&[u8]>, after: Option<&[u8]>) -> bool {
@@ -19,8 +19,8 @@ pub(super) fn takes_away(key: &[u8], before: Option<&[u8]>, after: Option<&[u8]>
 fn narrows(before: Option<&Change>, after: Option<&Change>) -> bool {
     match (before, after) {
         // A block takes away what was there without a record.
-        (_, Some(Change::Block { .. })) => before.is_none(),
-        (Some(Change::Block { .. }), None) | (None, _) => false,
+        (_, Some(Change::Block { .. } | Change::OperatorBlock { .. })) => before.is_none(),
+        (Some(Change::Block { .. } | Change::OperatorBlock { .. }), None) | (None, _) => false,
         (
             Some(Change::Profile { value: before, .. }),
             Some(Change::Profile { value: after, .. }),
@@ -32,6 +32,9 @@ fn narrows(before: Option<&Change>, after: Option<&Change>) -> bool {
             Some(Change::Subscription { value: before, .. }),
             Some(Change::Subscription { value: after, .. }),
         ) => both(before, after, subscription_narrows),
+        (Some(Change::Token { value: before, .. }), Some(Change::Token { value: after, .. })) => {
+            both(before, after, token_narrows)
+        }
         _ => true,
     }
 }
@@ -105,6 +108,19 @@ fn is_fewer(before: Option<u32>, after: Option<u32>) -> bool {
     after.is_some_and(|after| before.is_none_or(|before| after < before))
 }
 
+/// The same. A use takes nothing away: an import leaves tokens without uses.
+#[allow(clippy::needless_update, reason = "for the fields that come later")]
+fn token_narrows(before: &Token, after: &Token) -> bool {
+    let looked_at = Token {
+        used: after.used,
+        last_used: after.last_used,
+        redeemed: after.redeemed.clone(),
+        ..before.clone()
+    };
+    let is_gone = |watcher| !after.redeemed.contains_key(watcher);
+    before.redeemed.keys().any(is_gone) || looked_at != *after
+}
+
 fn subscription_narrows(before: &Subscription, after: &Subscription) -> bool {
     before.state != SubscriptionState::Pending && after.state == SubscriptionState::Pending
 }
@@ -115,7 +131,7 @@ mod tests {
     use super::*;
     use crate::component::authorization::{Right, Visibility};
     use crate::component::clock::Wall;
-    use crate::component::record::SubscriptionState;
+    use crate::component::record::{Digest, SubscriptionState};
 
     fn takes(before: Option<&Change>, after: Option<&Change>) -> bool {
         let encoded = |change: Option<&Change>| change.map(|change| codec::encode(change).unwrap());
@@ -176,6 +192,14 @@ mod tests {
             assert_eq!(takes(None, Some(&change)), is_block, "{change:?}");
             assert!(!takes(Some(&change), Some(&change)), "{change:?}");
         }
+    }
+
+    #[test]
+    fn a_block_of_the_operator_takes_away_and_its_end_does_not() {
+        let block = samples::operator_block();
+        assert!(takes(None, Some(&block)));
+        assert!(!takes(Some(&block), Some(&block)));
+        assert!(!takes(Some(&block), None));
     }
 
     #[test]
@@ -244,6 +268,40 @@ mod tests {
         ] {
             let taken_away = takes(Some(&subscription(before)), Some(&subscription(after)));
             assert_eq!(taken_away, taken, "{before:?} {after:?}");
+        }
+    }
+
+    #[test]
+    fn a_use_of_a_token_takes_nothing_away() {
+        let Change::Token { user, id, value } = samples::token() else {
+            panic!("that is a token");
+        };
+        let token = |change: &dyn Fn(&mut Token)| {
+            let mut value = value.clone().unwrap();
+            change(&mut value);
+            Change::Token {
+                user: user.clone(),
+                id: id.clone(),
+                value: Some(value),
+            }
+        };
+        let one = token(&|_| {});
+        assert!(!takes(None, Some(&one)) && takes(Some(&one), None));
+        let other = samples::jid("other@capulet.example");
+        for (after, taken) in [
+            (token(&|it| it.used += 1), false),
+            (token(&|it| it.last_used = Some(Wall(7))), false),
+            (
+                token(&|it| it.redeemed.extend([(other.clone(), Wall(7))])),
+                false,
+            ),
+            (token(&|it| it.redeemed.clear()), true),
+            (token(&|it| it.barred.extend([other.clone()])), true),
+            (token(&|it| it.until = Wall(0)), true),
+            (token(&|it| it.uses = 1), true),
+            (token(&|it| it.digest = Digest::of("another")), true),
+        ] {
+            assert_eq!(takes(Some(&one), Some(&after)), taken, "{after:?}");
         }
     }
 

@@ -91,6 +91,7 @@ fn main() -> ExitCode {
         domain: domain.clone(),
         users: vec![Bare::parse("localhost").expect("a domain")],
         admins: Vec::new(),
+        neighbours: Vec::new(),
         default_visibility: Visibility::Private,
         timezone: vestibule::component::ending::zone("UTC").expect("a zone"),
         parties: Vec::new().into(),
@@ -100,6 +101,7 @@ fn main() -> ExitCode {
             probe_burst_per_watcher: 0.0,
             probe_rate_per_domain: 0.0,
             probe_burst_per_domain: 0.0,
+            refusals_per_minute: 0.0,
             subscriptions_per_minute: SubscriptionRate::PerMinute(0),
             ..Limits::default()
         },

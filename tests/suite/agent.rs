@@ -1,28 +1,20 @@
 //! The agent against a real server: it logs in, is found by its features, runs what its file allows,
 //! asks, reports late, comes back after a lost connection and leaves in order.
 
-use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::Stdio;
 
-use minidom::Element;
-use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use xmpp_parsers::component::Handshake;
+use bench::{AGENT, Bench, Component, Killed, NS_AGENT, NS_COMMANDS, SOON, command, condition};
 
 use crate::support::client::Client;
-use crate::support::process::Process;
 use crate::support::server::{Kind, Options, Server};
-use crate::support::{Failure, built_binary, stanza};
+use crate::support::{Failure, stanza};
 
-const SOON: Duration = Duration::from_secs(10);
-const AGENT: &str = "alice@localhost/vestibule-agent";
-const NS_AGENT: &str = "urn:x-presence-service:agent:0";
-const NS_COMMANDS: &str = "http://jabber.org/protocol/commands";
+mod bench;
+mod desktop;
+mod killed;
+mod modules;
+mod reports;
 
 #[tokio::test]
 async fn on_prosody() -> Result<(), Failure> {
@@ -168,7 +160,7 @@ async fn asks_and_reports_late() -> Result<(), Failure> {
             .await;
         let answer = answer.get_child("command", NS_COMMANDS).unwrap();
         assert_eq!(answer.attr("status"), Some("executing"));
-        bench.wait_for_text(&url).await;
+        bench.wait_for_text(&format!("address: {url}")).await;
         keyboard.write_all(typed.as_bytes()).unwrap();
         let report = component.next().await;
         assert_eq!(report.attr("from"), Some(AGENT));
@@ -221,241 +213,8 @@ async fn what_cannot_work_ends_with_a_message() -> Result<(), Failure> {
     assert_eq!(agent.wait(SOON).await?.code(), Some(64));
     let log = agent.log_since(0);
     assert!(
-        log.contains("line 6: open-url.policy: expected one of ask, always, never"),
+        log.contains("line 7: open-url.policy: expected one of ask, always, never"),
         "{log}"
     );
     Ok(())
-}
-
-/// A folder with the agent's file, a program that opens pages by writing them down, and a log.
-struct Bench {
-    folder: TempDir,
-}
-
-impl Bench {
-    fn new(server: &Server, password: &str, policy: &str) -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix("vestibule-test-")
-            .tempdir()
-            .unwrap();
-        let bench = Self { folder };
-        let opener = bench.path("opener");
-        let script = format!(
-            "#!/bin/sh\nprintf '%s\\n' \"$@\" >> '{}'\n",
-            bench.path("opened").display()
-        );
-        bench.write("opener", &script, 0o700);
-        bench.write("password", password, 0o600);
-        let config = format!(
-            "jid = \"alice@localhost\"\npassword-file = \"password\"\ncomponent = \"{}\"\n\
-             server = \"{}\"\n[open-url]\npolicy = \"{policy}\"\nopener = [\"{}\", \"{{url}}\"]\n\
-             [ask]\nfrom = \"stdin\"\n",
-            server.component_domain(),
-            server.c2s_address(),
-            opener.display(),
-        );
-        bench.write("agent.toml", &config, 0o600);
-        bench
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str, mode: u32) {
-        fs::write(self.path(name), text).unwrap();
-        fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).unwrap();
-    }
-
-    fn command(&self) -> Result<Command, Failure> {
-        let mut command = Process::command(&built_binary("vestibule-agent")?);
-        command
-            .args(["run", "--config"])
-            .arg(self.path("agent.toml"));
-        Ok(command)
-    }
-
-    /// Starts it with nothing on standard input.
-    fn start(&self) -> Result<Process, Failure> {
-        Process::spawn("vestibule-agent", self.command()?, &self.path("log"))
-    }
-
-    fn log(&self) -> fs::File {
-        fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.path("log"))
-            .unwrap()
-    }
-
-    fn text(&self) -> String {
-        fs::read_to_string(self.path("log")).unwrap_or_default()
-    }
-
-    fn opened(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.path("opened")).unwrap_or_default();
-        text.lines().map(ToOwned::to_owned).collect()
-    }
-
-    async fn wait_for_line(&self, agent: &Process, offset: u64, text: &str) {
-        for _ in 0..2_000 {
-            if agent.log_since(offset).contains(text) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("{}", agent.failure(&format!("did not log {text:?}")));
-    }
-
-    async fn wait_for_text(&self, text: &str) {
-        for _ in 0..2_000 {
-            if self.text().contains(text) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("no {text:?} in:\n{}", self.text());
-    }
-}
-
-/// A child that is gone when the test is.
-struct Killed(std::process::Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // Fails only for one that has ended.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A component in a few lines: the handshake of XEP-0114, then one element after the other.
-struct Component {
-    io: TcpStream,
-    read: String,
-    domain: String,
-}
-
-impl Component {
-    async fn attach(server: &Server) -> Self {
-        let io = TcpStream::connect(server.component_address())
-            .await
-            .unwrap();
-        let domain = server.component_domain().to_owned();
-        let mut component = Self {
-            io,
-            read: String::new(),
-            domain,
-        };
-        let header = format!(
-            "<stream:stream xmlns='jabber:component:accept' \
-             xmlns:stream='http://etherx.jabber.org/streams' to='{}'>",
-            component.domain
-        );
-        component.write(&header).await;
-        let header = component.until(|text| {
-            let start = text.find("<stream:stream")?;
-            Some(start + text[start..].find('>')? + 1)
-        });
-        let header = header.await;
-        let (_, rest) = header.split_once(" id=").unwrap();
-        let id = rest[1..].split(&rest[..1]).next().unwrap();
-        let handshake = Handshake::from_stream_id_and_password(id.to_owned(), server.secret());
-        let digest = handshake.data.unwrap();
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        component
-            .write(&format!("<handshake>{hex}</handshake>"))
-            .await;
-        component
-            .until(|text| {
-                text.find("<handshake/>")
-                    .map(|at| at + 12)
-                    .or_else(|| text.find("</handshake>").map(|at| at + 12))
-            })
-            .await;
-        component
-    }
-
-    /// Sends a request to the agent and waits for the answer to just that.
-    async fn request(&mut self, type_: &str, id: &str, payload: &str) -> Element {
-        let domain = self.domain.clone();
-        self.write(&format!(
-            "<iq type='{type_}' id='{id}' from='{domain}' to='{AGENT}'>{payload}</iq>"
-        ))
-        .await;
-        loop {
-            let answer = self.next().await;
-            if answer.attr("id") == Some(id) {
-                assert_eq!(answer.attr("from"), Some(AGENT));
-                return answer;
-            }
-        }
-    }
-
-    /// The next IQ; Prosody and ejabberd write an IQ with children to its end tag.
-    async fn next(&mut self) -> Element {
-        let text = self.until(|text| text.find("</iq>").map(|at| at + 5)).await;
-        stanza(text[text.find("<iq").unwrap()..].trim())
-    }
-
-    async fn write(&mut self, text: &str) {
-        self.io.write_all(text.as_bytes()).await.unwrap();
-    }
-
-    /// Reads up to where `end` says.
-    async fn until(&mut self, end: impl Fn(&str) -> Option<usize>) -> String {
-        let reading = async {
-            loop {
-                if let Some(at) = end(&self.read) {
-                    let rest = self.read.split_off(at);
-                    return std::mem::replace(&mut self.read, rest);
-                }
-                let mut bytes = [0; 4096];
-                let count = self.io.read(&mut bytes).await.unwrap();
-                assert!(
-                    count > 0,
-                    "the server closed the component's stream: {}",
-                    self.read
-                );
-                self.read
-                    .push_str(std::str::from_utf8(&bytes[..count]).unwrap());
-            }
-        };
-        tokio::time::timeout(SOON, reading)
-            .await
-            .expect("the server is silent")
-    }
-}
-
-fn command(request_id: &str, confirm: bool, url: &str) -> String {
-    let url = url.replace('&', "&amp;");
-    let confirm = u8::from(confirm);
-    let field =
-        |name: &str, value: &str| format!("<field var='{name}'><value>{value}</value></field>");
-    let fields = [
-        field("FORM_TYPE", NS_AGENT),
-        field("request-id", request_id),
-        field("requester", "bob@remote.example"),
-        field("level", "authorized"),
-        field("interface", "public"),
-        field("confirm", &confirm.to_string()),
-        field("issued", "2026-01-01T00:00:00Z"),
-        field("expires", "9999-01-01T00:00:00Z"),
-        field("url", &url),
-        field("reason", "The agenda"),
-    ];
-    format!(
-        "<command xmlns='{NS_COMMANDS}' node='{NS_AGENT}#open-url' action='execute'>\
-         <x xmlns='jabber:x:data' type='submit'>{}</x></command>",
-        fields.concat()
-    )
-}
-
-fn condition(iq: &Element) -> &str {
-    let error = iq.get_child("error", "jabber:client").expect("an error");
-    error
-        .children()
-        .find(|child| child.name() != "text")
-        .unwrap()
-        .name()
 }

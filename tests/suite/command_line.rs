@@ -86,7 +86,7 @@ fn a_wrong_configuration_is_64_with_every_problem_before_anything_is_opened() {
         says(&output, 64, "");
         let expected = format!(
             "vestibule: {path}:10: users.colour: unknown key, expected one of domains, admins, \
-             default-visibility, timezone\n\
+             neighbours, default-visibility, timezone\n\
              vestibule: {path}:12: log.level: found \"loud\", expected \"error\", \"warn\", \"info\", \
              \"debug\" or \"trace\"\n\
              vestibule: environment: VESTIBULE_STORE_MINFREE: unknown variable, expected one of \

@@ -112,6 +112,7 @@ impl World {
             domain: ComponentDomain::parse(HOME).unwrap(),
             users: vec![domain("localhost")],
             admins: Vec::new(),
+            neighbours: Vec::new(),
             default_visibility: Visibility::Subscribers,
             timezone: zone("UTC").unwrap(),
             parties: Vec::new().into(),

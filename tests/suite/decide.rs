@@ -1,15 +1,15 @@
 //! `decide` against the ceiling table of the design, cell by cell, and against how evidence combines.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use vestibule::address::Bare;
 use vestibule::component::authorization::{
     Ceiling, Confirm, Decision, Evidence, Interface, Level, Party, Policy, Reason, Right,
-    Visibility, decide, level,
+    Visibility, decide, expires, level,
 };
 use vestibule::component::clock::{Now, Wall};
-use vestibule::component::record::{Grant, LastSeen, Profile, Uses};
+use vestibule::component::record::{Digest, Grant, LastSeen, Profile, Token, Uses};
 
 const NOW: Now = Now {
     mono: Duration::from_secs(1),
@@ -349,6 +349,111 @@ fn a_grant_s_limits_hold_for_what_it_names() {
     let mut case = Case::new(Visibility::Private, evidence);
     case.profile.timezone = Some("Europe/Berlin".into());
     assert_eq!(case.of("bot@acme.example", Right::OpenUrl), YES);
+}
+
+/// A token counts for who shows it and for who has redeemed it, until it ends, as her own word does: at the
+/// level `authorized`, `see` included, within the ceiling.
+#[test]
+fn a_token_is_evidence_of_its_own() {
+    let bot = jid("bot@acme.example");
+    let token = |rights: &[Right]| Token {
+        digest: Digest::of("1:Ab-_09and the rest"),
+        label: "blog".into(),
+        rights: rights.iter().copied().collect(),
+        since: Wall(0),
+        until: Wall(NOW.wall.0 + 1),
+        uses: 1,
+        used: 1, // Whose use it is has been counted.
+        last_used: None,
+        redeemed: BTreeMap::new(),
+        barred: BTreeSet::new(),
+    };
+    let case = |token: Token, shown: bool, visibility: Visibility| {
+        let tokens = BTreeMap::from([("Ab-_09".to_owned(), token)]);
+        let evidence = Evidence {
+            tokens: Some(&tokens),
+            shown: shown.then_some("Ab-_09"),
+            ..Evidence::default()
+        };
+        let row = Case::new(visibility, evidence).row();
+        let shown = level(
+            NOW,
+            Interface::Public,
+            &bot,
+            evidence,
+            &jid("alice@localhost"),
+        );
+        (row, shown, expires(NOW, Interface::Public, &bot, evidence))
+    };
+    let all = token(&Right::ALL);
+    let redeemed = Token {
+        redeemed: BTreeMap::from([(bot.clone(), Wall(0))]),
+        ..all.clone()
+    };
+    let granted = [YES, YES, YES, YES, YES, ASK, ASK];
+    let until = Some(all.until);
+    for (one, shown) in [(&all, true), (&redeemed, false), (&redeemed, true)] {
+        let found = case(one.clone(), shown, Visibility::Private);
+        assert_eq!(found, (granted, Level::Authorized, until));
+    }
+    // What it names, and seeing; the rest as without it.
+    let one = token(&[Right::Notify]);
+    let found = case(one, true, Visibility::Private);
+    assert_eq!(found.0, [YES, ASK, YES, YES, NO, NO, NO]);
+    // It is not shown, has ended, or is barred for the watcher.
+    let ended = Token {
+        until: NOW.wall,
+        ..redeemed
+    };
+    let barred = Token {
+        barred: BTreeSet::from([bot.clone()]),
+        ..all.clone()
+    };
+    for (one, shown) in [
+        (&all, false),
+        (&ended, true),
+        (&ended, false),
+        (&barred, true),
+    ] {
+        let found = case(one.clone(), shown, Visibility::Private);
+        assert_eq!(found, ([UNSEEN; 7], Level::Public, None));
+    }
+}
+
+/// Confirmation is what she set in a grant that names the right, also beside a token; a block outweighs it.
+#[test]
+fn a_token_is_no_milder_than_her_grant() {
+    let tokens = BTreeMap::from([(
+        "Ab-_09".to_owned(),
+        Token {
+            digest: Digest::of("1:Ab-_09and the rest"),
+            label: "blog".into(),
+            rights: BTreeSet::from([Right::OpenUrl]),
+            since: Wall(0),
+            until: Wall(NOW.wall.0 + 1),
+            uses: 1,
+            used: 0,
+            last_used: None,
+            redeemed: BTreeMap::new(),
+            barred: BTreeSet::new(),
+        },
+    )]);
+    let granted = grant(&[Right::OpenUrl], Confirm::Always);
+    let evidence = Evidence {
+        tokens: Some(&tokens),
+        shown: Some("Ab-_09"),
+        ..Evidence::default()
+    };
+    let alone = Case::new(Visibility::Private, evidence);
+    assert_eq!(alone.of("bot@acme.example", Right::OpenUrl), YES);
+    let beside = Evidence {
+        grants: [Some(&granted), None],
+        ..evidence
+    };
+    let mut beside = Case::new(Visibility::Private, beside);
+    assert_eq!(beside.of("bot@acme.example", Right::OpenUrl), ASK);
+    beside.blocked = true;
+    assert_eq!(beside.row(), [BLOCKED; 7]);
 }
 
 /// The level shown is the highest that the evidence reaches.

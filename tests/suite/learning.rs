@@ -214,6 +214,7 @@ fn settings() -> Settings {
         domain: ComponentDomain::parse("presence.localhost").unwrap(),
         users: vec![Bare::parse("localhost").unwrap()],
         admins: Vec::new(),
+        neighbours: Vec::new(),
         default_visibility: Visibility::Public,
         timezone: zone("UTC").unwrap(),
         parties: Vec::new().into(),

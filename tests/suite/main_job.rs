@@ -11,11 +11,13 @@ mod dedicated_link;
 mod durability;
 mod exporting;
 mod faces;
+mod floods;
 mod ghosts;
 mod hostile;
 mod joining;
 mod leaving_messages;
 mod opening_pages;
+mod operating;
 mod presence;
 mod probing;
 mod real_agent;
@@ -28,6 +30,7 @@ mod stage;
 mod statuses;
 mod subscribing;
 mod third_parties;
+mod tokens;
 
 /// Each story once on each server.
 macro_rules! on_both_servers {
@@ -73,6 +76,8 @@ on_both_servers! {
     rights::are_granted_and_revoked as rights_are_granted_and_revoked;
     consent::limits_what_is_granted as a_grant_has_limits;
     consent::goes_when_she_says_so as what_she_gave_goes_when_she_says_so;
+    tokens::from_making_to_end as a_token_from_its_making_to_its_end;
+    tokens::at_her_agent as a_token_opens_pages_until_it_is_taken_back;
     ghosts::hibernate_and_end_with_their_server as hibernated_sessions_end_with_their_server;
     ghosts::of_reconnects_do_not_stay as ghosts_of_reconnects_do_not_stay;
     ghosts::of_a_killed_server_are_gone as ghosts_of_a_killed_server_are_gone;
@@ -90,6 +95,8 @@ on_both_servers! {
     third_parties::run_the_examples as the_examples_for_third_parties_run;
     attaching::goes_on_until_it_succeeds as attaching_goes_on_until_it_succeeds;
     spelling::costs_nobody_an_answer as no_spelling_of_an_address_costs_an_answer;
+    operating::by_administrators_only as the_operator_s_commands_are_for_administrators;
+    floods::of_a_watcher_slow_nobody_down as a_flooding_watcher_slows_nobody_down;
     hostile::stanzas_cost_only_themselves as hostile_stanzas_cost_only_themselves;
 }
 

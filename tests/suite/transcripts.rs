@@ -34,6 +34,7 @@ macro_rules! topics {
 
 topics![
     activate_client,
+    admin,
     attach,
     bulk,
     chat,
@@ -46,6 +47,7 @@ topics![
     grants,
     join,
     leave_message,
+    limits,
     malformed,
     notify,
     offers,
@@ -63,6 +65,7 @@ topics![
     start_module,
     status,
     subscription,
+    tokens,
     visibility,
 ];
 

@@ -1,6 +1,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
+use crate::agent::rules::Rules;
+use std::collections::{BTreeMap, BTreeSet};
 
 const ANNOTATED: &str = include_str!("../../../config/vestibule-agent.toml");
 
@@ -21,68 +23,290 @@ fn the_least_file_has_the_defaults() {
     assert_eq!(config.jid.as_str(), "alice@example.org");
     assert_eq!(config.password.0, "pw");
     assert_eq!(config.resource, "vestibule-agent");
-    assert_eq!(config.component.as_str(), "presence.example.org");
+    let settings = &config.settings;
+    assert_eq!(settings.component.as_str(), "presence.example.org");
     assert_eq!(config.server, None);
-    assert_eq!(config.open_url, Policy::Ask);
-    assert_eq!(config.opener.to_string(), "xdg-open");
-    assert_eq!(config.ask, AskFrom::Terminal);
-    assert_eq!(config.level, "info");
+    let rules = &settings.rules;
+    assert_eq!(
+        [
+            rules.open_url,
+            rules.notify,
+            rules.start_module,
+            rules.activate_client
+        ],
+        [Policy::Ask, Policy::Always, Policy::Ask, Policy::Ask]
+    );
+    assert!(format!("{:?}", settings.opener).contains("xdg-open"));
+    assert!(settings.modules.is_empty() && settings.client.is_none());
+    assert_eq!(config.ask, AskFrom::Auto);
+    assert_eq!((config.level.as_str(), &config.log_file), ("info", &None));
+    assert!(
+        config
+            .state_file()
+            .ends_with("vestibule-agent/alice@example.org_vestibule-agent.jsonl")
+    );
     assert!(!format!("{config:?}").contains("pw"));
 }
 
-/// The annotated file has every key once, and what stands there as a default is one.
+/// The annotated file has every key, what stands there as a default is one, and its examples can be read.
 #[test]
 fn the_annotated_file_says_what_the_code_does() {
     let all: String = ANNOTATED
         .lines()
         .map(|line| match line.strip_prefix('#') {
-            Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => rest,
+            Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => rest,
             _ => line,
         })
         .flat_map(|line| [line, "\n"])
         .collect();
     let table: toml::Table = all.parse().unwrap();
+    let keys_of = |table: &toml::Table| -> BTreeSet<String> {
+        let plain = table.iter().filter(|(_, value)| !value.is_table());
+        plain.map(|(key, _)| key.clone()).collect()
+    };
+    let set =
+        |keys: &[&str]| -> BTreeSet<String> { keys.iter().map(ToString::to_string).collect() };
     for (section, keys) in KEYS {
         let found = if section.is_empty() {
             &table
         } else {
             table[section].as_table().unwrap()
         };
-        let found: Vec<_> = found
-            .iter()
-            .filter(|(_, v)| !v.is_table())
-            .map(|(k, _)| k)
-            .collect();
-        let mut keys = keys.to_vec();
+        let mut found = keys_of(found);
+        // Lists of tables are sections of their own.
+        found.retain(|key| !SECTIONS.contains(&key.as_str()));
+        let mut keys = set(keys);
         // The file shows the alternative to password-file in words: both at once are refused.
-        keys.retain(|key| *key != "password");
-        keys.sort_unstable();
-        let mut found: Vec<_> = found.into_iter().map(String::as_str).collect();
-        found.sort_unstable();
+        keys.remove("password");
         assert_eq!(found, keys, "in [{section}]");
     }
+    let modules = table["module"].as_table().unwrap().values();
+    let modules: Vec<_> = modules.map(|module| module.as_table().unwrap()).collect();
+    let mut found: BTreeSet<_> = modules
+        .iter()
+        .flat_map(|module| module.keys().cloned())
+        .collect();
+    assert_eq!(found, set(&modules::KEYS));
+    let arguments = modules
+        .iter()
+        .filter_map(|module| module.get("argument")?.as_table());
+    found = arguments
+        .flat_map(toml::Table::values)
+        .flat_map(|argument| keys_of(argument.as_table().unwrap()))
+        .collect();
+    assert_eq!(found, set(&modules::ARGUMENT_KEYS));
+    for (name, keys) in [
+        ("rule", &rules::KEYS[..]),
+        ("on-outcome", &modules::REACTION_KEYS),
+    ] {
+        let tables = table[name].as_array().unwrap().iter();
+        found = tables
+            .flat_map(|one| one.as_table().unwrap().keys().cloned())
+            .collect();
+        assert_eq!(found, set(keys), "in [[{name}]]");
+    }
     assert!(ANNOTATED.contains("# password = "));
+
     let plain = parse(ANNOTATED).unwrap();
     let full = parse(&all).unwrap();
-    assert_eq!(
-        full.server.map(|s| s.to_string()).as_deref(),
-        Some("127.0.0.1:5222")
-    );
-    assert_eq!(
-        Config {
-            server: None,
-            ..full
-        },
-        plain
-    );
     let least = parse(LEAST).unwrap();
+    let settings = |config: &Config| format!("{:?}", config.settings);
+    assert_eq!(settings(&plain), settings(&least));
+    let rest = |config: &Config| {
+        let Config {
+            resource,
+            ask,
+            level,
+            ..
+        } = config;
+        (resource.clone(), *ask, level.clone())
+    };
+    assert_eq!(rest(&plain), rest(&least));
+    assert_eq!(rest(&full), rest(&least));
+    // What is commented out shows defaults, but for what has none.
+    let (shown, rules) = (&full.settings, &full.settings.rules);
+    assert_eq!(rules.list.len(), 2);
+    let without_rules = Rules {
+        list: Vec::new(),
+        ..rules.clone()
+    };
     assert_eq!(
-        (plain.resource, plain.opener),
-        (least.resource, least.opener)
+        (&without_rules, &shown.opener),
+        (&least.settings.rules, &least.settings.opener)
+    );
+    let manner = |index: usize| shown.modules[index].manner.clone();
+    let short = parse(&format!("{LEAST}[module.a]\nprogram = '/bin/a'\n")).unwrap();
+    let default = short.settings.modules[0].manner.clone();
+    let shown_default = Manner {
+        pass: vec![],
+        environment: BTreeMap::new(),
+        memory: None,
+        ..manner(0)
+    };
+    assert_eq!(shown_default, default);
+    assert_eq!(manner(1).time_limit, None);
+    assert_eq!(shown.modules[0].arguments.len(), 4);
+    assert!(shown.client.is_some() && shown.reactions.len() == 1);
+}
+
+/// One thing wrong in a module or a rule, and how it is told.
+#[test]
+fn what_is_wrong_with_modules_and_rules_is_told() {
+    let module = "[module.m]\nprogram = '/bin/m'\narguments = ['{a}']\n[module.m.argument.a]\ntype = 'text'\nmax = 5\n";
+    assert_eq!(
+        parse(&format!("{LEAST}{module}"))
+            .unwrap()
+            .settings
+            .modules
+            .len(),
+        1
+    );
+    let changed = |from: &str, to: &str| format!("{LEAST}{}", module.replace(from, to));
+    let added = |text: &str| format!("{LEAST}{module}{text}");
+    for (text, expected) in [
+        (changed("module.m", "module.M"), "module.M: expected a name"),
+        (
+            changed("'/bin/m'", "'m'"),
+            "module.m.program: expected an absolute path",
+        ),
+        (
+            changed("'{a}'", "'{b}'"),
+            "module.m.arguments: there is no argument b",
+        ),
+        (
+            changed("'{a}'", "'x{a}'"),
+            "module.m.arguments: {a} stands alone",
+        ),
+        (
+            changed("'{a}'", "'x'"),
+            "module.m.arguments: {a} stands nowhere",
+        ),
+        (
+            changed("/bin/m", "/bin/sh"),
+            "module.m.arguments: sh would read the value",
+        ),
+        (
+            changed("'text'", "'words'"),
+            "module.m.argument.a.type: expected one of choice",
+        ),
+        (changed("max = 5", ""), "module.m.argument.a.max: missing"),
+        (
+            changed("max = 5", "max = 0"),
+            "module.m.argument.a.max: expected a whole number",
+        ),
+        (
+            changed("max = 5", "max = 5\nmin = 1"),
+            "module.m.argument.a.min: not a key of a text",
+        ),
+        (
+            changed("max = 5", "max = 5\ndefault = 'abcdef'"),
+            "module.m.argument.a.default: a is longer",
+        ),
+        (
+            changed("'text'\nmax = 5", "'number'\nmin = 2\nmax = 1"),
+            "module.m.argument.a.max: expected at least min",
+        ),
+        (
+            changed("'text'\nmax = 5", "'pattern'\npattern = '('"),
+            "module.m.argument.a.pattern: expected a regular",
+        ),
+        (
+            changed("'text'\nmax = 5", "'choice'\nof = []"),
+            "module.m.argument.a.of: expected",
+        ),
+        (
+            changed("arguments =", "time-limit = 0\narguments ="),
+            "module.m.time-limit: expected a whole number",
+        ),
+        (
+            changed("arguments =", "stays = true\ntime-limit = 5\narguments ="),
+            "module.m.time-limit: expected either",
+        ),
+        (
+            changed("arguments =", "memory = 'much'\narguments ="),
+            "module.m.memory: expected a size",
+        ),
+        (
+            changed("arguments =", "tell = 'all'\narguments ="),
+            "module.m.tell: expected one of start",
+        ),
+        (
+            changed("arguments =", "pass = ['A=B']\narguments ="),
+            "module.m.pass: expected a list of names",
+        ),
+        (
+            changed("arguments =", "shell = true\narguments ="),
+            "module.m.shell: not a key of this section",
+        ),
+        (
+            added("[[rule]]\nright = ['notify']\n"),
+            "rule.policy: missing",
+        ),
+        (
+            added("[[rule]]\npolicy = 'ask'\nright = ['see']\n"),
+            "rule.right: expected a list of open-url",
+        ),
+        (
+            added("[[rule]]\npolicy = 'ask'\nfrom = []\n"),
+            "rule.from: expected a list of addresses",
+        ),
+        (
+            added("[[rule]]\npolicy = 'ask'\nfrom = ['a@b/c']\n"),
+            "rule.from: expected a list of addresses",
+        ),
+        (
+            added("[[rule]]\npolicy = 'ask'\ndomain = ['a.example/x']\n"),
+            "rule.domain: expected a list of domains",
+        ),
+        (
+            added("[[rule]]\npolicy = 'ask'\nright = ['notify']\ndomain = ['a.example']\n"),
+            "rule.domain: domain is for open-url",
+        ),
+        (
+            added("[[rule]]\npolicy = 'never'\nmodule = ['n']\n"),
+            "rule.module: expected a list of names of modules of this file",
+        ),
+        (
+            added("[[on-outcome]]\nmodule = 'x'\n"),
+            "on-outcome.module: there is no such module",
+        ),
+        (
+            added("[[on-outcome]]\nmodule = 'm'\n"),
+            "on-outcome.arguments: a is missing",
+        ),
+        (
+            added("[[on-outcome]]\nmodule = 'm'\narguments = { a = '{txt}', b = '' }\n"),
+            "on-outcome.arguments: m has no argument b",
+        ),
+        (
+            added("[[on-outcome]]\nmodule = 'm'\narguments = { a = 'abcdef' }\n"),
+            "on-outcome.arguments: a is longer",
+        ),
+        (added("[rule]\npolicy = 'ask'\n"), "rule: expected [[rule]]"),
+        (
+            format!("{LEAST}[activate-client]\nprogram = []\n"),
+            "activate-client.program: expected a list",
+        ),
+    ] {
+        let problems = parse(&text).map(|_| ()).unwrap_err();
+        assert!(
+            problems[0].contains(expected),
+            "{problems:?}, expected {expected:?}"
+        );
+    }
+}
+
+#[test]
+fn programs_that_are_not_there_are_warned_about() {
+    let text = format!(
+        "{LEAST}[module.a]\nprogram = '/bin/true'\n[module.b]\nprogram = '/nonexistent'\n[module.c]\nprogram = '/etc/passwd'\n"
     );
     assert_eq!(
-        (plain.open_url, plain.ask, plain.level),
-        (least.open_url, least.ask, least.level)
+        parse(&text).unwrap().warnings(),
+        [
+            "module.b.program: /nonexistent is not there",
+            "module.c.program: /etc/passwd is not a program"
+        ]
     );
 }
 

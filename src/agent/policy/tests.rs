@@ -2,11 +2,16 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::component::authorization::Right;
+use crate::component::clock::Wall;
 use crate::stanza::outcome::Outcome;
 
 mod refusals;
+mod repeats;
+mod restart;
+mod rights;
 
 const COMPONENT: &str = "presence.localhost";
+const OPEN_URL: &str = "urn:x-presence-service:agent:0#open-url";
 const START: Wall = Wall(1_800_000_000_000);
 
 /// An agent with a clock that stands still until it is moved.
@@ -53,7 +58,7 @@ fn command(fields: &[(&str, String)]) -> String {
         let _ = write!(form, "<field var='{name}'><value>{value}</value></field>");
     }
     format!(
-        "<command xmlns='{NS_COMMANDS}' node='{NODE_OPEN_URL}' action='execute'>\
+        "<command xmlns='{NS_COMMANDS}' node='{OPEN_URL}' action='execute'>\
          <x xmlns='jabber:x:data' type='submit'>{form}</x></command>"
     )
 }
@@ -68,21 +73,50 @@ fn iq(id: &str, type_: &str, from: &str, payload: &str) -> Element {
     ))
 }
 
+fn settings(open_url: Policy) -> Settings {
+    let list = ["xdg-open", "{url}"].map(ToOwned::to_owned);
+    Settings {
+        component: Bare::parse(COMPONENT).unwrap(),
+        rules: Rules {
+            open_url,
+            notify: Policy::Always,
+            start_module: Policy::Always,
+            activate_client: Policy::Always,
+            list: Vec::new(),
+        },
+        opener: Opener::new(&list).unwrap(),
+        modules: Vec::new(),
+        client: None,
+        reactions: Vec::new(),
+    }
+}
+
 impl Bench {
     fn new(open_url: Policy) -> Self {
-        let settings = Settings {
-            component: Bare::parse(COMPONENT).unwrap(),
-            open_url,
-            can_ask: true,
-        };
-        Self {
-            agent: Agent::new(settings),
+        Self::with(settings(open_url))
+    }
+
+    fn with(settings: Settings) -> Self {
+        let mut agent = Agent::new(settings);
+        agent.can_ask(true);
+        let mut bench = Self {
+            agent,
             now: Now {
                 mono: Duration::from_secs(100),
                 wall: START,
             },
             draws: 0,
-        }
+        };
+        assert!(bench.online().is_empty());
+        bench
+    }
+
+    fn online(&mut self) -> Vec<Decision> {
+        let mut chance = self.chance();
+        plain(
+            self.agent
+                .online(self.now, &mut chance, "alice@localhost/desk"),
+        )
     }
 
     fn pass(&mut self, seconds: i64) {
@@ -98,7 +132,7 @@ impl Bench {
     /// What it decides on a stanza, without the lines of the log.
     fn take(&mut self, stanza: &Element) -> Vec<Decision> {
         let mut chance = self.chance();
-        without_log(self.agent.stanza(self.now, &mut chance, stanza))
+        plain(self.agent.stanza(self.now, &mut chance, stanza))
     }
 
     fn send(&mut self, id: &str, fields: &[(&str, String)]) -> Vec<Decision> {
@@ -107,13 +141,15 @@ impl Bench {
 
     fn answer(&mut self, ticket: Ticket, answer: Answer) -> Vec<Decision> {
         let mut chance = self.chance();
-        without_log(self.agent.answered(self.now, &mut chance, ticket, answer))
+        plain(self.agent.answered(self.now, &mut chance, ticket, answer))
     }
 
     fn opened(&mut self, ticket: Ticket, result: Result<(), &str>) -> Vec<Decision> {
         let mut chance = self.chance();
-        let result = result.map_err(ToOwned::to_owned);
-        without_log(self.agent.opened(self.now, &mut chance, ticket, result))
+        let result = result
+            .map(|()| "opened".to_owned())
+            .map_err(ToOwned::to_owned);
+        plain(self.agent.ended(self.now, &mut chance, ticket, result))
     }
 
     /// The ticket of a command that is asked about.
@@ -129,15 +165,16 @@ impl Bench {
     /// The ticket of a command that is run at once.
     fn opening(&mut self, id: &str, fields: &[(&str, String)]) -> Ticket {
         let decisions = self.send(id, fields);
-        let [Decision::Open(ticket, _)] = decisions.as_slice() else {
+        let [Decision::Do(ticket, _, _)] = decisions.as_slice() else {
             panic!("not run: {decisions:?}");
         };
         *ticket
     }
 }
 
-fn without_log(mut decisions: Vec<Decision>) -> Vec<Decision> {
-    decisions.retain(|decision| !matches!(decision, Decision::Log(_)));
+/// Without the lines of the log and of the state file.
+fn plain(mut decisions: Vec<Decision>) -> Vec<Decision> {
+    decisions.retain(|decision| !matches!(decision, Decision::Log(_) | Decision::Keep(_)));
     decisions
 }
 
@@ -171,9 +208,18 @@ fn only(decisions: &[Decision]) -> String {
     }
 }
 
+/// The one program that is run: its ticket and its arguments.
+fn run(decisions: &[Decision]) -> (Ticket, Vec<String>) {
+    let [Decision::Do(ticket, Act::Run(job), record)] = decisions else {
+        panic!("not one program: {decisions:?}");
+    };
+    assert!(matches!(record.step, Step::Begun(_)));
+    (*ticket, job.arguments.clone())
+}
+
 /// The one late report: state and text.
 fn report(decisions: &[Decision]) -> (String, ExecutionState, String) {
-    let [Decision::Report(iq)] = decisions else {
+    let [Decision::Send(iq)] = decisions else {
         panic!("not one report: {decisions:?}");
     };
     assert_eq!(iq.attr(xml_ncname!("type")), Some("set"));
@@ -202,9 +248,10 @@ fn asking_is_answered_at_once_and_reported_late() {
     let mut bench = Bench::new(Policy::Ask);
     let yes = bench.asked("a", &fields("r1"));
     let decisions = bench.answer(yes, Answer::Yes);
-    assert!(
-        matches!(decisions.as_slice(), [Decision::Open(ticket, address)]
-        if *ticket == yes && address.as_str() == "https://example.net/agenda")
+    let (ticket, arguments) = run(&decisions);
+    assert_eq!(
+        (ticket, arguments.as_slice()),
+        (yes, ["https://example.net/agenda".to_owned()].as_slice())
     );
     assert!(bench.answer(yes, Answer::No).is_empty(), "answered twice");
     let done = report(&bench.opened(yes, Ok(())));
@@ -242,10 +289,10 @@ fn a_yes_after_the_end_is_a_no() {
 fn who_is_asked_is_decided_by_component_and_file() {
     let done = |confirm: &str, policy, can_ask| {
         let mut bench = Bench::new(policy);
-        bench.agent.settings.can_ask = can_ask;
+        bench.agent.can_ask(can_ask);
         let decisions = bench.send("a", &with("r", "confirm", confirm));
         match decisions.as_slice() {
-            [Decision::Open(..)] => "run".to_owned(),
+            [Decision::Do(..)] => "run".to_owned(),
             [Decision::Send(_), Decision::Ask(_)] => "ask".to_owned(),
             other => only(other),
         }
@@ -338,130 +385,7 @@ fn the_rules_for_addresses_are_applied_again() {
         assert_eq!(answer, "a modify not-acceptable", "{url}");
     }
     let decisions = bench.send("b", &with("r", "url", "HTTPS://EXAMPLE.org"));
-    assert!(matches!(decisions.as_slice(), [Decision::Open(_, address)]
-        if address.as_str() == "https://example.org/"));
-}
-
-#[test]
-fn a_repeat_gets_the_first_answer_and_runs_nothing() {
-    // Asked: while it is asked, and after.
-    let mut bench = Bench::new(Policy::Ask);
-    let ticket = bench.asked("a", &fields("r"));
-    let session = |decisions: &[Decision]| match decisions {
-        [Decision::Send(reply)] => reply.get_child("command", NS_COMMANDS).cloned().unwrap(),
-        other => panic!("not one answer: {other:?}"),
-    };
-    let again = session(&bench.send("b", &fields("r")));
-    bench.answer(ticket, Answer::No);
-    bench.pass(599);
-    // A repeat that says something else is still a repeat.
-    let other = with("r", "url", "https://evil.example/");
-    assert_eq!(session(&bench.send("c", &other)), again);
-    // Run: while it runs, and after.
-    let mut bench = Bench::new(Policy::Always);
-    let ticket = bench.opening("a", &fields("r"));
-    assert!(bench.send("b", &fields("r")).is_empty());
-    let answers = bench.opened(ticket, Ok(()));
-    let answers: Vec<_> = answers
-        .iter()
-        .map(|one| only(std::slice::from_ref(one)))
-        .collect();
-    assert_eq!(
-        answers,
-        ["a completed Info:opened", "b completed Info:opened"]
-    );
-    assert_eq!(
-        only(&bench.send("c", &fields("r"))),
-        "c completed Info:opened"
-    );
-    // Refused: with the same words.
-    let bad = with("r9", "url", "https://localhost/");
-    assert_eq!(only(&bench.send("a", &bad)), "a modify not-acceptable");
-    assert_eq!(
-        only(&bench.send("b", &fields("r9"))),
-        "b modify not-acceptable"
-    );
-    // Names belong to the requester.
-    bench.opening("d", &with("r", "requester", "carol@remote.example"));
-    // After ten minutes the name is free again; by then the command has long expired.
-    bench.pass(600);
-    let fresh = START.plus_s(700).to_string();
-    bench.opening("e", &with("r", "expires", &fresh));
-}
-
-#[test]
-fn what_is_open_and_what_is_kept_is_bounded() {
-    let mut bench = Bench::new(Policy::Ask);
-    let tickets: Vec<_> = (0..OPEN_MAX)
-        .map(|number| bench.asked("a", &fields(&format!("r{number}"))))
-        .collect();
-    assert_eq!(
-        only(&bench.send("b", &fields("more"))),
-        "b wait resource-constraint"
-    );
-    bench.answer(tickets[0], Answer::No);
-    bench.asked("c", &fields("more"));
-
-    let mut bench = Bench::new(Policy::Never);
-    for number in 0..KEPT_MAX {
-        let answer = only(&bench.send("a", &fields(&format!("r{number}"))));
-        assert_eq!(answer, "a cancel forbidden");
-    }
-    assert_eq!(
-        only(&bench.send("b", &fields("more"))),
-        "b wait resource-constraint"
-    );
-    assert_eq!(only(&bench.send("c", &fields("r0"))), "c cancel forbidden");
-    bench.pass(600);
-    assert_eq!(
-        only(&bench.send("d", &fields("more"))),
-        "d modify not-acceptable"
-    );
-
-    let mut bench = Bench::new(Policy::Always);
-    let ticket = bench.opening("a", &fields("r"));
-    for _ in 1..WAITING_MAX {
-        assert!(bench.send("b", &fields("r")).is_empty());
-    }
-    assert_eq!(
-        only(&bench.send("c", &fields("r"))),
-        "c wait resource-constraint"
-    );
-    assert_eq!(bench.opened(ticket, Ok(())).len(), WAITING_MAX);
-}
-
-#[test]
-fn the_component_may_give_up_while_she_is_asked() {
-    let mut bench = Bench::new(Policy::Ask);
-    let first = bench.asked("a", &fields("r1"));
-    let second = bench.asked("b", &fields("r2"));
-    let session = |bench: &Bench, ticket: Ticket| bench.agent.works[&ticket].sessionid.clone();
-    let cancel = |sessionid: &str, action: &str| {
-        let payload = format!(
-            "<command xmlns='{NS_COMMANDS}' node='{NODE_OPEN_URL}' action='{action}' \
-             sessionid='{sessionid}'/>"
-        );
-        iq("c", "set", COMPONENT, &payload)
-    };
-    let id = session(&bench, first);
-    assert_eq!(
-        only(&bench.take(&cancel(&id, "next"))),
-        "c modify bad-request bad-action"
-    );
-    let decisions = bench.take(&cancel(&id, "cancel"));
-    assert_eq!(decisions[0], Decision::Withdraw(first));
-    assert_eq!(only(&decisions[1..]), "c canceled");
-    assert!(bench.answer(first, Answer::Yes).is_empty());
-    assert_eq!(
-        only(&bench.take(&cancel(&id, "cancel"))),
-        "c modify bad-request bad-sessionid"
-    );
-    // What is being opened goes on, and is reported.
-    bench.answer(second, Answer::Yes);
-    let id = session(&bench, second);
-    assert_eq!(only(&bench.take(&cancel(&id, "cancel"))), "c canceled");
-    let (_, state, _) = report(&bench.opened(second, Ok(())));
-    assert_eq!(state, ExecutionState::Completed);
+    assert_eq!(run(&decisions).1, ["https://example.org/"]);
 }
 
 #[test]

@@ -132,6 +132,13 @@ const GROUPS: &[Group] = &[
                 more: "They need a grant of set-status. With “no” the name is shown again from the next text on.",
             },
             Topic {
+                words: &["tokens", "token"],
+                example: "tokens – what you have made for whoever shows it; token new, token revoke blog",
+                more: "A token gives rights to whoever shows it, or redeems it for good. It is made in a form \
+                       and shown there once, for messages are kept: “token new” says where. “token revoke \
+                       blog, door” ends tokens by their labels, and all that was redeemed with them.",
+            },
+            Topic {
                 words: &["block", "unblock"],
                 example: "block spam.example – an address or a domain that gets nothing; unblock takes it back",
                 more: "Who is blocked gets the answer of an unknown user. Names of parties and numbers of \

@@ -78,7 +78,7 @@ pub(super) fn fields_to_revoke(core: &Component, known: &User) -> Vec<Field> {
             "who",
             "revoke",
             "Whose rights (parties are blocked)",
-            known.grants.keys().chain(&parties),
+            known.granted().into_iter().chain(&parties),
         ),
         field(
             "also-unsubscribe",

@@ -29,13 +29,20 @@ const COLUMNS: &[Column] = &[
 pub(super) fn line(at: Wall, audit: &Audit, zone: Tz) -> String {
     let detail = words::quotable(&audit.detail, DETAIL_SHOWN);
     format!(
-        "{} {} {}: {}{}",
+        "{} {} {}: {}{}{}",
         ending::stamp(at, zone),
         audit.watcher.shown(),
         audit.right,
         ended(audit.state),
         detail.map_or_else(String::new, |detail| format!(" – “{detail}”")),
+        token(audit),
     )
+}
+
+/// With which token of hers, as an end of a line.
+fn token(audit: &Audit) -> String {
+    let label = audit.token.as_ref();
+    label.map_or_else(String::new, |label| format!(" (token “{label}”)"))
 }
 
 /// How it ended, in a word or two.
@@ -90,7 +97,7 @@ pub(super) fn table(core: &Component, user: &Bare) -> Option<Table> {
             ending::stamp(*at, zone),
             audit.watcher.shown(),
             command::title(audit.right).to_owned(),
-            ended(audit.state).to_owned(),
+            format!("{}{}", ended(audit.state), token(audit)),
             detail.unwrap_or_default(),
         ];
         (line(*at, audit, zone), cells)

@@ -8,6 +8,7 @@ mod modules;
 mod overview;
 mod pending;
 mod status;
+mod token;
 mod visibility;
 
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ use super::limits::FORM_BYTES_MAX;
 use super::reply::Refusal;
 use super::setting::{Reply, Setting, What};
 use super::table::Page;
+use super::token::step::{self, Step};
 use super::{Component, Turn, export, lane};
 use crate::address::Bare;
 use crate::stanza::size::value_bytes;
@@ -32,6 +34,9 @@ pub(super) use modules::{
 };
 pub(super) use overview::text as overview;
 pub(super) use status::{read_zone, state};
+pub(super) use token::{
+    by_chat as token_by_chat, made as token_made, named as tokens_named, text as tokens,
+};
 pub(super) use visibility::{fields as visibility_fields, read as read_visibility};
 
 /// One of her own commands.
@@ -43,6 +48,8 @@ pub(super) enum Own {
     Grant,
     Revoke,
     Modules,
+    TokenNew,
+    TokenRevoke,
     Pending,
     Block,
     Overview,
@@ -59,13 +66,15 @@ pub(super) enum Own {
 }
 
 impl Own {
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Join,
         Self::Status,
         Self::Visibility,
         Self::Grant,
         Self::Revoke,
         Self::Modules,
+        Self::TokenNew,
+        Self::TokenRevoke,
         Self::Pending,
         Self::Block,
         Self::Overview,
@@ -85,6 +94,8 @@ impl Own {
             Self::Grant => "grant",
             Self::Revoke => "revoke",
             Self::Modules => "modules",
+            Self::TokenNew => "token-new",
+            Self::TokenRevoke => "token-revoke",
             Self::Pending => "pending",
             Self::Block => "block",
             Self::Overview => "overview",
@@ -109,6 +120,8 @@ impl Own {
             Self::Grant => "Grant rights",
             Self::Revoke => "Revoke rights",
             Self::Modules => "Programs they may start",
+            Self::TokenNew => "Make a token",
+            Self::TokenRevoke => "Take tokens back",
             Self::Pending => "Who asks to see me",
             Self::Block => "Block and unblock",
             Self::Overview => "Who may do what",
@@ -164,6 +177,14 @@ impl Own {
             Self::Grant => (GRANT, grant::fields(core.zone(user))),
             Self::Revoke => ("It holds at once.", grant::fields_to_revoke(core, known?)),
             Self::Modules => return modules::form(core, turn, user),
+            Self::TokenNew => (
+                "Whoever shows the token has these rights. You see it once.",
+                token::fields(),
+            ),
+            Self::TokenRevoke => (
+                "It holds at once, also for what was redeemed with them.",
+                token::fields_to_revoke(known?, turn.now.wall, core.zone(user)),
+            ),
             Self::Pending => (PENDING, pending::fields(known?, 0)?),
             Self::Block => (
                 "Who is blocked gets the answer of an unknown user.",
@@ -245,6 +266,26 @@ impl Own {
             Self::ExportStore => return export::of_all(core, turn, reply),
             Self::Leave => erase::read_tick(fields),
             Self::Erase => erase::read_address(user, fields),
+            Self::TokenNew => {
+                return match token::read(turn, fields, core.zone(user)) {
+                    Ok(wanted) => {
+                        let made = None;
+                        let step = Step::New {
+                            wanted,
+                            reply,
+                            made,
+                        };
+                        step::submit(core, turn, user, step);
+                    }
+                    Err(refusal) => command::acknowledge(core, turn, reply, Err(refusal)),
+                };
+            }
+            Self::TokenRevoke => {
+                return match token::read_revocations(fields) {
+                    Ok(ids) => step::submit(core, turn, user, Step::revoke(ids, reply)),
+                    Err(refusal) => command::acknowledge(core, turn, reply, Err(refusal)),
+                };
+            }
             Self::Pending | Self::Block => {
                 let known = core.state.user(user);
                 let read = match (self, known) {

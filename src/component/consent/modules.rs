@@ -42,6 +42,7 @@ fn offered(core: &Component, turn: &Turn, user: &Bare) -> Vec<(String, String)> 
     let own = Watcher {
         bare: user.clone(),
         interface: Interface::Public,
+        token: None,
     };
     let Some(known) = core.state.user(user) else {
         return Vec::new();

@@ -13,6 +13,7 @@ use super::super::state::{User, covers};
 use super::super::table::{Column, Table};
 use super::super::watcher::Watcher;
 use super::super::{Component, Turn, ending, face, form, wish, words};
+use super::token;
 use crate::address::Bare;
 
 /// Bytes of what is said beside the table.
@@ -22,7 +23,7 @@ const NAMED_MAX: usize = 30;
 /// Lines of history that the overview shows.
 const HISTORY_SHOWN: usize = 5;
 
-const COLUMNS: &[Column] = &[
+pub(super) const COLUMNS: &[Column] = &[
     ("who", "Who", "text-single"),
     ("level", "Level", "text-single"),
     ("rights", "May", "text-single"),
@@ -49,6 +50,7 @@ pub(in super::super) fn text(core: &Component, turn: &Turn, user: &Bare) -> Stri
             lines.push(super::modules_line(watcher, grant));
         }
     }
+    lines.extend(token::lines(known, now, zone));
     let parties = core.settings.parties.iter();
     lines.extend(parties.map(|party| party_in_words(core, known, user, party)));
     lines.extend(subscribers(known));
@@ -113,6 +115,19 @@ fn general(core: &Component, turn: &Turn, user: &Bare, known: &User) -> Vec<Stri
         ));
     }
     lines.extend(wish::standing(core, turn, user));
+    let barred: Vec<_> = known
+        .grants
+        .keys()
+        .filter(|who| core.state.bars(who))
+        .take(NAMED_MAX)
+        .map(Bare::shown)
+        .collect();
+    if !barred.is_empty() {
+        lines.push(format!(
+            "The operator blocks for everybody, whatever you grant: {}.",
+            barred.join(", ")
+        ));
+    }
     lines
 }
 
@@ -160,6 +175,7 @@ pub(super) fn table(core: &Component, turn: &Turn, user: &Bare) -> Option<Table>
         let line = in_words(watcher, grant, turn.now.wall, core.zone(user));
         rows.push((line, of_grant(core, turn, (user, known), watcher, grant)));
     }
+    rows.extend(token::rows(known, turn.now.wall, core.zone(user)));
     for party in core.settings.parties.iter() {
         let addresses = core.settings.addresses_of(party);
         let watcher = addresses.first();
@@ -175,8 +191,9 @@ pub(super) fn table(core: &Component, turn: &Turn, user: &Bare) -> Option<Table>
         row[4] = "by the operator".to_owned();
         rows.push((party_in_words(core, known, user, party), row));
     }
+    let granted = known.granted();
     for (watcher, one) in &known.subscriptions {
-        if one.state == SubscriptionState::Approved && !known.grants.contains_key(watcher) {
+        if one.state == SubscriptionState::Approved && !granted.contains(watcher) {
             let mut row = others(core, turn, (user, known), watcher);
             row[4] = ending::stamp(one.since, core.zone(user));
             let line = format!("{} gets your presence, and may: {}.", row[0], row[2]);
@@ -247,9 +264,7 @@ fn others(
     watcher: &Bare,
 ) -> Vec<String> {
     let by = Watcher::stored(watcher, &core.settings.domain);
-    let may = |right: &Right| {
-        face::decide(&core.settings, (user, known), &by, turn.now, *right).is_allowed()
-    };
+    let may = |right: &Right| core.may(user, &by, turn, *right);
     let rights = Right::ALL.into_iter().filter(may).collect();
     let done = known.history.iter();
     let done: Vec<_> = done

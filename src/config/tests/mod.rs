@@ -99,6 +99,7 @@ fn every_key_is_read() {
         [users]
         domains = ['example.org', 'Bücher.example']
         admins = ['Admin@example.org']
+        neighbours = ['Bots.example.org']
         default-visibility = 'public'
         timezone = 'europe/Berlin'
         [limits]
@@ -106,6 +107,21 @@ fn every_key_is_read() {
         probe-burst-per-watcher = 0
         probe-rate-per-domain = 0.5
         probe-burst-per-domain = 1
+        refusals-per-minute = 11
+        refusals-burst = 0
+        commands-per-minute-per-watcher = 12
+        commands-burst-per-watcher = 13
+        commands-per-minute-per-user = 14
+        commands-burst-per-user = 15
+        open-commands-per-watcher = 16
+        open-commands-per-user = 17
+        pending-per-user = 18
+        pending-per-domain = 19
+        pending-days = 0
+        prompt-minutes = 0
+        sessions-per-watcher = 20
+        sessions = 21
+        broadcasts-per-second = 22
         subscriptions-per-minute = 30
         relearn-minutes = 0.5
         statuses-per-hour = 12
@@ -124,6 +140,7 @@ fn every_key_is_read() {
     assert_eq!(config.store_min_free, 1000);
     assert_eq!(config.users[1].as_str(), "bücher.example");
     assert_eq!(config.admins[0].as_str(), "admin@example.org");
+    assert_eq!(config.settings().neighbours[0].as_str(), "bots.example.org");
     assert_eq!(config.default_visibility, Visibility::Public);
     assert_eq!(config.timezone.name(), "Europe/Berlin");
     assert_eq!(
@@ -143,6 +160,21 @@ fn every_key_is_read() {
         probe_burst_per_watcher: f64::INFINITY,
         probe_rate_per_domain: 0.5,
         probe_burst_per_domain: 1.0,
+        refusals_per_minute: 11.0,
+        refusals_burst: f64::INFINITY,
+        commands_per_minute_per_watcher: 12.0,
+        commands_burst_per_watcher: 13.0,
+        commands_per_minute_per_user: 14.0,
+        commands_burst_per_user: 15.0,
+        open_commands_per_watcher: 16,
+        open_commands_per_user: 17,
+        pending_per_user: 18,
+        pending_per_domain: 19,
+        pending_days: 0,
+        prompt_every: Duration::ZERO,
+        sessions_per_watcher: 20,
+        sessions: 21,
+        broadcasts_per_second: 22.0,
         subscriptions_per_minute: SubscriptionRate::PerMinute(30),
         relearn_every: Duration::from_secs(30),
         statuses_per_hour: 12.0,
@@ -263,6 +295,7 @@ fn the_environment_overrides_every_key() {
             ("VESTIBULE_STORE_MIN_FREE", "1GiB"),
             ("VESTIBULE_USERS_DOMAINS", "example.com, example.net"),
             ("VESTIBULE_USERS_ADMINS", "a@example.com"),
+            ("VESTIBULE_USERS_NEIGHBOURS", "bots.example.com"),
             ("VESTIBULE_USERS_DEFAULT_VISIBILITY", "private"),
             (
                 "VESTIBULE_CONTACT_SECURITY",
@@ -274,6 +307,21 @@ fn the_environment_overrides_every_key() {
             ("VESTIBULE_LIMITS_PROBE_BURST_PER_WATCHER", "2"),
             ("VESTIBULE_LIMITS_PROBE_RATE_PER_DOMAIN", "3"),
             ("VESTIBULE_LIMITS_PROBE_BURST_PER_DOMAIN", "4"),
+            ("VESTIBULE_LIMITS_REFUSALS_PER_MINUTE", "7"),
+            ("VESTIBULE_LIMITS_REFUSALS_BURST", "8"),
+            ("VESTIBULE_LIMITS_COMMANDS_PER_MINUTE_PER_WATCHER", "9"),
+            ("VESTIBULE_LIMITS_COMMANDS_BURST_PER_WATCHER", "10"),
+            ("VESTIBULE_LIMITS_COMMANDS_PER_MINUTE_PER_USER", "11"),
+            ("VESTIBULE_LIMITS_COMMANDS_BURST_PER_USER", "12"),
+            ("VESTIBULE_LIMITS_OPEN_COMMANDS_PER_WATCHER", "13"),
+            ("VESTIBULE_LIMITS_OPEN_COMMANDS_PER_USER", "14"),
+            ("VESTIBULE_LIMITS_PENDING_PER_USER", "15"),
+            ("VESTIBULE_LIMITS_PENDING_PER_DOMAIN", "16"),
+            ("VESTIBULE_LIMITS_PENDING_DAYS", "17"),
+            ("VESTIBULE_LIMITS_PROMPT_MINUTES", "18"),
+            ("VESTIBULE_LIMITS_SESSIONS_PER_WATCHER", "19"),
+            ("VESTIBULE_LIMITS_SESSIONS", "20"),
+            ("VESTIBULE_LIMITS_BROADCASTS_PER_SECOND", "21"),
             ("VESTIBULE_LIMITS_SUBSCRIPTIONS_PER_MINUTE", "5"),
             ("VESTIBULE_LIMITS_RELEARN_MINUTES", "6"),
             ("VESTIBULE_LIMITS_STATUSES_PER_HOUR", "7"),
@@ -292,6 +340,7 @@ fn the_environment_overrides_every_key() {
         [users]
         domains = ['example.com', 'example.net']
         admins = ['a@example.com']
+        neighbours = ['bots.example.com']
         default-visibility = 'private'
         [contact]
         security = ['mailto:s@x.example', 'https://x.example']
@@ -303,6 +352,21 @@ fn the_environment_overrides_every_key() {
         probe-burst-per-watcher = 2
         probe-rate-per-domain = 3
         probe-burst-per-domain = 4
+        refusals-per-minute = 7
+        refusals-burst = 8
+        commands-per-minute-per-watcher = 9
+        commands-burst-per-watcher = 10
+        commands-per-minute-per-user = 11
+        commands-burst-per-user = 12
+        open-commands-per-watcher = 13
+        open-commands-per-user = 14
+        pending-per-user = 15
+        pending-per-domain = 16
+        pending-days = 17
+        prompt-minutes = 18
+        sessions-per-watcher = 19
+        sessions = 20
+        broadcasts-per-second = 21
         subscriptions-per-minute = 5
         relearn-minutes = 6
         statuses-per-hour = 7

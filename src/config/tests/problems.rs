@@ -76,6 +76,34 @@ fn wrong_values_are_named_with_line_and_expectation() {
             "7: limits.statuses-per-hour: found 0.5, expected at least 1, or 0 for no limit",
         ),
         (
+            "[limits]\nrefusals-per-minute = -1",
+            "7: limits.refusals-per-minute: found -1, expected refusals a minute, 0 for no limit",
+        ),
+        (
+            "[limits]\ncommands-burst-per-user = 0.5",
+            "7: limits.commands-burst-per-user: found 0.5, expected at least 1 command, or 0 for no limit",
+        ),
+        (
+            "[limits]\npending-per-user = 1001",
+            "7: limits.pending-per-user: found 1001, expected a whole number from 1 to 1000",
+        ),
+        (
+            "[limits]\nsessions-per-watcher = 0",
+            "7: limits.sessions-per-watcher: found 0, expected a whole number from 1 to 1000000",
+        ),
+        (
+            "[limits]\npending-days = 0.5",
+            "7: limits.pending-days: found 0.5, expected a whole number of days up to 3650, 0 for no end",
+        ),
+        (
+            "[limits]\nprompt-minutes = 1441",
+            "7: limits.prompt-minutes: found 1441, expected 0 to 1440 minutes",
+        ),
+        (
+            "neighbours = [\"a@b.example\"]",
+            "6: users.neighbours: found \"a@b.example\", expected a domain such as \"bots.example.org\"",
+        ),
+        (
             "[limits]\nrelearn-minutes = 0",
             "7: limits.relearn-minutes: found 0, expected 0.1 to 1440 minutes",
         ),
@@ -157,7 +185,7 @@ fn unknown_names_and_those_of_later_versions_are_told_apart() {
         ),
         (
             "Admins = []",
-            "6: users.Admins: unknown key, expected one of domains, admins, default-visibility, timezone",
+            "6: users.Admins: unknown key, expected one of domains, admins, neighbours, default-visibility, timezone",
         ),
         (
             "[[party]]\nname = 'a'\nrights = ['see']\nlink_secret = 'hidden'",

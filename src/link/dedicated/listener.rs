@@ -7,6 +7,7 @@ use super::partner::{Bytes, Partner};
 use super::{Admission, accept};
 use crate::link::now;
 use crate::link::stream::Link;
+use crate::metrics::Metrics;
 use socket2::SockRef;
 use std::collections::HashMap;
 use std::io;
@@ -51,6 +52,7 @@ pub async fn serve(
     listener: TcpListener,
     admission: watch::Receiver<Arc<Admission>>,
     partners: mpsc::Sender<Partner>,
+    metrics: Arc<Metrics>,
 ) {
     let pending = Pending::default();
     let mut full = false;
@@ -68,6 +70,7 @@ pub async fn serve(
             }
         };
         let Some(place) = pending.place(address.ip()) else {
+            metrics.partners_refused.add(1);
             if !std::mem::replace(&mut full, true) {
                 tracing::warn!(
                     "too many connections to the dedicated link, the last from {address}"
@@ -77,8 +80,9 @@ pub async fn serve(
         };
         full = false;
         let (admission, partners) = (admission.borrow().clone(), partners.clone());
+        let metrics = Arc::clone(&metrics);
         tokio::spawn(async move {
-            attend(io, address, &admission, &partners).await;
+            attend(io, address, &admission, &partners, &metrics).await;
             drop(place);
         });
     }
@@ -90,13 +94,17 @@ async fn attend(
     address: SocketAddr,
     admission: &Admission,
     partners: &mpsc::Sender<Partner>,
+    metrics: &Metrics,
 ) {
     match attach(io, address, admission).await {
         Ok(partner) => {
             // Closed only when the process ends.
             let _ = partners.send(partner).await;
         }
-        Err(why) => tracing::warn!("{address} did not attach to the dedicated link: {why}"),
+        Err(why) => {
+            metrics.partners_refused.add(1);
+            tracing::warn!("{address} did not attach to the dedicated link: {why}");
+        }
     }
 }
 

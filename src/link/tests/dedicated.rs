@@ -36,7 +36,7 @@ async fn door(tls: Option<Acceptor>) -> Door {
     let address = listener.local_addr().unwrap();
     let (admission, receiver) = watch::channel(Arc::new(admission));
     let (sender, partners) = mpsc::channel(8);
-    tokio::spawn(serve(listener, receiver, sender));
+    tokio::spawn(serve(listener, receiver, sender, Arc::default()));
     Door {
         address,
         partners,

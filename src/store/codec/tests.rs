@@ -39,7 +39,7 @@ const GOLDEN_1: [(&[u8], &[u8]); 8] = [
 ];
 
 /// The same with the optional fields that came later.
-const GOLDEN_1_LATER: [(&[u8], &[u8]); 3] = [
+const GOLDEN_1_LATER: [(&[u8], &[u8]); 6] = [
     (
         b"\x01romeo@montague.example",
         b"\x01\xd1\xbe\x93\x0c{\"joined\":1795440005250,\"visibility\":\"public\",\"show_when_offline\":true,\"public_rights\":null,\"dormant\":false,\"subscribed\":true,\"last_seen\":\"day\",\"share_idle\":true,\"timezone\":\"Europe/Rome\"}",
@@ -49,6 +49,18 @@ const GOLDEN_1_LATER: [(&[u8], &[u8]); 3] = [
         b"\x01\xdd@\xcao{\"text\":\"Lunch\",\"state\":null,\"scope\":\"always\",\"set\":1795440005250,\"until\":1795443605250,\"author\":null,\"emoji\":\"\xf0\x9f\x8d\x9d\",\"earlier\":[{\"text\":\"Verona\",\"emoji\":\"\xf0\x9f\x8f\x9b\",\"scope\":\"always\",\"set\":1795440005250,\"until\":null,\"author\":null}],\"states\":[{\"state\":\"away\",\"set\":1795440006250,\"until\":1795440065250},{\"state\":\"invisible\",\"set\":1795440006250,\"until\":null}]}",
     ),
     (b"\x061e2d3c", b"\x01\xa3z,\x80{\"user\":\"romeo@montague.example\",\"watcher\":\"nurse@capulet.example/garden\",\"interface\":\"public\",\"level\":\"authorized\",\"right\":\"leave-message\",\"request_id\":\"r2\",\"fields\":{\"text\":\"Anon, good nurse\"},\"confirm\":true,\"issued\":1795440005250,\"expires\":1795440605250,\"state\":\"queued\",\"agent_request_id\":null,\"resource\":null,\"prompt\":\"k7\"}"),
+    (
+        b"\tromeo@montague.example\x00Ab-_09",
+        b"\x01\x90\x11va{\"digest\":\"dTIADtH3ggJ6uxFVtmCNct_oiwmaGuYtB4GGLgfBo3Q\",\"label\":\"For the nurse\",\"rights\":[\"see\",\"leave-message\"],\"since\":1795440005250,\"until\":1795443605250,\"uses\":5,\"used\":2,\"last_used\":1795440065250,\"redeemed\":{\"nurse@capulet.example\":1795440035250},\"barred\":[\"tybalt@capulet.example\"]}",
+    ),
+    (
+        b"\x063c4b",
+        b"\x01\xd6\x84\xf4\xd0{\"user\":\"romeo@montague.example\",\"watcher\":\"bot@acme.example/a\",\"interface\":\"dedicated\",\"level\":\"authorized\",\"right\":\"open-url\",\"request_id\":\"r2\",\"fields\":{},\"confirm\":false,\"issued\":1795440005250,\"expires\":1795440035250,\"state\":\"sent\",\"agent_request_id\":null,\"resource\":null,\"token\":\"Ab-_09\"}",
+    ),
+    (
+        b"\x07romeo@montague.example\x00\x80\x00\x01\xa2\x08\x90P\x823c4b",
+        b"\x01\xc2\xc9\xbd\x9f{\"watcher\":\"bot@acme.example\",\"right\":\"open-url\",\"state\":\"completed\",\"detail\":\"\",\"token\":\"For the nurse\"}",
+    ),
 ];
 
 #[test]
@@ -59,10 +71,29 @@ fn every_record_reads_back() {
     }
 }
 
+/// The operator's block, which came later.
+const GOLDEN_1_OPERATOR_BLOCK: (&[u8], &[u8]) = (
+    b"\x10spam.example",
+    b"\x01,\xb8:\x1f{\"since\":1795440005250,\"by\":\"admin@example.org\"}",
+);
+
+#[test]
+fn a_block_of_the_operator_stays_readable() {
+    let (key, value) = GOLDEN_1_OPERATOR_BLOCK;
+    let (now_key, now_value) = encode(&samples::operator_block()).unwrap();
+    assert_eq!(now_key, key);
+    assert_eq!(
+        now_value.unwrap().escape_ascii().to_string(),
+        value.escape_ascii().to_string()
+    );
+    assert_eq!(decode(key, value), Ok(samples::operator_block()));
+}
+
 #[test]
 fn version_1_stays_readable() {
     let golden = GOLDEN_1.into_iter().chain(GOLDEN_1_LATER);
     let samples = samples::all().into_iter().chain(samples::later());
+    assert_eq!(samples.clone().count(), golden.clone().count());
     for (change, (key, value)) in samples.zip(golden) {
         assert_eq!(decode(key, value).as_ref(), Ok(&change));
         let (now_key, now_value) = encode(&change).unwrap();
@@ -182,7 +213,7 @@ fn what_a_later_version_wrote_is_named_as_such() {
     value.extend_from_slice(b"{}");
     assert!(matches!(decode(&key, &value), Err(Flaw::TooNew(what))
         if what.contains("status of user1@example.org") && what.contains("version 2")));
-    let key = b"\x09whatever";
+    let key = b"\xffwhatever";
     let value = seal(key, b"{}");
     assert!(matches!(decode(key, &value), Err(Flaw::TooNew(what)) if what.contains("whatever")));
 }

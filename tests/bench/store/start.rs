@@ -94,6 +94,7 @@ pub(crate) fn child(path: &Path) {
         domain: ComponentDomain::parse("presence.example.org").unwrap(),
         users: vec![Bare::parse("example.org").unwrap()],
         admins: Vec::new(),
+        neighbours: Vec::new(),
         contacts: Default::default(),
         timezone: vestibule::component::ending::zone("UTC").unwrap(),
         default_visibility: Visibility::Subscribers,

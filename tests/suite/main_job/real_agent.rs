@@ -1,7 +1,8 @@
 //! `open-url` with the real `vestibule-agent` at alice's side: what her file allows is opened, once,
 //! by the program that she has named.
 
-use std::fs::Permissions;
+use std::fs::{OpenOptions, Permissions};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -64,6 +65,35 @@ pub(super) async fn opens_what_her_file_allows(kind: Kind) -> Result<(), Failure
     expect_message(&mut alice, "refused").await;
     agent.terminate(STOP).await?;
     assert_eq!(read(), format!("{PAGE}\n"));
+
+    // She is asked at the agent, answers in her own time, and the answer is the bot's.
+    let page = "https://example.net/asked";
+    let mut agent = start(&stage, folder.path(), "ask", &mut alice).await?;
+    let mut keyboard = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(folder.path().join("keyboard"))
+        .unwrap();
+    let log = folder.path().join("agent.log");
+    let answering = async {
+        let question = format!("address: {page}");
+        let until = Instant::now() + CONVERGED;
+        while !std::fs::read_to_string(&log)
+            .unwrap_or_default()
+            .contains(&question)
+        {
+            assert!(Instant::now() < until, "she is never asked");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        keyboard.write_all(b"y\n").unwrap();
+    };
+    let (answer, ()) = tokio::join!(open_at_agent(&mut bot, page), answering);
+    assert_eq!(completed(&answer).0, "info", "{answer:?}");
+    expect_message(&mut alice, page).await;
+    assert_eq!(read(), format!("{PAGE}\n{page}\n"));
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert!(text.contains("bot@localhost (authorized, by public) asks to open a web page"));
+    agent.terminate(STOP).await?;
     Ok(())
 }
 
@@ -85,14 +115,23 @@ async fn start(
     let opener = write("opener", &script, 0o700);
     let text = format!(
         "jid = \"alice@localhost\"\npassword = {PASSWORD:?}\ncomponent = \"{HOME}\"\n\
-         server = \"{}\"\n[open-url]\npolicy = \"{policy}\"\nopener = [{:?}, \"{{url}}\"]\n",
+         server = \"{}\"\nstate = \"{}\"\n[open-url]\npolicy = \"{policy}\"\nopener = [{:?}, \"{{url}}\"]\n\
+         [ask]\nfrom = \"stdin\"\n",
         stage.server.c2s_address(),
+        folder.display(),
         opener.display().to_string()
     );
     let config = write("agent.toml", &text, 0o600);
-    let mut command = Process::command(&built_binary("vestibule-agent")?);
+    // Its keyboard is a pipe that is never at its end.
+    let keyboard = folder.join("keyboard");
+    if !keyboard.exists() {
+        let made = std::process::Command::new("mkfifo").arg(&keyboard).status();
+        assert!(made.unwrap().success());
+    }
+    let mut command = Process::command(Path::new("/bin/sh"));
     command
-        .args(["run", "--config"])
+        .args(["-c", "exec \"$0\" run --config \"$1\" <> keyboard"])
+        .arg(built_binary("vestibule-agent")?)
         .arg(config)
         .env("HOME", folder)
         .current_dir(folder);

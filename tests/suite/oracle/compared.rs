@@ -232,6 +232,7 @@ impl Crate {
             party: party.as_ref(),
             grants: [grants[0].as_ref(), grants[1].as_ref()],
             subscribed: case.subscribed,
+            ..authorization::Evidence::default()
         };
         let policy = authorization::Policy {
             user,

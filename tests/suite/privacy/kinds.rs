@@ -89,7 +89,27 @@ const PAYLOADS: &[(&str, &str)] = &[
         "<snapshot xmlns='urn:x-presence-service:bulk:0'><of jid='{T}'/></snapshot>",
     ),
     (
-        "-redeem",
+        "query with a token",
+        "<query xmlns='urn:x-presence-service:rights:0'><token>1:AbCdEf0123456789abcdefghijklmn</token></query>",
+    ),
+    (
+        "query with a token in another namespace",
+        "<query xmlns='urn:x-presence-service:rights:0'><token xmlns='urn:x-presence-service:authz:0'>x</token></query>",
+    ),
+    (
+        "query with two tokens",
+        "<query xmlns='urn:x-presence-service:rights:0'><token>x</token><token>y</token></query>",
+    ),
+    (
+        "command with a token",
+        "<command xmlns='http://jabber.org/protocol/commands' node='urn:x-presence-service:cmd:0#leave-message'><token xmlns='urn:x-presence-service:authz:0'>1:AbCdEf</token></command>",
+    ),
+    (
+        "redeem without a token",
+        "<redeem xmlns='urn:x-presence-service:authz:0'/>",
+    ),
+    (
+        "redeem",
         "<redeem xmlns='urn:x-presence-service:authz:0'><token>1:abcdef</token></redeem>",
     ),
     (
@@ -408,6 +428,13 @@ const SEQUENCES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "guesses tokens over hours and a restart",
+        &[
+            TOKEN, REDEEM, TOKEN, REDEEM, TOKEN, REDEEM, QUERY, "+ 720", TOKEN, TOKEN, "+ 3600",
+            TOKEN, "restart", TOKEN, REDEEM, PROBE,
+        ],
+    ),
+    (
         "asks her and another",
         &[
             SUBSCRIBE,
@@ -442,6 +469,9 @@ const FLOODS: &[(&str, &[&str])] = &[
         "unknown payloads",
         &["<iq type='set' id='i' from='{V}' to='{T}'><foo xmlns='urn:foo'/></iq>"],
     ),
+    ("wrong tokens", &[TOKEN]),
+    ("redeeming", &[REDEEM]),
+    ("tokens and probes", &[TOKEN, PROBE, REDEEM, QUERY]),
     ("one after another", &[PROBE, QUERY, SUBSCRIBE, BULK, PROBE]),
 ];
 
@@ -450,6 +480,10 @@ const SUBSCRIBE: &str = "<presence type='subscribe' id='s' from='{v}' to='{T}'/>
 const UNSUBSCRIBE: &str = "<presence type='unsubscribe' id='u' from='{v}' to='{T}'/>";
 const QUERY: &str = "<iq type='get' id='i' from='{V}' to='{T}'>\
     <query xmlns='urn:x-presence-service:rights:0'/></iq>";
+const TOKEN: &str = "<iq type='get' id='i' from='{V}' to='{T}'>\
+    <query xmlns='urn:x-presence-service:rights:0'><token>1:AbCdEf0123456789abcdefghijklmn</token></query></iq>";
+const REDEEM: &str = "<iq type='set' id='i' from='{V}' to='{T}'>\
+    <redeem xmlns='urn:x-presence-service:authz:0'><token>1:AbCdEf0123456789abcdefghijklmn</token></redeem></iq>";
 const BULK: &str = "<iq type='get' id='i' from='{V}' to='{P}'>\
     <snapshot xmlns='urn:x-presence-service:bulk:0'><of jid='{T}'/></snapshot></iq>";
 

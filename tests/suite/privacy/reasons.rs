@@ -92,6 +92,40 @@ pub(super) const REASONS: &[Reason] = &[
         },
     },
     Reason {
+        name: "blocked by the operator although granted",
+        target: ALICE,
+        user: USER,
+        make: |world, stranger| {
+            alice(world);
+            world.says("alice@localhost", "visibility public");
+            world.says("alice@localhost", &format!("grant {stranger} see open-url"));
+            world.says("admin@localhost", &format!("admin block {stranger}"));
+        },
+    },
+    Reason {
+        name: "subscribed until the operator blocked his domain",
+        target: ALICE,
+        user: USER,
+        make: |world, stranger| {
+            alice(world);
+            world.says("alice@localhost", &format!("approve {stranger}"));
+            let subscribe = format!("<presence type='subscribe' from='{stranger}' to='{ALICE}'/>");
+            assert!(!world.deliver(&subscribe).is_empty());
+            let (_, domain) = stranger.split_once('@').unwrap();
+            world.says("admin@localhost", &format!("admin block {domain}"));
+        },
+    },
+    Reason {
+        name: "deleted by the operator",
+        target: ALICE,
+        user: USER,
+        make: |world, _| {
+            alice(world);
+            world.says("alice@localhost", "visibility public");
+            world.says("admin@localhost", "admin delete alice@localhost for good");
+        },
+    },
+    Reason {
         name: "blocked although granted",
         target: ALICE,
         user: USER,
@@ -216,6 +250,37 @@ pub(super) const REASONS: &[Reason] = &[
                 .iter()
                 .any(|stanza| stanza.attr("type") == Some("result"));
             assert!(granted);
+        },
+    },
+    Reason {
+        name: "tokens of hers, used and revoked",
+        target: ALICE,
+        user: USER,
+        make: |world, stranger| {
+            alice(world);
+            for label in ["one", "two"] {
+                let made = world.deliver(&format!(
+                    "<iq type='set' id='t' from='alice@localhost/desk' to='{HOME}'>\
+                     <command xmlns='http://jabber.org/protocol/commands' \
+                     node='urn:x-presence-service:consent:0#token-new'>\
+                     <x xmlns='jabber:x:data' type='submit'>\
+                     <field var='label'><value>{label}</value></field>\
+                     <field var='uses'><value>9</value></field></x></command></iq>"
+                ));
+                let text = made[0].to_string();
+                let (_, token) = text.split_once("1:").unwrap();
+                let used = world.deliver(&format!(
+                    "<iq type='set' id='t' from='{stranger}/x' to='{ALICE}'>\
+                     <redeem xmlns='urn:x-presence-service:authz:0'><token>1:{}</token></redeem></iq>",
+                    &token[..30]
+                ));
+                assert!(
+                    used.iter()
+                        .any(|stanza| stanza.attr("type") == Some("result"))
+                );
+            }
+            world.says("alice@localhost", "token revoke one");
+            world.says("alice@localhost", &format!("revoke {stranger}"));
         },
     },
     Reason {

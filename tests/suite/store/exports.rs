@@ -1,13 +1,13 @@
 //! Exports and imports: nothing is lost on the way, a file that is not whole is refused before anything
 //! is written, and what was taken away does not come back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use vestibule::component::Ticket;
 use vestibule::component::authorization::{Confirm, Right, Visibility};
 use vestibule::component::record::{
-    Block, Grant, LastSeen, Profile, Subscription, SubscriptionState, Uses,
+    Block, Digest, Grant, LastSeen, Profile, Subscription, SubscriptionState, Token, Uses,
 };
 use vestibule::store::committer::{Batch, Committer};
 use vestibule::store::export::{self, Place};
@@ -197,6 +197,7 @@ fn without_proof_nobody_gets_more_than_from_one_who_has_just_joined() {
         made: MADE.to_string(),
         whole: None,
         grants: 2,
+        tokens: 0,
         approvals: 1,
         preapprovals: 1,
         visibilities: 1,
@@ -275,6 +276,65 @@ fn the_proof_says_whether_anything_was_taken_away_since() {
         ..how(&file, &foreign)
     };
     assert_eq!(import::import(&what).unwrap().whole, None);
+}
+
+/// Nobody gets more uses of a token than she gave: what was used after the export is not known. What was
+/// redeemed stays where the proof says that nothing was taken away.
+#[test]
+fn a_token_comes_back_without_uses_or_not_at_all() {
+    let (folder, path) = place();
+    let file = folder.path().join("export.jsonl");
+    let watcher = jid("bot@acme.example");
+    let token = |used: u32, barred: bool| Change::Token {
+        user: jid("alice@example.org"),
+        id: "Ab-_09".into(),
+        value: Some(Token {
+            digest: Digest::of("1:Ab-_09and the rest"),
+            label: "blog".into(),
+            rights: BTreeSet::from([Right::See]),
+            since: MADE,
+            until: Wall(MADE.0 + 1000),
+            uses: 5,
+            used,
+            last_used: Some(MADE),
+            redeemed: BTreeMap::from([(watcher.clone(), MADE)]),
+            barred: barred
+                .then(|| jid("other@acme.example"))
+                .into_iter()
+                .collect(),
+        }),
+    };
+    let mut store = some(&path);
+    store.apply(&[token(1, false)], Durability::Synced).unwrap();
+    export::export(&mut store, &file, MADE).unwrap();
+    let imported = |name: &str, since: bool, revive: bool| {
+        let store = folder.path().join(name);
+        let what = Import {
+            since: since.then_some(path.as_path()),
+            revive,
+            ..how(&file, &store)
+        };
+        let imported = import::import(&what).unwrap();
+        let is_token = |change: &Change| matches!(change, Change::Token { .. });
+        let tokens: Vec<_> = all(&store).into_iter().filter(is_token).collect();
+        (imported.whole, imported.tokens, tokens)
+    };
+    store.apply(&[token(2, false)], Durability::Synced).unwrap();
+    drop(store);
+    let used_up = vec![token(5, false)];
+    assert_eq!(
+        imported("proven", true, false),
+        (Some(Whole::Proven), 0, used_up)
+    );
+    let told = (Some(Whole::Told), 0, vec![token(1, false)]);
+    assert_eq!(imported("told", false, true), told);
+    assert_eq!(imported("unproven", false, false), (None, 1, Vec::new()));
+    // Whom she has taken it from since then would have it again.
+    let mut store = Embedded::open(&path, 0).unwrap();
+    store.load(&mut |_| {}).unwrap();
+    store.apply(&[token(2, true)], Durability::Synced).unwrap();
+    drop(store);
+    assert_eq!(imported("narrowed", true, false), (None, 1, Vec::new()));
 }
 
 #[test]

@@ -66,10 +66,18 @@ fn commands_that_are_not_ours_are_refused() {
     let mut bench = Bench::new(Policy::Always);
     let plain =
         |node: &str, more: &str| format!("<command xmlns='{NS_COMMANDS}' node='{node}' {more}/>");
-    let ours = NODE_OPEN_URL;
+    let ours = OPEN_URL;
     for (payload, expected) in [
         (
             plain("urn:x-presence-service:agent:0#start-module", ""),
+            "cancel item-not-found",
+        ),
+        (
+            plain("urn:x-presence-service:agent:0#activate-client", ""),
+            "cancel item-not-found",
+        ),
+        (
+            plain("urn:x-presence-service:agent:0#set-status", ""),
             "cancel item-not-found",
         ),
         (
@@ -113,7 +121,6 @@ fn commands_that_are_not_ours_are_refused() {
 #[test]
 fn every_other_request_gets_one_answer() {
     let mut bench = Bench::new(Policy::Always);
-    bench.agent.bound("alice@localhost/desk");
     let info = format!("<query xmlns='{}'/>", ns::DISCO_INFO);
     let items = format!("<query xmlns='{}' node='{NS_COMMANDS}'/>", ns::DISCO_ITEMS);
     let ping = format!("<ping xmlns='{}'/>", ns::PING);
@@ -147,6 +154,6 @@ fn every_other_request_gets_one_answer() {
         panic!("{listed:?}");
     };
     let item = listed.children().next().unwrap().children().next().unwrap();
-    assert_eq!(item.attr(xml_ncname!("node")), Some(NODE_OPEN_URL));
+    assert_eq!(item.attr(xml_ncname!("node")), Some(OPEN_URL));
     assert_eq!(item.attr(xml_ncname!("jid")), Some("alice@localhost/desk"));
 }

@@ -120,6 +120,7 @@ pub(super) fn settings(kind: &Kind) -> Settings {
         domain: ComponentDomain::parse("presence.localhost").unwrap(),
         users: vec![domain("localhost")],
         admins: Vec::new(),
+        neighbours: Vec::new(),
         default_visibility: Visibility::Subscribers,
         timezone: zone("UTC").unwrap(),
         parties: Vec::new().into(),

@@ -113,11 +113,13 @@ impl World {
             to: from.clone(),
             interface: Interface::Public,
             id: Some("e1".into()),
+            token: None,
         };
         let wish = Request {
             user: Bare::parse(ALICE).unwrap(),
             watcher: from,
             interface: Interface::Public,
+            token: None,
             right,
             request_id: "r1".into(),
             fields: BTreeMap::from([(field.0.to_owned(), field.1.to_owned())]),

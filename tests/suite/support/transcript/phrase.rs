@@ -22,6 +22,10 @@ pub(crate) fn expand(line: &str) -> Result<Option<Vec<String>>, String> {
         ("agent", [resource, abilities @ ..]) => vec![agent(resource, &abilities.join(";"))],
         ("approved", [watcher, user]) => approved(watcher, user),
         ("says", [resource, _, ..]) => says(resource, rest[resource.len()..].trim()),
+        ("token", [name, resource, _, ..]) => {
+            let fields = rest[name.len()..].trim()[resource.len()..].trim();
+            token(name, resource, fields)
+        }
         _ => return Ok(None),
     }))
 }
@@ -91,6 +95,22 @@ fn says(resource: &str, words: &str) -> Vec<String> {
             "S: <message type='chat' from='{resource}' to='{DOMAIN}'><body>{words}</body></message>"
         ),
         answer(user),
+    ]
+}
+
+/// She makes a token by the form; its text has a name from here on. protocol.md §9.7.
+fn token(name: &str, resource: &str, fields: &str) -> Vec<String> {
+    let command = "command xmlns='{ns commands}' node='{consent token-new}'";
+    vec![
+        format!(
+            "S: <iq type='set' id='make-{name}' from='{resource}' to='{DOMAIN}'><{command}>\
+             {{submit consent:0 {fields}}}</command></iq>"
+        ),
+        format!(
+            "C: <iq type='result' id='make-{name}' from='{DOMAIN}' to='{resource}'>\
+             <{command} sessionid='{{any}}' status='completed'>\
+             {{result consent:0 token={{{name}}}}}{{...}}</command></iq>"
+        ),
     ]
 }
 

@@ -49,6 +49,9 @@ fn key(change: &Change) -> (String, bool) {
         Change::Profile { user, value } => (format!("profile {user}"), value.is_some()),
         Change::Status { user, value } => (format!("status {user}"), value.is_some()),
         Change::Face { user, value } => (format!("face {user}"), value.is_some()),
+        Change::OperatorBlock { watcher, value } => {
+            (format!("operator-block {watcher}"), value.is_some())
+        }
         Change::Execution { id, value } => (format!("execution {id}"), value.is_some()),
         Change::Grant {
             user,
@@ -60,6 +63,7 @@ fn key(change: &Change) -> (String, bool) {
             watcher,
             value,
         } => (format!("subscription {user} {watcher}"), value.is_some()),
+        Change::Token { user, id, value } => (format!("token {user} {id}"), value.is_some()),
         Change::Block {
             user,
             watcher,

@@ -1,6 +1,7 @@
 //! The `set` lines of a transcript: how the component is configured.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use vestibule::address::{Bare, ComponentDomain};
 use vestibule::component::Settings;
@@ -16,6 +17,7 @@ pub(crate) fn default() -> Settings {
         domain: ComponentDomain::parse(DOMAIN).expect("a fixed domain"),
         users: vec![Bare::parse("localhost").expect("a fixed domain")],
         admins: vec![Bare::parse("admin@localhost").expect("a fixed address")],
+        neighbours: Vec::new(),
         default_visibility: Visibility::Subscribers,
         timezone: zone("UTC").expect("a fixed zone"),
         parties: Vec::new().into(),
@@ -43,6 +45,7 @@ pub(crate) fn apply(settings: &mut Settings, line: &str) -> Result<(), String> {
             settings.timezone = zone(value).ok_or_else(|| format!("no time zone: {value:?}"))?;
         }
         "users" => settings.users = addresses(value.split(' '))?,
+        "neighbours" => settings.neighbours = addresses(value.split(' '))?,
         "admins" => settings.admins = addresses(value.split(' '))?,
         "party" => settings.parties.push(party(value)?),
         "ceiling" => ceiling(settings, value)?,
@@ -53,6 +56,33 @@ pub(crate) fn apply(settings: &mut Settings, line: &str) -> Result<(), String> {
             let addresses = addresses.split(' ').map(ToOwned::to_owned).collect();
             settings.contacts.insert(purpose.to_owned(), addresses);
         }
+        "refusals-per-minute" => settings.limits.refusals_per_minute = number(value)?,
+        "refusals-burst" => settings.limits.refusals_burst = number(value)?,
+        "commands-per-minute-per-watcher" => {
+            settings.limits.commands_per_minute_per_watcher = number(value)?;
+        }
+        "commands-burst-per-watcher" => {
+            settings.limits.commands_burst_per_watcher = number(value)?;
+        }
+        "commands-per-minute-per-user" => {
+            settings.limits.commands_per_minute_per_user = number(value)?;
+        }
+        "commands-burst-per-user" => settings.limits.commands_burst_per_user = number(value)?,
+        "open-commands-per-watcher" => {
+            settings.limits.open_commands_per_watcher = number(value)? as usize;
+        }
+        "open-commands-per-user" => {
+            settings.limits.open_commands_per_user = number(value)? as usize;
+        }
+        "pending-per-user" => settings.limits.pending_per_user = number(value)? as usize,
+        "pending-per-domain" => settings.limits.pending_per_domain = number(value)? as usize,
+        "pending-days" => settings.limits.pending_days = number(value)? as u32,
+        "prompt-minutes" => {
+            settings.limits.prompt_every = Duration::from_secs_f64(number(value)? * 60.0);
+        }
+        "sessions-per-watcher" => settings.limits.sessions_per_watcher = number(value)? as usize,
+        "sessions" => settings.limits.sessions = number(value)? as usize,
+        "broadcasts-per-second" => settings.limits.broadcasts_per_second = number(value)?,
         "probe-rate-per-watcher" => settings.limits.probe_rate_per_watcher = number(value)?,
         "probe-burst-per-watcher" => settings.limits.probe_burst_per_watcher = number(value)?,
         "probe-rate-per-domain" => settings.limits.probe_rate_per_domain = number(value)?,

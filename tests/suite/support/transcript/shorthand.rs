@@ -51,6 +51,10 @@ fn one(inner: &str) -> Result<String, String> {
             condition,
             &format!("<{detail} xmlns='http://jabber.org/protocol/commands'/>"),
         ),
+        ("token-invalid", []) => "<error type='auth' by='{opt}'>\
+             <not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\
+             <token-invalid xmlns='urn:x-presence-service:errors:0'/></error>"
+            .to_owned(),
         ("outcome", [id, right, state]) => format!(
             "<outcome xmlns='urn:x-presence-service:outcome:0' request-id='{id}' right='{right}' \
              state='{state}' at='{{any}}'/>"
@@ -113,6 +117,7 @@ fn namespace(name: &str) -> Result<&'static str, String> {
         "oob" => "jabber:x:oob",
         "ping" => "urn:xmpp:ping",
         "rights" => "urn:x-presence-service:rights:0",
+        "authz" => "urn:x-presence-service:authz:0",
         "bulk" => "urn:x-presence-service:bulk:0",
         "outcome" => "urn:x-presence-service:outcome:0",
         "status" => "urn:x-presence-service:status:0",

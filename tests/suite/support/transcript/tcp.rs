@@ -152,7 +152,13 @@ impl Tcp {
             runtime.expect("a runtime").block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).expect("it listens");
                 let (partners, arriving) = mpsc::channel(8);
-                tokio::spawn(dedicated::serve(listener, admitted.clone(), partners));
+                let metrics = parts.metrics.clone();
+                tokio::spawn(dedicated::serve(
+                    listener,
+                    admitted.clone(),
+                    partners,
+                    metrics,
+                ));
                 parts.doors = Some(Doors {
                     arriving,
                     admission: admitted,

@@ -1,0 +1,99 @@
+//! What is about to be taken away durably holds in memory at once (design.md §3), even where it cannot be written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::clock::Wall;
+use super::super::limits::RECORDS_PER_USER_MAX;
+use super::super::record::{Block, OperatorBlock, Subscription};
+use super::super::sight::Sight;
+use super::{State, covers};
+use crate::address::Bare;
+
+/// What a change about to be written takes away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in super::super) enum Narrowing {
+    /// All that she gave a watcher or a domain: grant and subscriptions, and what her tokens are to it; or all
+    /// but the subscriptions.
+    Revoke(Bare, bool),
+    /// Tokens, and the subscriptions that stand on them.
+    Tokens(Vec<String>, Vec<Bare>),
+    /// The modules that a grant names, but for these.
+    Modules(Bare, BTreeSet<String>),
+    /// All sight of her for a watcher or a domain, with its subscriptions.
+    Block(Bare, Wall),
+    /// Less is seen of her; what is absent or wider changes nothing.
+    Sight(Sight),
+    /// The subscription of a watcher, or those of a domain.
+    Subscription(Bare),
+    /// All sight of everybody, by the operator's word.
+    Bar(Bare, OperatorBlock),
+    /// She leaves, or removes us from her contacts: nobody is told anything.
+    Absence,
+}
+
+impl State {
+    /// Takes away at once what is about to be taken away durably.
+    pub(in super::super) fn narrow(&mut self, user: &Bare, narrowing: &Narrowing) {
+        if let Narrowing::Bar(who, block) = narrowing {
+            let block = || block.clone();
+            self.barred.entry(who.clone()).or_insert_with(block);
+            return;
+        }
+        let Some(known) = self.users.get_mut(user) else {
+            return;
+        };
+        let requests = &mut self.requests;
+        let mut end = |subscriptions: &mut BTreeMap<Bare, Subscription>, who: &Bare| {
+            subscriptions.retain(|watcher, one| {
+                let ends = covers(who, watcher);
+                if ends {
+                    requests.remove(&(one.since, user.clone(), watcher.clone()));
+                }
+                !ends
+            });
+        };
+        match narrowing {
+            Narrowing::Revoke(who, keeps_presence) => {
+                known.grants.remove(who);
+                known.tokens.values_mut().for_each(|token| token.bar(who));
+                if !keeps_presence {
+                    end(&mut known.subscriptions, who);
+                }
+            }
+            Narrowing::Tokens(ids, watchers) => {
+                known.tokens.retain(|id, _| !ids.contains(id));
+                for watcher in watchers {
+                    known.subscriptions.remove(watcher);
+                }
+            }
+            Narrowing::Modules(who, left) => {
+                if let Some(grant) = known.grants.get_mut(who) {
+                    grant.modules.retain(|module| left.contains(module));
+                }
+            }
+            Narrowing::Block(who, since) => {
+                if known.blocks.len() < RECORDS_PER_USER_MAX {
+                    let block = Block { since: *since };
+                    known.blocks.entry(who.clone()).or_insert(block);
+                }
+                end(&mut known.subscriptions, who);
+            }
+            Narrowing::Subscription(watcher) => {
+                end(&mut known.subscriptions, watcher);
+            }
+            Narrowing::Bar(..) => {}
+            Narrowing::Absence => {
+                if let Some(profile) = known.profile.as_mut() {
+                    profile.dormant = true;
+                }
+                // What her resources do from now on is nobody's business, and not followed.
+                known.live.forget();
+            }
+            Narrowing::Sight(sight) => {
+                if let Some(profile) = known.profile.as_mut() {
+                    sight.narrow(profile);
+                }
+            }
+        }
+    }
+}
