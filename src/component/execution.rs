@@ -378,7 +378,7 @@ pub(super) fn review(core: &mut Component, turn: &mut Turn, whose: &Bare) {
         let Some(execution) = core.state.execution(&id) else {
             continue;
         };
-        let watcher = Watcher::of(&execution);
+        let watcher = Watcher::of(execution);
         let decision = core.decision_again(turn, &execution.user, &watcher, execution.right);
         if denied(decision).is_err() {
             let way = execution.prompt.clone().map_or(Way::Agent, Way::Prompt);
