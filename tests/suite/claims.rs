@@ -73,9 +73,11 @@ fn is_run(test: &str) -> Result<(), String> {
         return path
             .exists()
             .then_some(())
-            .ok_or(format!("there is no transcript {test}"));
+            .ok_or_else(|| format!("there is no transcript {test}"));
     }
-    let (file, name) = test.split_once("::").ok_or(format!("not a test: {test}"))?;
+    let (file, name) = test
+        .split_once("::")
+        .ok_or_else(|| format!("not a test: {test}"))?;
     let folder = if file.starts_with("src/") {
         ""
     } else {
@@ -86,7 +88,7 @@ fn is_run(test: &str) -> Result<(), String> {
     let before = text
         .split_once(&format!("fn {name}("))
         .map(|(before, _)| before)
-        .ok_or(format!("there is no {name} in {file}"))?;
+        .ok_or_else(|| format!("there is no {name} in {file}"))?;
     let story = file
         .strip_prefix("main_job/")
         .and_then(|file| file.strip_suffix(".rs"));
@@ -98,7 +100,9 @@ fn is_run(test: &str) -> Result<(), String> {
             .take(4)
             .any(|line| line.trim_start().starts_with("#[test") || line.contains("::test")),
     };
-    is_run.then_some(()).ok_or(format!("{test} is not run"))
+    is_run
+        .then_some(())
+        .ok_or_else(|| format!("{test} is not run"))
 }
 
 #[test]

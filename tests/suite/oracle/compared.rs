@@ -193,7 +193,7 @@ impl Crate {
             until: grant.ended.then_some(NOW.wall),
             interfaces: grant
                 .elsewhere
-                .then(|| match interface {
+                .then_some(match interface {
                     authorization::Interface::Public => authorization::Interface::Http,
                     _ => authorization::Interface::Public,
                 })
