@@ -113,7 +113,7 @@ const PAYLOADS: &[(&str, &str)] = &[
         "<redeem xmlns='urn:x-presence-service:authz:0'><token>1:abcdef</token></redeem>",
     ),
     (
-        "-outcome",
+        "outcome",
         "<outcome xmlns='urn:x-presence-service:outcome:0' request-id='r' right='open-url' state='completed'/>",
     ),
     ("-unknown", "<foo xmlns='urn:foo'/>"),

@@ -73,10 +73,12 @@ pub(crate) enum Narrow {
     Private,
     /// Her grant ends by itself.
     Expiry,
+    /// The operator blocks the watcher's domain for everybody.
+    Operator,
 }
 
 impl Narrow {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Revoke,
         Self::RevokeUnwritten,
         Self::Block,
@@ -84,6 +86,7 @@ impl Narrow {
         Self::Leave,
         Self::Private,
         Self::Expiry,
+        Self::Operator,
     ];
 
     /// Whether it takes away what a watcher has by her grant, or what everybody has.
@@ -91,7 +94,7 @@ impl Narrow {
         match self {
             Self::Revoke | Self::RevokeUnwritten | Self::Expiry => granted,
             Self::Private => !granted,
-            Self::Block | Self::BlockDomain | Self::Leave => true,
+            Self::Block | Self::BlockDomain | Self::Leave | Self::Operator => true,
         }
     }
 }
@@ -119,7 +122,7 @@ pub(super) fn settings(kind: &Kind) -> Settings {
     Settings {
         domain: ComponentDomain::parse("presence.localhost").unwrap(),
         users: vec![domain("localhost")],
-        admins: Vec::new(),
+        admins: vec![domain("admin@localhost")],
         neighbours: Vec::new(),
         default_visibility: Visibility::Subscribers,
         timezone: zone("UTC").unwrap(),

@@ -198,14 +198,19 @@ impl World {
             Narrow::BlockDomain => "block remote.example",
             Narrow::Leave => "leave",
             Narrow::Private => "visibility private",
+            Narrow::Operator => "admin block remote.example",
             Narrow::Expiry => {
                 self.at = self.at.max(UNTIL);
                 self.frozen = Some([self.tries, self.left, self.asked]);
                 return;
             }
         };
+        let who = match narrow {
+            Narrow::Operator => "admin@localhost",
+            _ => ALICE,
+        };
         let text = format!(
-            "<message xmlns='jabber:client' type='chat' from='{ALICE}/desk' to='presence.localhost'>\
+            "<message xmlns='jabber:client' type='chat' from='{who}/desk' to='presence.localhost'>\
              <body>{words}</body></message>"
         );
         let n = self.disk.len();
