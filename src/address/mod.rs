@@ -67,20 +67,20 @@ impl Bare {
     /// The localpart, where there is one.
     #[must_use]
     pub fn local(&self) -> Option<&str> {
-        self.0.split_once('@').map(|(local, _)| local)
+        self.at().map(|at| &self.0[..at])
     }
 
     /// The domainpart as text.
     #[must_use]
     pub fn domain(&self) -> &str {
-        self.0.split_once('@').map_or(&self.0, |(_, domain)| domain)
+        self.at().map_or(&self.0, |at| &self.0[at + 1..])
     }
 
     /// The domainpart as an address (itself where there is no localpart).
     #[must_use]
     pub fn to_domain(&self) -> Self {
-        match self.0.split_once('@') {
-            Some((_, domain)) => Self(domain.into()),
+        match self.at() {
+            Some(at) => Self(self.0[at + 1..].into()),
             None => self.clone(),
         }
     }
@@ -88,7 +88,12 @@ impl Bare {
     /// Whether this is a whole domain, without a localpart.
     #[must_use]
     pub fn is_domain(&self) -> bool {
-        !self.0.contains('@')
+        self.at().is_none()
+    }
+
+    /// Where the "@" stands.
+    fn at(&self) -> Option<usize> {
+        memchr::memchr(b'@', self.0.as_bytes())
     }
 }
 
@@ -131,9 +136,10 @@ impl Address {
     /// allowed in XML and none a control character.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         // RFC 7622 §3.2: the resource is what follows the first slash, even if it has an "@" in it.
-        let Some((bare, resource)) = text.split_once('/') else {
+        let Some(at) = memchr::memchr(b'/', text.as_bytes()) else {
             return Ok(Bare::parse(text)?.into());
         };
+        let (bare, resource) = (&text[..at], &text[at + 1..]);
         let resource = normal::resource(resource).ok_or_else(|| Malformed::new(text))?;
         Ok(Self {
             bare: Bare::parse(bare).map_err(|_| Malformed::new(text))?,

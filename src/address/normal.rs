@@ -26,8 +26,9 @@ const LABEL_BYTES_MAX: usize = 63;
 ///
 /// May say no to what is normal, never yes to what is not; a property test holds it to [`bare`].
 pub(super) fn is_plain(text: &str) -> bool {
-    match text.split_once('@') {
-        Some((local, domain)) => {
+    match memchr::memchr(b'@', text.as_bytes()) {
+        Some(at) => {
+            let (local, domain) = (&text[..at], &text[at + 1..]);
             (1..=PART_BYTES_MAX).contains(&local.len())
                 && local.bytes().all(|byte| {
                     matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' | b'+' | b'\\')
@@ -40,14 +41,14 @@ pub(super) fn is_plain(text: &str) -> bool {
 
 fn is_plain_domain(domain: &str) -> bool {
     domain.len() <= DOMAIN_BYTES_MAX
-        && domain.split('.').all(|label| {
-            // Two hyphens in a row may be the mark of an A-label.
+        && domain.as_bytes().split(|byte| *byte == b'.').all(|label| {
             (1..=LABEL_BYTES_MAX).contains(&label.len())
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-                && !label.contains("--")
+                && label.first() != Some(&b'-')
+                && label.last() != Some(&b'-')
+                // Two hyphens in a row may be the mark of an A-label.
+                && !label.windows(2).any(|two| two == b"--")
                 && label
-                    .bytes()
+                    .iter()
                     .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
         })
 }

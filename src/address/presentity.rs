@@ -60,14 +60,17 @@ impl ComponentDomain {
     /// `bot@eu.acme.presence.example.org`. `None` for every other address.
     #[must_use]
     pub fn below<'a>(&self, address: &'a Bare) -> Option<&'a str> {
-        self.below_in(address.domain())
+        self.below_host(address.domain())
     }
 
     /// The same of an address as text in normal form, with or without a resource.
     #[must_use]
     pub fn below_in<'a>(&self, address: &'a str) -> Option<&'a str> {
         let bare = address.split_once('/').map_or(address, |(bare, _)| bare);
-        let host = bare.rsplit_once('@').map_or(bare, |(_, host)| host);
+        self.below_host(bare.rsplit_once('@').map_or(bare, |(_, host)| host))
+    }
+
+    fn below_host<'a>(&self, host: &'a str) -> Option<&'a str> {
         let above = host.strip_suffix(self.0.as_str())?;
         above.strip_suffix('.')?.rsplit('.').next()
     }
@@ -94,9 +97,11 @@ impl ComponentDomain {
     /// another way to reach her.
     #[must_use]
     pub fn user(&self, presentity: &Bare) -> Option<Bare> {
-        let (localpart, domain) = presentity.as_str().split_once('@')?;
+        let localpart = presentity.local()?;
         // XEP-0106 §4.1: a space is never first or last.
-        if domain != self.0.as_str() || localpart.starts_with("\\20") || localpart.ends_with("\\20")
+        if presentity.domain() != self.0.as_str()
+            || localpart.starts_with("\\20")
+            || localpart.ends_with("\\20")
         {
             return None;
         }
@@ -110,17 +115,26 @@ impl ComponentDomain {
 /// Escapes a bare JID so that it can be a localpart (XEP-0106 §4.2).
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
-    for (index, c) in text.char_indices() {
-        let sequence = SEQUENCES.iter().find(|(_, plain)| *plain == c);
-        match sequence {
-            // A backslash alone stays; only one that would be read as a sequence is escaped.
-            Some((sequence, '\\')) if sequence_at(&text[index..]).is_some() => {
-                escaped.push_str(sequence);
-            }
-            Some((sequence, plain)) if *plain != '\\' => escaped.push_str(sequence),
-            _ => escaped.push(c),
+    let mut plain = 0;
+    for (index, byte) in text.bytes().enumerate() {
+        // Letters and digits are never escaped, and nearly all there is.
+        if byte.is_ascii_alphanumeric() {
+            continue;
+        }
+        let Some((sequence, _)) = SEQUENCES
+            .iter()
+            .find(|(_, c)| u32::from(*c) == u32::from(byte))
+        else {
+            continue;
+        };
+        // A backslash alone stays; only one that would be read as a sequence is escaped.
+        if byte != b'\\' || sequence_at(&text[index..]).is_some() {
+            escaped.push_str(&text[plain..index]);
+            escaped.push_str(sequence);
+            plain = index + 1;
         }
     }
+    escaped.push_str(&text[plain..]);
     escaped
 }
 
@@ -129,21 +143,27 @@ fn escape(text: &str) -> String {
 fn unescape(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(c) = rest.chars().next() {
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        plain.push_str(&rest[..at]);
+        rest = &rest[at..];
         if let Some((sequence, replaced)) = sequence_at(rest) {
             plain.push(replaced);
             rest = &rest[sequence.len()..];
         } else {
-            plain.push(c);
-            rest = &rest[c.len_utf8()..];
+            plain.push('\\');
+            rest = &rest[1..];
         }
     }
+    plain.push_str(rest);
     plain
 }
 
 /// The escape sequence that `text` starts with.
 fn sequence_at(text: &str) -> Option<(&'static str, char)> {
+    let [b'\\', start @ ..] = text.as_bytes().first_chunk::<3>()? else {
+        return None;
+    };
     SEQUENCES
         .into_iter()
-        .find(|(sequence, _)| text.starts_with(sequence))
+        .find(|(sequence, _)| sequence.as_bytes()[1..] == *start)
 }

@@ -89,7 +89,7 @@ impl User {
         party: Option<&'a Party>,
         shown: Option<&'a str>,
     ) -> Evidence<'a> {
-        let of_domain = if watcher.local().is_some() {
+        let of_domain = if watcher.local().is_some() && !self.grants.is_empty() {
             self.grants.get(&watcher.to_domain())
         } else {
             None

@@ -15,6 +15,12 @@ use super::limits::{EMOJI_BYTES_MAX, MARKS_MAX};
 /// U+FEFF, U+FFF9–U+FFFB), and what piles up on one letter beyond [`MARKS_MAX`]. At most `chars_max`
 /// characters, cut between two graphemes.
 pub(super) fn line(text: &str, chars_max: usize) -> Option<String> {
+    let text = text.trim();
+    // Most are plain ASCII, of which all can stay and be seen.
+    if (1..=chars_max).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+    {
+        return Some(text.to_owned());
+    }
     let mut clean = String::with_capacity(text.len().min(4 * chars_max));
     let mut n_piled = 0;
     for one in text.chars() {

@@ -39,28 +39,48 @@ pub(super) fn write_value(text: &str, out: &mut Vec<u8>) {
 fn write(text: &str, out: &mut Vec<u8>, also: impl Fn(u8) -> Option<&'static [u8]>) {
     let bytes = text.as_bytes();
     let mut plain = 0;
-    for (at, byte) in bytes.iter().copied().enumerate() {
+    let mut at = 0;
+    while let Some(next) = bytes[at..].iter().position(|byte| !is_plain(*byte)) {
+        at += next;
+        let byte = bytes[at];
         let mut width = 1;
-        let written: &[u8] = match byte {
-            b'<' => b"&lt;",
-            b'>' => b"&gt;",
-            b'&' => b"&amp;",
-            b'\'' => b"&apos;",
-            b'"' => b"&quot;",
+        let written: Option<&[u8]> = match byte {
+            b'<' => Some(b"&lt;"),
+            b'>' => Some(b"&gt;"),
+            b'&' => Some(b"&amp;"),
+            b'\'' => Some(b"&apos;"),
+            b'"' => Some(b"&quot;"),
             _ if starts_illegal(bytes, at) => {
                 width = if byte < 0x80 { 1 } else { 3 };
-                REPLACEMENT.as_bytes()
+                Some(REPLACEMENT.as_bytes())
             }
-            _ => match also(byte) {
-                Some(reference) => reference,
-                None => continue,
-            },
+            _ => also(byte),
         };
-        out.extend_from_slice(&bytes[plain..at]);
-        out.extend_from_slice(written);
-        plain = at + width;
+        if let Some(written) = written {
+            out.extend_from_slice(&bytes[plain..at]);
+            out.extend_from_slice(written);
+            plain = at + width;
+        }
+        at += width;
     }
     out.extend_from_slice(&bytes[plain..]);
+}
+
+/// Whether a byte of well-formed UTF-8 is written as it is, whatever follows it.
+fn is_plain(byte: u8) -> bool {
+    const PLAIN: [bool; 256] = {
+        let mut plain = [true; 256];
+        let mut byte = 0;
+        while byte < plain.len() {
+            plain[byte] = !matches!(
+                byte as u8,
+                0..0x20 | b'<' | b'>' | b'&' | b'\'' | b'"' | 0xEF
+            );
+            byte += 1;
+        }
+        plain
+    };
+    PLAIN[usize::from(byte)]
 }
 
 /// Tells whether an illegal character starts at `at` of well-formed UTF-8.

@@ -13,7 +13,9 @@ pub fn element(name: &str, namespace: &str, attributes: &[(&'static str, &str)])
     let mut element = Element::bare(name, namespace);
     for (name, value) in attributes {
         let name = NcName::try_from(*name).expect("attribute names of ours are XML names");
-        element.set_attr(Namespace::NONE, name, *value);
+        // `set_attr` would look for it first, which costs as much again.
+        let attributes = element.attrs_mut();
+        attributes.insert(Namespace::NONE, name, (*value).to_owned());
     }
     element
 }
