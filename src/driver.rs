@@ -25,6 +25,7 @@ use crate::component::export::Written;
 use crate::component::{self, Component, Effect, Event, Input, Ticket};
 use crate::link::{self, Backoff, Link};
 use crate::metrics::Metrics;
+use crate::stanza::Outbound;
 use crate::store::Durability;
 use crate::store::committer::{Batch, Committer, Outcome};
 use crate::store::export::{Exported, Failure};
@@ -281,7 +282,7 @@ impl<C: Clock> Driver<C> {
 
     /// Sends a stanza the way that its `to` lies: what is below our domain is a partner's, all else the
     /// server's. The seal of each link refuses what is not for it.
-    fn send(&mut self, stanza: &minidom::Element) {
+    fn send(&mut self, stanza: &Outbound) {
         if let Some(name) = component::partner_of(&self.settings.domain, stanza) {
             self.partners.send(name, stanza);
             return;
@@ -289,7 +290,7 @@ impl<C: Clock> Driver<C> {
         let Connection::Attached(link) = &mut self.connection else {
             return;
         };
-        match link.send(stanza) {
+        match link.send_outbound(stanza) {
             Ok(()) => self.metrics.sent.add(1),
             Err(unsealed) => tracing::error!("a stanza was not sent: {unsealed}"),
         }

@@ -18,6 +18,7 @@ use super::timer::Timer;
 use super::watcher::Watcher;
 use super::{Component, Turn, offer, partners, unreachable};
 use crate::address::Bare;
+use crate::stanza::Outbound;
 use crate::stanza::compose::{Compose, element};
 
 /// Who is still to be told.
@@ -171,7 +172,7 @@ impl Component {
 }
 
 /// The next presence to send, as often as the operator allows.
-pub(super) fn paced(core: &mut Component, turn: &Turn) -> Option<Element> {
+pub(super) fn paced(core: &mut Component, turn: &Turn) -> Option<Outbound> {
     let at = turn.now.mono;
     if core.broadcasts.is_empty() || core.broadcast_rate.until(&(), at).is_some() {
         return None;
@@ -182,7 +183,7 @@ pub(super) fn paced(core: &mut Component, turn: &Turn) -> Option<Element> {
 }
 
 /// The next presence to send.
-fn poll(core: &mut Component, turn: &Turn) -> Option<Element> {
+fn poll(core: &mut Component, turn: &Turn) -> Option<Outbound> {
     while let Some((user, watcher)) = core.broadcasts.single.pop_first() {
         if !core.is_approved(&user, &watcher)
             || partners::takes(core, &user, &watcher)
@@ -236,24 +237,19 @@ pub(super) fn rendered(
     turn: &Turn,
     user: &Bare,
     watcher: &Bare,
-) -> Option<Element> {
+) -> Option<Outbound> {
     let presentity = core.settings.domain.presentity(user)?;
     if core.pace.holds_approval(&presentity, watcher) {
         return None; // It follows when that has gone out.
     }
     let by = Watcher::stored(watcher, &core.settings.domain);
     if !core.may(user, &by, turn, Right::See) {
-        return Some(gone(&presentity, watcher));
+        return Some(gone(&presentity, watcher).into());
     }
     let (face, rights) = core.view(user, &by, turn)?;
     let to = watcher.clone().into();
-    Some(face::presence(
-        &presentity,
-        &to,
-        &face,
-        &rights,
-        Occasion::Broadcast,
-    ))
+    let presence = face::presence(&presentity, &to, face, rights, Occasion::Broadcast);
+    Some(presence.into())
 }
 
 /// `unavailable` with nothing in it.

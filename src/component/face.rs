@@ -3,9 +3,7 @@
 //! The face comes from the presentity's one virtual resource, so that no resource of the user is
 //! ever named to a watcher (RFC 6120 §13.10.2) and a probe gets exactly one stanza.
 
-use minidom::Element;
 use sha2::{Digest, Sha256};
-use xmpp_parsers::ns;
 
 use super::authorization::{self, Decision, Evidence, Interface, Level, Right};
 use super::clock::{Now, Wall};
@@ -16,13 +14,8 @@ use super::state::User;
 use super::watcher::Watcher;
 use super::{Settings, identity, offer, text};
 use crate::address::{Address, Bare};
-use crate::stanza::compose::{Compose, element};
-
-/// The namespace of rights in presence and of the IQ query (protocol.md §9.1, §9.2).
-pub(super) const NS_RIGHTS: &str = "urn:x-presence-service:rights:0";
-
-/// The resource that available presence comes from (design.md §4).
-pub(super) const VIRTUAL_RESOURCE: &str = "vestibule";
+use crate::stanza::presented::{Availability, Presented, Rights};
+pub(super) use crate::stanza::presented::{NS_RIGHTS, VIRTUAL_RESOURCE};
 
 /// State and text as watchers are to see them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -336,27 +329,16 @@ pub(super) fn service_right(
     }
     hash.update(expires.map_or(0, |at| at.0).to_be_bytes());
     let digest = hash.finalize();
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
     let rev = digest[..6]
         .iter()
-        .map(|byte| format!("{byte:02x}"))
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
         .collect();
     ServiceRight {
         level,
         rights,
         expires,
         rev,
-    }
-}
-
-impl ServiceRight {
-    /// `<rights/>` as it stands in presence: names only (protocol.md §9.1).
-    pub(super) fn in_presence(&self) -> Element {
-        let head = [("rev", self.rev.as_str()), ("level", self.level.as_str())];
-        self.rights
-            .iter()
-            .fold(element("rights", NS_RIGHTS, &head), |rights, (right, _)| {
-                rights.with(element("right", NS_RIGHTS, &[("name", right.as_str())]))
-            })
     }
 }
 
@@ -377,56 +359,39 @@ pub(super) enum Occasion<'a> {
 pub(super) fn presence(
     presentity: &Bare,
     to: &Address,
-    face: &Face,
-    rights: &ServiceRight,
+    face: Face,
+    rights: ServiceRight,
     occasion: Occasion<'_>,
-) -> Element {
-    let virtual_jid = format!("{presentity}/{VIRTUAL_RESOURCE}");
-    let to = to.to_string();
-    let Some(state) = face.state else {
-        let (from, id) = match occasion {
-            Occasion::Probe(id) => (presentity.as_str(), id),
-            Occasion::Broadcast => (virtual_jid.as_str(), None),
-        };
-        let stanza = element(
-            "presence",
-            ns::JABBER_CLIENT,
-            &[("from", from), ("to", &to), ("type", "unavailable")],
-        );
-        return with_text(stanza.attribute("id", id), face)
-            .with(rights.in_presence())
-            .with_some(face.since_for(rights.level).map(delay));
+) -> Presented {
+    let availability = match face.state {
+        None => Availability::Unavailable {
+            bare: matches!(occasion, Occasion::Probe(_)),
+            id: match occasion {
+                Occasion::Probe(id) => id.map(ToOwned::to_owned),
+                Occasion::Broadcast => None,
+            },
+            since: face.since_for(rights.level),
+        },
+        Some(state) => Availability::Available {
+            show: match state {
+                ShownState::Online | ShownState::Invisible => None,
+                state => Some(state_word(state)),
+            },
+            idle: face.idle,
+            caps: identity::presentity_caps(),
+        },
     };
-    let stanza = element(
-        "presence",
-        ns::JABBER_CLIENT,
-        &[("from", &virtual_jid), ("to", &to)],
-    );
-    let stanza = match state {
-        ShownState::Online | ShownState::Invisible => stanza,
-        state => stanza.with_text("show", state_word(state)),
-    };
-    with_text(stanza, face)
-        .with(rights.in_presence())
-        .with_some(face.idle.map(idle))
-        .with(identity::presentity_caps())
-}
-
-fn with_text(stanza: Element, face: &Face) -> Element {
-    match &face.text {
-        Some(text) => stanza.with_text("status", text),
-        None => stanza,
+    Presented {
+        from: presentity.clone(),
+        to: to.clone(),
+        availability,
+        text: face.text,
+        rights: Rights {
+            level: rights.level,
+            rev: rights.rev,
+            names: rights.rights.into_iter().map(|(right, _)| right).collect(),
+        },
     }
-}
-
-/// `<delay/>`, XEP-0203.
-pub(super) fn delay(stamp: Wall) -> Element {
-    element("delay", ns::DELAY, &[("stamp", &stamp.to_string())])
-}
-
-/// `<idle/>`, XEP-0319.
-fn idle(since: Wall) -> Element {
-    element("idle", ns::IDLE, &[("since", &since.to_string())])
 }
 
 /// At most `max` characters, the last an ellipsis where some were cut.

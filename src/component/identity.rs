@@ -19,6 +19,7 @@ use super::token::NS_AUTHZ;
 use super::{about, gateway};
 use crate::stanza::command::NS as NS_COMMANDS;
 use crate::stanza::compose::{Compose, element};
+use crate::stanza::presented::Caps;
 
 /// XEP-0106 §4.4.
 const JID_ESCAPING: &str = "jid\\20escaping";
@@ -57,8 +58,6 @@ const PRESENTITY_FEATURES: [&str; 8] = [
 
 /// A hash costs as much as the answer to a probe, which carries it.
 static PRESENTITY_VER: LazyLock<String> = LazyLock::new(|| ver(&presentity(None)));
-static PRESENTITY_CAPS: LazyLock<Element> =
-    LazyLock::new(|| caps(PRESENTITY_NODE, &PRESENTITY_VER));
 
 /// What the component says of itself; it depends on the configuration alone.
 #[derive(Debug)]
@@ -86,7 +85,12 @@ impl Identity {
 
     /// `<c/>` for its own presence.
     pub(super) fn component_caps(&self) -> Element {
-        caps(COMPONENT_NODE, &self.ver)
+        let head = [
+            ("hash", "sha-1"),
+            ("node", COMPONENT_NODE),
+            ("ver", &self.ver),
+        ];
+        element("c", ns::CAPS, &head)
     }
 }
 
@@ -101,8 +105,11 @@ pub(super) fn is_presentity_caps(node: &str) -> bool {
 }
 
 /// `<c/>` for the presence of a presentity.
-pub(super) fn presentity_caps() -> Element {
-    PRESENTITY_CAPS.clone()
+pub(super) fn presentity_caps() -> Caps {
+    Caps {
+        node: PRESENTITY_NODE,
+        ver: &PRESENTITY_VER,
+    }
 }
 
 /// A `disco#info` result: category, type and name of the identity; features.
@@ -140,11 +147,6 @@ fn is_caps(node: &str, name: &str, ver: &str) -> bool {
     node.strip_prefix(name)
         .and_then(|rest| rest.strip_prefix('#'))
         .is_some_and(|asked| asked == ver)
-}
-
-fn caps(node: &str, ver: &str) -> Element {
-    let head = [("hash", "sha-1"), ("node", node), ("ver", ver)];
-    element("c", ns::CAPS, &head)
 }
 
 /// The verification string (XEP-0115 §5.1).

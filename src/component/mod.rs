@@ -90,13 +90,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use minidom::Element;
-use minidom::rxml::xml_ncname;
 
-use crate::address::{Bare, ComponentDomain};
-use crate::stanza::Arrival;
+use crate::address::Bare;
+use crate::stanza::{Arrival, Outbound};
 use clock::{Chance, Now};
 pub use counts::Counts;
 use limits::Buckets;
+pub use partners::partner_of;
 use record::Change;
 pub use report::Report;
 pub use settings::Settings;
@@ -153,12 +153,6 @@ pub enum PartyEvent {
     Received(Arrival),
 }
 
-/// The party whose link a stanza goes to, by its `to`; `None`: it goes to the server.
-#[must_use]
-pub fn partner_of<'a>(ours: &ComponentDomain, stanza: &'a Element) -> Option<&'a str> {
-    ours.below_in(stanza.attr(xml_ncname!("to"))?)
-}
-
 /// What is to be done, in this order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
@@ -179,7 +173,7 @@ pub enum Effect {
     /// Export everything that is stored, and report `Exported`.
     Export,
     /// Send a stanza (`jabber:client`).
-    Send(Box<Element>),
+    Send(Outbound),
     /// Tell the operator.
     Report(Report),
 }
@@ -366,7 +360,7 @@ impl Component {
 
     /// The next broadcast, rendered from the state as it is now; to be called only while the link has
     /// room, so that what piles up is a set of addresses and never stanzas.
-    pub fn poll_broadcast(&mut self, input: [u8; 16], now: Now) -> Option<Element> {
+    pub fn poll_broadcast(&mut self, input: [u8; 16], now: Now) -> Option<Outbound> {
         if !self.attached {
             return None;
         }
@@ -374,14 +368,15 @@ impl Component {
             now,
             chance: Chance::new(input),
         };
-        let stanza = broadcast::paced(self, &turn).or_else(|| learning::poll(self, &mut turn));
+        let stanza = broadcast::paced(self, &turn)
+            .or_else(|| learning::poll(self, &mut turn).map(Outbound::from));
         self.counts.sent += u64::from(stanza.is_some());
         stanza
     }
 
     /// The next broadcast to a party on its own link, rendered as the others are; to be called only while
     /// that link has room.
-    pub fn poll_partner(&mut self, name: &str, now: Now) -> Option<Element> {
+    pub fn poll_partner(&mut self, name: &str, now: Now) -> Option<Outbound> {
         let stanza = partners::poll(self, name, now);
         self.counts.sent += u64::from(stanza.is_some());
         stanza

@@ -17,6 +17,7 @@ use super::{Component, Effect, Report, Turn, learning};
 use crate::address::Bare;
 use crate::stanza::Inbound;
 use crate::stanza::compose::{Compose, element};
+use crate::stanza::outbound::Refusal;
 
 /// The namespace of XEP-0092.
 const NS_VERSION: &str = "jabber:iq:version";
@@ -210,8 +211,11 @@ pub(super) fn refuse(
     id: Option<&str>,
 ) {
     if is_free(core, to) {
-        let stanza = Component::presence(from, to, Word::Unsubscribed.as_str());
-        return core.send(stanza.attribute("id", id));
+        return core.send(Refusal {
+            from: from.clone(),
+            to: to.clone(),
+            id: id.map(ToOwned::to_owned),
+        });
     }
     let id = id.map(ToOwned::to_owned);
     enqueue(

@@ -19,7 +19,18 @@ use super::route::{self, Origin};
 use super::state::User;
 use super::watcher::Watcher;
 use super::{Component, PartyEvent, Settings, Turn, broadcast, face};
-use crate::address::Bare;
+use crate::address::{Bare, ComponentDomain};
+use crate::stanza::Outbound;
+
+/// The party whose link a stanza goes to, by its `to`; `None`: it goes to the server.
+#[must_use]
+pub fn partner_of<'a>(ours: &ComponentDomain, stanza: &'a Outbound) -> Option<&'a str> {
+    match stanza {
+        Outbound::Tree(element) => ours.below_in(element.attr(xml_ncname!("to"))?),
+        Outbound::Presented(presented) => ours.below(&presented.to.bare),
+        Outbound::Refusal(refusal) => ours.below(&refusal.to),
+    }
+}
 
 /// All of them, by name.
 #[derive(Debug, Default)]
@@ -110,7 +121,7 @@ fn attached(core: &mut Component, name: &str) {
         partner.note(user, watcher);
     }
     for message in std::mem::take(&mut partner.deferred) {
-        send(core, name, message);
+        send(core, name, message.into());
     }
 }
 
@@ -128,15 +139,17 @@ fn is_kept(stanza: &Element) -> bool {
 }
 
 /// Sends a stanza to a party, if it is there; some wait for it.
-pub(super) fn send(core: &mut Component, name: &str, stanza: Element) {
+pub(super) fn send(core: &mut Component, name: &str, stanza: Outbound) {
     if !core.settings.parties.iter().any(|party| party.name == name) {
         return;
     }
     let partner = core.partners.0.entry(name.to_owned()).or_default();
     if partner.attached {
-        core.effects
-            .push_back(super::Effect::Send(Box::new(stanza)));
-    } else if is_kept(&stanza) && partner.deferred.len() < PARTNER_DEFERRED_MAX {
+        core.effects.push_back(super::Effect::Send(stanza));
+        return;
+    }
+    let stanza = Element::from(stanza);
+    if is_kept(&stanza) && partner.deferred.len() < PARTNER_DEFERRED_MAX {
         partner.deferred.push_back(stanza);
     }
 }
@@ -153,7 +166,7 @@ pub(super) fn takes(core: &mut Component, user: &Bare, watcher: &Bare) -> bool {
 }
 
 /// The next presence for a party.
-pub(super) fn poll(core: &mut Component, name: &str, now: Now) -> Option<Element> {
+pub(super) fn poll(core: &mut Component, name: &str, now: Now) -> Option<Outbound> {
     // Nothing is drawn for a broadcast.
     let turn = Turn {
         now,

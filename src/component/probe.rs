@@ -13,7 +13,7 @@ use super::token::step as token;
 use super::watcher::Watcher;
 use super::{Component, Turn, about, bulk, command, learning, pace, rates};
 use crate::address::{Address, Bare};
-use crate::stanza::Inbound;
+use crate::stanza::Probe;
 use crate::stanza::compose::{Compose, element};
 
 /// A question that waits for the first news of a user.
@@ -41,10 +41,11 @@ impl Held {
 pub(super) fn presence(
     core: &mut Component,
     turn: &mut Turn,
-    stanza: &Inbound,
+    stanza: &Probe,
+    interface: Interface,
     user: Option<&Bare>,
 ) {
-    let watcher = Watcher::new(&stanza.from, stanza.interface);
+    let watcher = Watcher::new(&stanza.from, interface);
     let Some(user) = user.filter(|user| core.may(user, &watcher, turn, Right::See)) else {
         return refuse(core, turn, stanza, user);
     };
@@ -69,12 +70,12 @@ pub(super) fn presence(
         return core.send(none.attribute("id", mirrored(stanza)));
     }
     let id = mirrored(stanza).map(ToOwned::to_owned);
-    let held = Held::Probe(stanza.from.clone(), stanza.interface, id);
+    let held = Held::Probe(stanza.from.clone(), interface, id);
     ask(core, turn, user, held);
 }
 
 /// The probe's `id`, as an answer may repeat it: the seal lets no longer one out.
-fn mirrored(stanza: &Inbound) -> Option<&str> {
+fn mirrored(stanza: &Probe) -> Option<&str> {
     stanza.id.as_deref().filter(|id| id.len() <= ID_BYTES_MAX)
 }
 
@@ -205,7 +206,7 @@ fn answer(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
                 return;
             };
             let occasion = Occasion::Probe(id.as_deref());
-            core.send(face::presence(&presentity, &from, &face, &rights, occasion));
+            core.send(face::presence(&presentity, &from, face, rights, occasion));
         }
         Held::Last(asked) => {
             let last = about::activity(turn, &face, rights.level);
@@ -267,7 +268,7 @@ fn state(face: &Face, level: Level) -> Element {
 /// The refusal of a probe: `unsubscribed` from bare to bare with the probe's `id`, the same for
 /// blocked, private, unregistered and unknown. While the watcher's own `subscribe` is open it is
 /// silence (see `askers`).
-fn refuse(core: &mut Component, turn: &mut Turn, stanza: &Inbound, user: Option<&Bare>) {
+fn refuse(core: &mut Component, turn: &mut Turn, stanza: &Probe, user: Option<&Bare>) {
     let watcher = &stanza.from.bare;
     if rates::may_refuse(core, turn, watcher).is_err() {
         return;

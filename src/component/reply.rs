@@ -11,7 +11,7 @@ use super::watcher::Watcher;
 use super::{Component, Effect, partner_of};
 use crate::address::{Address, Bare};
 use crate::stanza::compose::{Compose, element};
-use crate::stanza::{Inbound, command};
+use crate::stanza::{Inbound, Outbound, command};
 
 const NS_STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
 /// The namespace of our own error conditions (protocol.md §7).
@@ -208,15 +208,19 @@ impl Asked {
 impl Component {
     /// Sends a stanza. While detached there is nobody to answer, but what is told to a person waits for
     /// the next attach.
-    pub(super) fn send(&mut self, stanza: Element) {
+    pub(super) fn send(&mut self, stanza: impl Into<Outbound>) {
+        let stanza = stanza.into();
         if let Some(name) = partner_of(&self.settings.domain, &stanza) {
             let name = name.to_owned();
             return super::partners::send(self, &name, stanza);
         }
         if self.attached {
-            self.effects.push_back(Effect::Send(Box::new(stanza)));
-        } else if stanza.name() == "message" && self.deferred.len() < DEFERRED_MAX {
-            self.deferred.push_back(stanza);
+            self.effects.push_back(Effect::Send(stanza));
+        } else if let Outbound::Tree(stanza) = stanza
+            && stanza.name() == "message"
+            && self.deferred.len() < DEFERRED_MAX
+        {
+            self.deferred.push_back(*stanza);
         }
     }
 

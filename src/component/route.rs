@@ -21,7 +21,7 @@ use crate::address::{Address, Bare};
 use crate::stanza::command::NS as NS_COMMANDS;
 use crate::stanza::compose::element;
 use crate::stanza::inbound::Unaddressed;
-use crate::stanza::{Arrival, Fault, Inbound, Kind};
+use crate::stanza::{Arrival, Fault, Inbound, Kind, Probe};
 
 /// What an IQ of ours was about.
 #[derive(Clone, Debug)]
@@ -82,12 +82,19 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, origin: &Origin, a
     let interface = origin.interface();
     let element = match arrival {
         Arrival::Stanza(element) => element,
+        Arrival::Probe(one) => {
+            if core.concerns_us(origin, &one.from, &one.to) {
+                probed(core, turn, &one, interface);
+            }
+            return;
+        }
         Arrival::Refused(refused) => {
             let head = refused
                 .head
                 .and_then(|head| Inbound::read(head, interface).ok());
-            let head =
-                head.filter(|stanza| stanza.is_request() && core.concerns_us(origin, stanza));
+            let head = head.filter(|stanza| {
+                stanza.is_request() && core.concerns_us(origin, &stanza.from, &stanza.to)
+            });
             if let Some(stanza) = head {
                 let refusal = match refused.fault {
                     Fault::NotAStanza => Refusal::BadRequest,
@@ -103,7 +110,7 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, origin: &Origin, a
         Err(Unaddressed::To) => return unaddressed(core, origin, element),
         Err(_) => return,
     };
-    if !core.concerns_us(origin, &stanza) {
+    if !core.concerns_us(origin, &stanza.from, &stanza.to) {
         return match origin {
             Origin::Server => {}
             Origin::Party(_) => astray(core, origin, element),
@@ -139,7 +146,7 @@ fn astray(core: &mut Component, origin: &Origin, mut element: Element) {
     element.set_attr(Namespace::NONE, xml_ncname!("to").to_owned(), domain);
     if let Ok(stanza) = Inbound::read(element, origin.interface())
         && stanza.is_request()
-        && core.concerns_us(origin, &stanza)
+        && core.concerns_us(origin, &stanza.from, &stanza.to)
     {
         core.answer(&Asked::of(&stanza), Err(Refusal::ServiceUnavailable));
     }
@@ -189,7 +196,14 @@ fn presentity_presence(
         unreachable::reached(core, watcher);
     }
     match stanza.type_.as_str() {
-        "probe" => probe::presence(core, turn, stanza, user),
+        "probe" => {
+            let one = Probe {
+                from: stanza.from.clone(),
+                to: stanza.to.clone(),
+                id: stanza.id.clone(),
+            };
+            probe::presence(core, turn, &one, stanza.interface, user);
+        }
         "error" => {
             if let Some(user) = user {
                 unreachable::failed(core, turn, user, watcher);
@@ -201,6 +215,16 @@ fn presentity_presence(
         "" | "unavailable" | "subscribed" | "unsubscribed" => {}
         _ => refuse_presence(core, stanza),
     }
+}
+
+/// A probe that came without its tree.
+fn probed(core: &mut Component, turn: &mut Turn, one: &Probe, interface: Interface) {
+    if one.to.bare.local().is_none() {
+        return learning::greet(core, &one.from);
+    }
+    let user = core.settings.domain.user(&one.to.bare);
+    unreachable::reached(core, &one.from.bare);
+    probe::presence(core, turn, one, interface, user.as_ref());
 }
 
 /// A type that does not exist (RFC 6121 §4.7.1).
@@ -363,16 +387,16 @@ pub(super) fn lost(core: &mut Component, turn: &mut Turn, id: &str) {
 impl Component {
     /// The door: the server may not speak for our domain nor for any below it, a party for its own only,
     /// and neither has business of others for us.
-    fn concerns_us(&self, origin: &Origin, stanza: &Inbound) -> bool {
+    fn concerns_us(&self, origin: &Origin, from: &Address, to: &Address) -> bool {
         let ours = &self.settings.domain;
-        let from = &stanza.from.bare;
+        let from = &from.bare;
         let may_speak = match origin {
             Origin::Server => from.domain() != ours.bare().as_str() && ours.below(from).is_none(),
             Origin::Party(name) => ours
                 .partner(name)
                 .is_some_and(|partner| partner.as_str() == from.domain()),
         };
-        may_speak && stanza.to.bare.domain() == ours.bare().as_str()
+        may_speak && to.bare.domain() == ours.bare().as_str()
     }
 
     /// Sends an IQ from the component domain and remembers whom it is for; `false` where too many

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::link::dedicated::{Admission, Partner, Unfit};
 use crate::metrics::Metrics;
-use crate::stanza::Arrival;
+use crate::stanza::{Arrival, Outbound};
 
 /// Bytes that wait for a partner that does not read, before it is read no more.
 const QUEUED_MAX: usize = 1 << 20;
@@ -270,13 +270,13 @@ impl Partners {
     }
 
     /// Sends a stanza to the partner that it is for; `false` where that one is not here.
-    pub(super) fn send(&mut self, name: &str, stanza: &minidom::Element) -> bool {
+    pub(super) fn send(&mut self, name: &str, stanza: &Outbound) -> bool {
         let Some(stream) = self.streams.get_mut(name) else {
             return false;
         };
         if let Err(unsealed) = stream
             .link
-            .send(stanza)
+            .send_outbound(stanza)
             .inspect(|()| self.metrics.partners_sent.add(1))
         {
             tracing::error!("a stanza for {} was not sent: {unsealed}", stream.domain());

@@ -126,6 +126,32 @@ impl Framer {
         (self.start, self.scanned, self.end) = (0, 0, 0);
     }
 
+    /// What has come of the next stanza, where nothing of it was looked at yet and it begins as one; for
+    /// a reader that may take it whole by [`Self::pass`].
+    pub(super) fn fresh(&mut self) -> &[u8] {
+        let bytes = &self.buffer[self.scanned..self.end];
+        let at_start = matches!(self.phase, Phase::Stream(_))
+            && self.depth == 0
+            && self.skip.is_none()
+            && self.lexer.is_between_tags();
+        if at_start && bytes.first() == Some(&b'<') {
+            bytes
+        } else {
+            &[]
+        }
+    }
+
+    /// Takes the first `n` bytes of [`Self::fresh`] as a whole stanza.
+    pub(super) fn pass(&mut self, n: usize) {
+        self.scanned += n;
+        self.start = self.scanned;
+    }
+
+    /// The limits that it holds.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// The next frame of what has come. After a violation nothing more may be asked.
     pub(crate) fn next(&mut self) -> Result<Option<Frame<'_>>, Violation> {
         match self.phase {

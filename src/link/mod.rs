@@ -14,6 +14,7 @@ mod handshake;
 mod lexer;
 mod limits;
 mod parse;
+mod plain;
 mod seal;
 mod stream;
 

@@ -5,6 +5,10 @@
 //! nothing else writes stanzas, and a stanza that cannot be sealed leaves no trace in the output.
 //! Names are written by the namespaces of the tree alone: its prefixes carry no meaning.
 
+mod presented;
+
+pub(super) use presented::{seal_presented, seal_refusal};
+
 use super::characters::{all_legal, write_text, write_value};
 use super::limits::{DEPTH, ID_BYTES, STANZA_BYTES};
 use super::parse::CLIENT;

@@ -8,9 +8,10 @@ use super::framing::{Frame, Framer};
 use super::limits::{Limits, QUEUE_BYTES};
 use super::now;
 use super::parse::{Parser, StreamHeader};
-use super::seal::{Reach, Unsealed, is_stanza, seal};
+use super::plain;
+use super::seal::{Reach, Unsealed, is_stanza, seal, seal_presented, seal_refusal};
 use crate::address::{Bare, ComponentDomain};
-use crate::stanza::{Arrival, Fault, Refused};
+use crate::stanza::{Arrival, Fault, Outbound, Refused};
 use minidom::Element;
 use std::future::poll_fn;
 use std::io;
@@ -188,12 +189,17 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
     ///
     /// An error ends the stream; the stream error that fits is queued, and [`Self::close`] sends it.
     pub fn next_arrival(&mut self) -> Result<Option<Arrival>, Error> {
+        if !self.deaf {
+            let limits = self.framer.limits();
+            if let Some((n, arrival)) = plain::read(self.framer.fresh(), &limits) {
+                self.framer.pass(n);
+                return Ok(Some(arrival));
+            }
+        }
         Ok(match self.next_inbound()? {
             None => None,
             Some(Inbound::Skipped(refused)) => Some(Arrival::Refused(refused)),
-            Some(Inbound::Element(element)) if is_stanza(&element) => {
-                Some(Arrival::Stanza(element))
-            }
+            Some(Inbound::Element(element)) if is_stanza(&element) => Some(Arrival::of(element)),
             Some(Inbound::Element(element)) => Some(Arrival::Refused(Refused {
                 head: Some(start_tag(&element)),
                 fault: Fault::NotAStanza,
@@ -265,11 +271,31 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
 
     /// Seals a stanza and queues it. With an error nothing was queued and the stream is unharmed.
     pub fn send(&mut self, stanza: &Element) -> Result<(), Unsealed> {
+        self.sealed(|domain, reach, out| seal(stanza, domain, reach, out))
+    }
+
+    /// The same of one that may not be a tree.
+    pub fn send_outbound(&mut self, stanza: &Outbound) -> Result<(), Unsealed> {
+        match stanza {
+            Outbound::Tree(stanza) => self.send(stanza),
+            Outbound::Presented(stanza) => {
+                self.sealed(|domain, reach, out| seal_presented(stanza, domain, reach, out))
+            }
+            Outbound::Refusal(stanza) => {
+                self.sealed(|domain, reach, out| seal_refusal(stanza, domain, reach, out))
+            }
+        }
+    }
+
+    fn sealed(
+        &mut self,
+        seal: impl FnOnce(&ComponentDomain, &Reach, &mut Vec<u8>) -> Result<(), Unsealed>,
+    ) -> Result<(), Unsealed> {
         if self.ended {
             return Err(Unsealed::Ended);
         }
         let start = self.out.len();
-        seal(stanza, &self.domain, &self.reach, &mut self.out)?;
+        seal(&self.domain, &self.reach, &mut self.out)?;
         if self.queued() > QUEUE_BYTES {
             self.out.truncate(start);
             return Err(Unsealed::QueueFull);

@@ -6,9 +6,12 @@ pub mod arrival;
 pub mod command;
 pub mod compose;
 pub mod inbound;
+pub mod outbound;
 pub mod outcome;
+pub mod presented;
 pub mod size;
 
-pub use arrival::{Arrival, Fault, Refused};
+pub use arrival::{Arrival, Fault, Probe, Refused};
 pub use compose::Compose;
 pub use inbound::{Inbound, Kind};
+pub use outbound::Outbound;

@@ -243,7 +243,7 @@ impl World {
             loop {
                 while let Some(effect) = self.component.poll_effect() {
                     match effect {
-                        Effect::Send(stanza) => self.sent(&stanza),
+                        Effect::Send(stanza) => self.sent(&stanza.into()),
                         Effect::Persist { ticket, .. } | Effect::Remember { ticket, .. } => {
                             events.push(Event::Committed(ticket));
                         }
@@ -252,7 +252,7 @@ impl World {
                 }
                 let chance = self.draw();
                 match self.component.poll_broadcast(chance, self.now) {
-                    Some(stanza) => self.sent(&stanza),
+                    Some(stanza) => self.sent(&stanza.into()),
                     None => break,
                 }
             }

@@ -84,7 +84,7 @@ impl Hall {
             self.core.handle(Input { event, chance }, self.now());
             while let Some(effect) = self.core.poll_effect() {
                 match effect {
-                    Effect::Send(sent) => self.sent.push(*sent),
+                    Effect::Send(sent) => self.sent.push(sent.into()),
                     Effect::Persist { ticket, changes } | Effect::Remember { ticket, changes } => {
                         self.log.extend(changes);
                         events.push(Event::Committed(ticket));

@@ -182,7 +182,7 @@ impl World {
         self.core.handle(Input { event, chance }, now);
         while let Some(effect) = self.core.poll_effect() {
             match effect {
-                Effect::Send(sent) => self.deliver(&sent),
+                Effect::Send(sent) => self.deliver(&sent.into()),
                 Effect::Persist { ticket, .. } => self.disk.push_back(ticket),
                 _ => {}
             }
@@ -192,7 +192,7 @@ impl World {
             let Some(sent) = self.core.poll_broadcast(chance, now) else {
                 return;
             };
-            self.deliver(&sent);
+            self.deliver(&sent.into());
         }
     }
 
@@ -255,9 +255,9 @@ impl World {
         self.core.handle(Input { event, chance }, now);
         let mut answer = None;
         while let Some(effect) = self.core.poll_effect() {
-            if let Effect::Send(sent) = effect
-                && sent.attr("type").is_none()
-            {
+            let Effect::Send(sent) = effect else { continue };
+            let sent = Element::from(sent);
+            if sent.attr("type").is_none() {
                 let show = sent.get_child("show", "jabber:client").map(Element::text);
                 answer = Some(show.unwrap_or_default());
             }

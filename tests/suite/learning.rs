@@ -57,6 +57,7 @@ fn goes_on_past_questions_that_are_lost() {
     let began = now.mono;
     loop {
         while let Some(stanza) = component.poll_broadcast(draw(), now) {
+            let stanza = Element::from(stanza);
             let attr = |name: &str| stanza.attr(name).unwrap_or_default().to_owned();
             if stanza.name() == "iq" {
                 assert!(asked.insert(attr("to")), "asked twice: {stanza:?}");

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use minidom::Element;
 use vestibule::component::clock::{Now, Wall};
 use vestibule::component::record::{Change, SubscriptionState};
 use vestibule::component::{Component, Effect, Event, Input};
@@ -83,8 +84,11 @@ impl Heard {
             core.handle(Input { event, chance }, now(at));
             while let Some(effect) = core.poll_effect() {
                 match effect {
-                    Effect::Send(sent) if sent.name() == "message" => {
-                        self.messages.push(String::from(&*sent));
+                    Effect::Send(sent) => {
+                        let sent = Element::from(sent);
+                        if sent.name() == "message" {
+                            self.messages.push(String::from(&sent));
+                        }
                     }
                     Effect::Persist { ticket, changes } => {
                         self.n_pending += changes.iter().filter(|one| is_new(one)).count();

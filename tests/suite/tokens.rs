@@ -73,7 +73,7 @@ impl Bench {
         self.core.handle(Input { event, chance }, now);
         while let Some(effect) = self.core.poll_effect() {
             match effect {
-                Effect::Send(stanza) => self.sent.push(*stanza),
+                Effect::Send(stanza) => self.sent.push(stanza.into()),
                 Effect::Persist { ticket, changes } | Effect::Remember { ticket, changes } => {
                     self.open.push_back((ticket, changes));
                 }

@@ -76,6 +76,13 @@ impl Partner {
                 self.address_from_to(&mut element)?;
                 Arrival::Stanza(element)
             }
+            Some(Arrival::Probe(probe)) => {
+                if probe.from.bare.domain() != self.domain.as_str() {
+                    let violation = Violation::invalid_from(&probe.from.to_string());
+                    return Err(self.link.violated(violation).into());
+                }
+                Arrival::Probe(probe)
+            }
             Some(Arrival::Refused(Refused { mut head, fault })) => {
                 if let Some(head) = &mut head {
                     self.address_from_to(head)?;

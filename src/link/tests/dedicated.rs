@@ -125,6 +125,7 @@ async fn next(partner: &mut Partner) -> Result<String, String> {
     loop {
         match partner.next_arrival() {
             Ok(Some(Arrival::Stanza(element))) => return Ok(String::from(&element)),
+            Ok(Some(Arrival::Probe(probe))) => return Ok(format!("{probe:?}")),
             Ok(Some(Arrival::Refused(refused))) => return Ok(format!("{refused:?}")),
             Err(unfit) => return Err(unfit.to_string()),
             Ok(None) => {

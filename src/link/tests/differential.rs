@@ -88,7 +88,7 @@ fn written(element: &minidom::Element, top: bool) -> String {
 fn as_arrivals(arrivals: &[Arrival]) -> Vec<String> {
     let text = |arrival: &Arrival| match arrival {
         Arrival::Stanza(element) => written(element, true),
-        Arrival::Refused(refused) => panic!("{refused:?}"),
+        other => panic!("{other:?}"),
     };
     arrivals.iter().map(text).collect()
 }

@@ -6,6 +6,8 @@ mod differential;
 mod framing;
 mod handshake;
 mod hostile;
+mod plain;
+mod presented;
 mod robustness;
 mod script;
 mod seal;

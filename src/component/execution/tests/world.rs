@@ -303,7 +303,7 @@ impl World {
     fn drain(&mut self) {
         while let Some(effect) = self.core.poll_effect() {
             match effect {
-                Effect::Send(sent) => self.sent(&sent),
+                Effect::Send(sent) => self.sent(&sent.into()),
                 Effect::Persist { ticket, changes } => self.disk.push_back((ticket, changes)),
                 Effect::Remember { ticket, changes } => self.disk.push_back((ticket, changes)),
                 _ => {}
@@ -313,7 +313,7 @@ impl World {
             self.random += 1;
             let (chance, now) = (self.random.to_be_bytes(), self.now());
             match self.core.poll_broadcast(chance, now) {
-                Some(sent) => self.sent(&sent),
+                Some(sent) => self.sent(&sent.into()),
                 None => return,
             }
         }

@@ -118,12 +118,12 @@ impl Core {
         if self.attached {
             let chance = self.draw();
             if let Some(element) = self.component.poll_broadcast(chance, self.now) {
-                return Some(Tree::from(&element));
+                return Some(Tree::from(&element.into()));
             }
         }
         let mut parties = self.parties.iter();
         let element = parties.find_map(|party| self.component.poll_partner(party, self.now))?;
-        Some(Tree::from(&element))
+        Some(Tree::from(&element.into()))
     }
 
     fn drain(&mut self) -> Done {
@@ -136,7 +136,7 @@ impl Core {
                 }
                 Effect::Remember { ticket, changes } => self.enqueue(ticket, changes, false),
                 Effect::Send(element) => {
-                    let stanza = Tree::from(&*element);
+                    let stanza = Tree::from(&element.into());
                     if !reveals_nothing(&stanza) {
                         done.revealing = Some(stanza.to_string());
                     }
@@ -205,9 +205,9 @@ impl Core {
 impl Wire for Core {
     fn deliver(&mut self, by: &By, xml: &str) {
         match (element(xml), by) {
-            (Ok(element), None) => self.handle(Event::Received(Arrival::Stanza(element))),
+            (Ok(element), None) => self.handle(Event::Received(Arrival::of(element))),
             (Ok(element), Some(party)) => {
-                let received = PartyEvent::Received(Arrival::Stanza(element));
+                let received = PartyEvent::Received(Arrival::of(element));
                 self.handle(Event::Party(party.as_str().into(), received));
             }
             (Err(why), _) => self.faults.push(why),
