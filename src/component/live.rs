@@ -1,12 +1,12 @@
 //! What is known of a user only while attached: her resources and how sure we are of them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::abilities::{Abilities, Asking};
 use super::authorization::Right;
 use super::clock::Wall;
+use super::few::Few;
 use super::limits::RESOURCES_MAX;
 use super::offer::Offered;
 use super::record::ShownState;
@@ -72,7 +72,7 @@ impl Resource {
 #[derive(Debug, Default)]
 pub(super) struct Live {
     pub(super) knowledge: Knowledge,
-    pub(super) resources: BTreeMap<Arc<str>, Resource>,
+    pub(super) resources: Few<Arc<str>, Resource>,
     /// Between our `subscribe` and her `subscribed`: a bare `unavailable` is then only Prosody's
     /// acknowledgement (servers.md §3.1).
     pub(super) subscribing: bool,
@@ -85,11 +85,11 @@ pub(super) struct Live {
     /// Whether watchers could see her online at the last look: a resource counts and she is not invisible.
     pub(super) visible: bool,
     /// When they last could, as far as we saw it.
-    pub(super) departure: Option<Departure>,
+    pub(super) departure: Option<Box<Departure>>,
     /// When she stopped being invisible: what her clients say is not told from before.
     pub(super) appeared: Option<Wall>,
     /// What her watchers were last told, and when.
-    pub(super) told: Option<(Told, Duration)>,
+    pub(super) told: Option<Box<(Told, Duration)>>,
     /// A timer will tell them.
     pub(super) telling: bool,
     /// What her agents could do as her watchers were last told.
@@ -160,7 +160,7 @@ impl Live {
     /// with her client's last words.
     pub(super) fn look(&mut self, visible: bool, at: Wall, words: Option<String>) {
         if self.visible && !visible {
-            self.departure = Some(Departure { at, words });
+            self.departure = Some(Box::new(Departure { at, words }));
         }
         self.visible = visible;
     }

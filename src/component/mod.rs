@@ -31,6 +31,7 @@ pub mod ending;
 mod execution;
 pub mod export;
 mod face;
+mod few;
 mod form;
 mod gateway;
 mod granting;
