@@ -27,10 +27,17 @@ pub use seal::Unsealed;
 pub use stream::Link;
 
 use crate::address::ComponentDomain;
+use socket2::SockRef;
 use std::fmt;
+use std::io;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
+
+/// Bytes that the other end's machine does not acknowledge for so long: it is gone. The keepalive makes that
+/// known also where nothing else is sent; without this the system would try for a quarter of an hour.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
 /// Where and as whom to attach.
 #[derive(Clone)]
@@ -66,8 +73,7 @@ pub async fn attach(settings: &Settings) -> Result<Link<TcpStream>, Error> {
             stage: Stage::Connection,
         })?
         .map_err(connect)?;
-    // What is queued is written in one go: waiting for more would only delay answers.
-    io.set_nodelay(true).map_err(connect)?;
+    prepare(&io).map_err(connect)?;
     handshake::perform(io, settings, deadline).await
 }
 
@@ -77,6 +83,13 @@ pub async fn attach_over<Io: AsyncRead + AsyncWrite + Unpin>(
     settings: &Settings,
 ) -> Result<Link<Io>, Error> {
     handshake::perform(io, settings, now() + handshake::LIMIT).await
+}
+
+/// Sets what every connection of ours needs.
+fn prepare(io: &TcpStream) -> io::Result<()> {
+    // What is queued is written in one go: waiting for more would only delay answers.
+    io.set_nodelay(true)?;
+    SockRef::from(io).set_tcp_user_timeout(Some(UNACKNOWLEDGED))
 }
 
 #[expect(

@@ -5,10 +5,9 @@
 
 use super::partner::{Bytes, Partner};
 use super::{Admission, accept};
-use crate::link::now;
 use crate::link::stream::Link;
+use crate::link::{now, prepare};
 use crate::metrics::Metrics;
-use socket2::SockRef;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -30,10 +29,6 @@ const PENDING_MAX: usize = 256;
 /// Of those, from one address (of IPv6: one /64, which is what one customer has). Several partners may
 /// come from one address, but they do not all attach in the same 10 s.
 const PENDING_PER_ADDRESS_MAX: usize = 16;
-
-/// Bytes that the partner's machine does not acknowledge for so long: it is gone. The keepalive makes
-/// that known also where nothing else is sent.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
 /// How long to wait when no connection can be taken, as where there are too many open files.
 const EXHAUSTED: Duration = Duration::from_millis(500);
@@ -115,10 +110,7 @@ async fn attach(
 ) -> Result<Partner, String> {
     let deadline = now() + LIMIT;
     let late = || format!("it took more than {LIMIT:?}");
-    io.set_nodelay(true).map_err(|error| error.to_string())?;
-    SockRef::from(&io)
-        .set_tcp_user_timeout(Some(UNACKNOWLEDGED))
-        .map_err(|error| error.to_string())?;
+    prepare(&io).map_err(|error| error.to_string())?;
     let io: Box<dyn Bytes> = match &admission.tls {
         None => Box::new(io),
         Some(tls) => {

@@ -38,6 +38,17 @@ fn message(body: &str) -> Element {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_not_acknowledged_for_a_minute_is_given_up() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let io = tokio::net::TcpStream::connect(address).await.unwrap();
+    crate::link::prepare(&io).unwrap();
+    let timeout = socket2::SockRef::from(&io).tcp_user_timeout().unwrap();
+    assert_eq!(timeout, Some(Duration::from_secs(60)));
+    assert!(io.nodelay().unwrap());
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_read_fills_the_queue_and_no_more() {
     let (mut link, mut theirs) = attached(4 * 1024).await;
     let long = "x".repeat(50_000);
