@@ -9,7 +9,7 @@ help:
 	@echo 'make demo       shows the whole loop on a real server; KEEP=1 leaves it running'
 	@echo 'make test       runs every test, also against real Prosody and ejabberd'
 	@echo 'make test-long  the same with larger numbers, and what ordinary chat clients show'
-	@echo 'make bench      measures probes and the store, on a release build'
+	@echo 'make bench      measures the link, beside other libraries, and the store'
 	@echo 'make lint       checks format, lints, documentation, dependencies and architecture'
 
 demo: toolchain
@@ -30,7 +30,8 @@ test-long: toolchain
 
 bench: toolchain
 	@$(CARGO) build --locked --release --example pipeline
-	$(CARGO) bench --locked --bench probes
+	@CARGO='$(CARGO)' tests/bench/peers/install.sh
+	$(CARGO) bench --locked --bench link
 	$(CARGO) bench --locked --bench store
 
 lint: toolchain

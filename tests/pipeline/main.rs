@@ -3,7 +3,10 @@
 //!
 //! Environment: `PIPELINE_SERVER` (host:port), `PIPELINE_STORE` (folder), `PIPELINE_SYNC_MS`,
 //! `PIPELINE_KILL_AT` (the step before which the process gets SIGKILL; each write has one before it
-//! and one after), `PIPELINE_COUNT` (a file that grows by a byte for each synced write).
+//! and one after), `PIPELINE_COUNT` (a file that grows by a byte for each synced write), `PIPELINE_USERS`
+//! (so many have joined, in memory alone), `PIPELINE_WATCHERS` (so many watch one more of them).
+
+mod population;
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -120,7 +123,12 @@ fn main() -> ExitCode {
     store
         .load(&mut |change| stored.push(change))
         .expect("the store loads");
-    let core = Component::new(settings, stored);
+    let users = number("PIPELINE_USERS").unwrap_or(0);
+    let watchers = number("PIPELINE_WATCHERS").unwrap_or(0);
+    let core = Component::new(
+        settings,
+        stored.into_iter().chain(population::of(users, watchers)),
+    );
     let (committer, outcomes) = Committer::start(store, IN_FLIGHT_MAX);
     let server = variable("PIPELINE_SERVER").expect("an address");
     let link = link::Settings {
