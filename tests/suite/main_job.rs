@@ -2,6 +2,7 @@
 //! by what the clients of alice, of a party's bot and of a stranger receive.
 
 mod adhoc;
+mod agent_rights;
 mod agents;
 mod attaching;
 mod bulk;
@@ -20,6 +21,7 @@ mod opening_pages;
 mod operating;
 mod presence;
 mod probing;
+mod prompts;
 mod real_agent;
 mod registering;
 mod rights;
@@ -68,6 +70,8 @@ on_both_servers! {
     opening_pages::without_an_agent as a_page_becomes_a_message_without_an_agent;
     opening_pages::with_an_agent as a_page_is_opened_by_the_agent;
     real_agent::opens_what_her_file_allows as the_real_agent_opens_pages;
+    agent_rights::are_carried_out as the_real_agent_carries_out_every_right;
+    prompts::wait_for_her_word as what_needs_her_word_waits_for_it;
     agents::do_what_they_say_they_can as agents_do_what_they_say_they_can;
     statuses::are_set_by_a_watcher as her_status_is_set_by_a_watcher;
     subscribing::from_the_request_to_its_end as a_subscription_from_the_request_to_its_end;

@@ -56,13 +56,24 @@ pub(super) async fn opens_what_her_file_allows(kind: Kind) -> Result<(), Failure
         })
         .await;
 
-    let mut agent = start(&stage, folder.path(), "never", &mut alice).await?;
+    // What her file forbids this bot is refused, though it allows others the same.
+    let never = "always\"\n[[rule]]\nfrom = [\"bot@localhost\"]\npolicy = \"never";
+    let mut agent = start(&stage, folder.path(), never, &mut alice).await?;
     let answer = open_at_agent(&mut bot, "https://example.net/other").await;
     let (severity, _) = completed(&answer);
     assert_eq!(severity, "error");
     let outcome = value(command_of(&answer), "outcome");
     assert_eq!(outcome.as_deref(), Some("refused"));
     expect_message(&mut alice, "refused").await;
+    agent.terminate(STOP).await?;
+    assert_eq!(read(), format!("{PAGE}\n"));
+
+    // What it forbids everybody it does not offer: the page becomes a message, as without an agent.
+    let mut agent = start(&stage, folder.path(), "never", &mut alice).await?;
+    let fields = [("url", "https://example.net/message")];
+    let answer = submit_at_once(&mut bot, ALICE, &node_of("open-url"), &fields).await;
+    assert!(completed(&answer).1.contains("as a message"), "{answer:?}");
+    expect_message(&mut alice, "https://example.net/message").await;
     agent.terminate(STOP).await?;
     assert_eq!(read(), format!("{PAGE}\n"));
 
@@ -97,31 +108,45 @@ pub(super) async fn opens_what_her_file_allows(kind: Kind) -> Result<(), Failure
     Ok(())
 }
 
-/// Starts the agent with this policy, and waits until alice's client sees it.
+/// Starts the agent with this policy for pages, and waits until alice's client sees it.
 async fn start(
     stage: &Stage,
     folder: &Path,
     policy: &str,
     alice: &mut Client,
 ) -> Result<Process, Failure> {
-    let write = |name: &str, text: &str, mode| {
-        let path = folder.join(name);
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-        path
-    };
     let opened = folder.join("opened").display().to_string();
     let script = format!("#!/bin/sh\nprintf '%s\\n' \"$1\" >> '{opened}'\n");
-    let opener = write("opener", &script, 0o700);
+    let opener = place(folder, "opener", &script, 0o700);
+    let rights = format!("[open-url]\nopener = [{opener:?}, \"{{url}}\"]\npolicy = \"{policy}\"\n");
+    let mut command = configured(stage, folder, &rights)?;
+    command.env("HOME", folder);
+    let agent = Process::spawn("vestibule-agent", command, &folder.join("agent.log"))?;
+    is_there(alice).await;
+    Ok(agent)
+}
+
+/// Writes a file of this mode, and returns its path.
+pub(super) fn place(folder: &Path, name: &str, text: &str, mode: u32) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+    path.display().to_string()
+}
+
+/// The built agent of alice with these sections in its file; who is asked answers by `keyboard`.
+pub(super) fn configured(
+    stage: &Stage,
+    folder: &Path,
+    sections: &str,
+) -> Result<std::process::Command, Failure> {
     let text = format!(
         "jid = \"alice@localhost\"\npassword = {PASSWORD:?}\ncomponent = \"{HOME}\"\n\
-         server = \"{}\"\nstate = \"{}\"\n[open-url]\npolicy = \"{policy}\"\nopener = [{:?}, \"{{url}}\"]\n\
-         [ask]\nfrom = \"stdin\"\n",
+         server = \"{}\"\nstate = \"{}\"\n[ask]\nfrom = \"stdin\"\n{sections}",
         stage.server.c2s_address(),
         folder.display(),
-        opener.display().to_string()
     );
-    let config = write("agent.toml", &text, 0o600);
+    let config = place(folder, "agent.toml", &text, 0o600);
     // Its keyboard is a pipe that is never at its end.
     let keyboard = folder.join("keyboard");
     if !keyboard.exists() {
@@ -133,15 +158,17 @@ async fn start(
         .args(["-c", "exec \"$0\" run --config \"$1\" <> keyboard"])
         .arg(built_binary("vestibule-agent")?)
         .arg(config)
-        .env("HOME", folder)
         .current_dir(folder);
-    let agent = Process::spawn("vestibule-agent", command, &folder.join("agent.log"))?;
+    Ok(command)
+}
+
+/// Waits until alice's client sees the agent.
+pub(super) async fn is_there(alice: &mut Client) {
     alice
         .expect("presence of the agent", SOON, |e| {
             is_presence(e, AGENT, None)
         })
         .await;
-    Ok(agent)
 }
 
 /// Asks until the component has found out what the agent can do; before that the page becomes a

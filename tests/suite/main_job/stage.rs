@@ -231,7 +231,8 @@ pub(super) async fn request(
         .await
 }
 
-fn is_answer(element: &Element, id: &str) -> bool {
+/// Whether this answers the request with that id.
+pub(super) fn is_answer(element: &Element, id: &str) -> bool {
     element.name() == "iq"
         && matches!(element.attr("type"), Some("result" | "error"))
         && element.attr("id") == Some(id)
