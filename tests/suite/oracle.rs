@@ -1,8 +1,9 @@
 //! An oracle for `decide`, written from the documents alone: what the design says of levels, the ceiling,
-//! visibility, blocks, grants and confirmations, in the plainest words that compute. It knows nothing of the
-//! crate; [`compared`] holds it against `decide`, case by case.
+//! visibility, blocks, grants, tokens and confirmations, in the plainest words that compute. It knows nothing of the
+//! crate; [`compared`] holds it against `decide`, case by case, and [`under_ceilings`] with tokens under other ceilings.
 
 mod compared;
+mod under_ceilings;
 
 /// The seven rights, in the order of the design's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +47,28 @@ enum Cell {
     YesByGrant,
 }
 
+/// What the operator has written: the design's table, or the same word in every cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ceiling {
+    Default,
+    /// In all rows but that of `see`, which stays as it is.
+    All(Cell),
+    /// In that of `see` too.
+    Even(Cell),
+}
+
+impl Ceiling {
+    fn cell(self, right: Right, level: Level) -> Cell {
+        match self {
+            Self::Even(cell) => cell,
+            Self::All(cell) if right != Right::See => cell,
+            Self::All(_) | Self::Default => default_ceiling(right, level),
+        }
+    }
+}
+
 /// The design's table.
-fn ceiling(right: Right, level: Level) -> Cell {
+fn default_ceiling(right: Right, level: Level) -> Cell {
     use Cell::{Ask, AskByGrant, No, Yes, YesByGrant};
     let row = match right {
         // Whether the public sees her is a question of her visibility.
@@ -142,9 +163,70 @@ struct Grant {
     rest: Rest,
 }
 
+/// How a token of hers stands to the watcher (docs/tokens.md, design/0010).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stands {
+    /// It is shown in the request.
+    Shown,
+    /// The watcher has redeemed it, and shows nothing.
+    Redeemed,
+    /// The same, and all its uses are used up: who has redeemed it needs none.
+    RedeemedUsedUp,
+    /// The same, and it is shown besides.
+    RedeemedAndShown,
+    /// It is shown, or was redeemed, and has ended.
+    ShownEnded,
+    RedeemedEnded,
+    /// It is shown, and she has revoked everything of the watcher since it was made.
+    ShownBarred,
+    /// It was shown when the command began, and she has taken it back since.
+    TakenBack,
+    /// Another watcher has redeemed it, and this one does not show it.
+    Others,
+    /// Nobody has shown it.
+    Kept,
+}
+
+const STANDS: [Stands; 10] = [
+    Stands::Shown,
+    Stands::Redeemed,
+    Stands::RedeemedUsedUp,
+    Stands::RedeemedAndShown,
+    Stands::ShownEnded,
+    Stands::RedeemedEnded,
+    Stands::ShownBarred,
+    Stands::TakenBack,
+    Stands::Others,
+    Stands::Kept,
+];
+
+/// A token of hers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Token {
+    names: Names,
+    stands: Stands,
+}
+
+impl Token {
+    fn counts(self) -> bool {
+        use Stands::{Redeemed, RedeemedAndShown, RedeemedUsedUp, Shown};
+        matches!(
+            self.stands,
+            Shown | Redeemed | RedeemedUsedUp | RedeemedAndShown
+        )
+    }
+
+    /// `see` is always included.
+    fn names(self, asked: Right, right: Right) -> bool {
+        right == Right::See || self.names.name(asked, right)
+    }
+}
+
 /// All that the answer may hang on.
 #[derive(Clone, Copy, Debug)]
 struct Case {
+    ceiling: Ceiling,
+    token: Option<Token>,
     right: Right,
     interface: Interface,
     /// What the operator's configuration names for the watcher.
@@ -173,9 +255,28 @@ impl Case {
         grants.filter(|grant| !grant.ended && !grant.elsewhere && grant.names != Names::Nothing)
     }
 
+    /// The token that counts.
+    fn token(&self) -> Option<Token> {
+        self.token.filter(|token| token.counts())
+    }
+
+    /// By her word: a grant, or a token, which counts as that.
     fn is_granted(&self, right: Right) -> bool {
         self.grants()
             .any(|grant| right == Right::See || grant.names.name(self.right, right))
+            || self
+                .token()
+                .is_some_and(|token| token.names(self.right, right))
+    }
+
+    /// The cell for a right of which it is known whether her word names it: whether she is to be asked.
+    fn asks(&self, right: Right, level: Level) -> Option<bool> {
+        match self.ceiling.cell(right, level) {
+            Cell::No => None,
+            Cell::AskByGrant | Cell::YesByGrant if !self.is_granted(right) => None,
+            Cell::Ask | Cell::AskByGrant => Some(true),
+            Cell::Yes | Cell::YesByGrant => Some(false),
+        }
     }
 
     /// The level of a party: by the interface it uses.
@@ -201,6 +302,9 @@ impl Case {
             let named = right == Right::See || grant.names.name(self.right, right);
             evidence.push((Level::Authorized, named));
         }
+        if let Some(token) = self.token() {
+            evidence.push((Level::Authorized, token.names(self.right, right)));
+        }
         evidence
     }
 
@@ -215,13 +319,19 @@ impl Case {
         if self.blocked {
             return false;
         }
+        let is_open = |level| self.asks(Right::See, level).is_some();
         let by_party = self
             .party
-            .is_some_and(|names| names.name(self.right, Right::See));
+            .is_some_and(|names| names.name(self.right, Right::See))
+            && is_open(self.level_of_party());
+        let by_subscription = self.subscribed && is_open(Level::Known);
+        if self.is_granted(Right::See) && is_open(Level::Authorized) {
+            return true;
+        }
         match self.visibility {
-            Visibility::Private => self.is_granted(Right::See),
-            Visibility::Subscribers => self.is_granted(Right::See) || self.subscribed || by_party,
-            Visibility::Public => true,
+            Visibility::Private => false,
+            Visibility::Subscribers => by_subscription || by_party,
+            Visibility::Public => by_subscription || by_party || is_open(Level::Public),
         }
     }
 
@@ -236,12 +346,8 @@ impl Case {
         }
         let mut mildest = None;
         for (level, named) in self.evidence(self.right) {
-            let granted = self.is_granted(self.right);
-            let asks = match ceiling(self.right, level) {
-                Cell::No => continue,
-                Cell::AskByGrant | Cell::YesByGrant if !granted => continue,
-                Cell::Ask | Cell::AskByGrant => true,
-                Cell::Yes | Cell::YesByGrant => false,
+            let Some(asks) = self.asks(self.right, level) else {
+                continue;
             };
             if named {
                 mildest = Some(mildest.unwrap_or(true) && asks);

@@ -1,6 +1,6 @@
 //! The oracle against `decide` and the level, over every combination of all that the answer may hang on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use vestibule::address::Bare;
@@ -8,7 +8,8 @@ use vestibule::component::clock::{Now, Wall};
 use vestibule::component::{authorization, record};
 
 use super::{
-    Answer, Case, Confirm, Grant, Interface, Level, Names, RIGHTS, Rest, Right, Visibility,
+    Answer, Case, Ceiling, Cell, Confirm, Grant, Interface, Level, Names, RIGHTS, Rest, Right,
+    Stands, Token, Visibility,
 };
 
 /// Goes through every combination. Whether she is online is no part of it: `decide` is not told, what is
@@ -34,6 +35,8 @@ fn every_case(mut each: impl FnMut(Case)) {
                         ] {
                             for public_rights in [None, Some(Nothing), Some(This), Some(Other)] {
                                 each(Case {
+                                    ceiling: Ceiling::Default,
+                                    token: None,
                                     right,
                                     interface,
                                     party,
@@ -114,12 +117,13 @@ fn conditions() -> Vec<(Confirm, bool, bool, Rest)> {
     conditions
 }
 
-#[test]
-fn decide_and_the_level_are_as_the_documents_say() {
+/// Holds the oracle against the crate in all cases; the number of cases, and of denials, of permissions without
+/// and with a question among them.
+pub(super) fn compare(every: impl FnOnce(&mut dyn FnMut(Case))) -> (usize, [usize; 3]) {
     let crates = Crate::new();
     let (mut n, mut wrong) = (0_usize, Vec::new());
     let mut n_of_answers = [0_usize; 3];
-    every_case(|case| {
+    every(&mut |case| {
         n += 1;
         let expected = (case.answer(), case.level());
         n_of_answers[match expected.0 {
@@ -143,6 +147,12 @@ fn decide_and_the_level_are_as_the_documents_say() {
         wrong.len(),
         first.join("\n")
     );
+    (n, n_of_answers)
+}
+
+#[test]
+fn decide_and_the_level_are_as_the_documents_say() {
+    let (n, n_of_answers) = compare(|each| every_case(each));
     // The oracle tells cases apart, and none is left out.
     assert_eq!(n, 7 * 3 * 6 * (2 + (4 * 3 + 4) * 9) * 2 * 3 * 4);
     assert!(n_of_answers.iter().all(|n| *n > 10_000), "{n_of_answers:?}");
@@ -152,7 +162,6 @@ fn decide_and_the_level_are_as_the_documents_say() {
 struct Crate {
     user: Bare,
     watcher: Bare,
-    ceiling: authorization::Ceiling,
 }
 
 impl Crate {
@@ -161,7 +170,6 @@ impl Crate {
         Self {
             user: jid("alice@example.org"),
             watcher: jid("bot@acme.example"),
-            ceiling: authorization::Ceiling::default(),
         }
     }
 
@@ -209,6 +217,11 @@ impl Crate {
             },
             ..record::Grant::new(names(grant.names), Wall(0))
         };
+        let tokens = case
+            .token
+            .map(|token| self.tokens(token, names(token.names)))
+            .unwrap_or_default();
+        let shown = case.token.and_then(shown);
         let grants = [case.grant.map(grant), case.domain_grant.map(grant)];
         let profile = record::Profile {
             joined: Wall(0),
@@ -232,7 +245,8 @@ impl Crate {
             party: party.as_ref(),
             grants: [grants[0].as_ref(), grants[1].as_ref()],
             subscribed: case.subscribed,
-            ..authorization::Evidence::default()
+            tokens: Some(&tokens),
+            shown,
         };
         let policy = authorization::Policy {
             user,
@@ -248,7 +262,7 @@ impl Crate {
             watcher,
             evidence,
             policy,
-            &self.ceiling,
+            &ceiling(case.ceiling),
             asked,
         );
         let answer = match decision {
@@ -264,6 +278,80 @@ impl Crate {
         };
         (answer, level)
     }
+
+    /// Her tokens, of which this one is the only one.
+    fn tokens(
+        &self,
+        token: Token,
+        rights: BTreeSet<authorization::Right>,
+    ) -> BTreeMap<String, record::Token> {
+        use Stands::{
+            Others, Redeemed, RedeemedAndShown, RedeemedEnded, RedeemedUsedUp, ShownBarred,
+            ShownEnded, TakenBack,
+        };
+        let by = match token.stands {
+            Redeemed | RedeemedUsedUp | RedeemedAndShown | RedeemedEnded => {
+                Some(self.watcher.clone())
+            }
+            Others => Some(Bare::parse("other@acme.example").unwrap()),
+            _ => None,
+        };
+        let has_ended = matches!(token.stands, ShownEnded | RedeemedEnded);
+        let record = record::Token {
+            digest: record::Digest::of("its text"),
+            label: "blog".to_owned(),
+            rights,
+            since: Wall(0),
+            // It has ended at its end, and holds until then.
+            until: Wall(NOW.wall.0 + i64::from(!has_ended)),
+            uses: 2,
+            used: 1 + u32::from(token.stands == RedeemedUsedUp),
+            last_used: None,
+            redeemed: by.map(|by| (by, Wall(0))).into_iter().collect(),
+            barred: (token.stands == ShownBarred)
+                .then(|| self.watcher.clone())
+                .into_iter()
+                .collect(),
+        };
+        let kept = token.stands != TakenBack;
+        kept.then(|| (NAME.to_owned(), record))
+            .into_iter()
+            .collect()
+    }
+}
+
+/// The public name of the token.
+const NAME: &str = "tok3nA";
+
+fn shown(token: Token) -> Option<&'static str> {
+    use Stands::{RedeemedAndShown, Shown, ShownBarred, ShownEnded, TakenBack};
+    matches!(
+        token.stands,
+        Shown | RedeemedAndShown | ShownEnded | ShownBarred | TakenBack
+    )
+    .then_some(NAME)
+}
+
+fn ceiling(written: Ceiling) -> authorization::Ceiling {
+    let mut ceiling = authorization::Ceiling::default();
+    let (cell, even) = match written {
+        Ceiling::Default => return ceiling,
+        Ceiling::All(cell) => (cell, false),
+        Ceiling::Even(cell) => (cell, true),
+    };
+    let cell = match cell {
+        Cell::No => authorization::Cell::No,
+        Cell::Ask => authorization::Cell::Ask,
+        Cell::Yes => authorization::Cell::Yes,
+        Cell::AskByGrant => authorization::Cell::AskByGrant,
+        Cell::YesByGrant => authorization::Cell::YesByGrant,
+    };
+    for one in RIGHTS {
+        if even || one != Right::See {
+            ceiling.set(None, right(one), [cell; 4]);
+        }
+    }
+    ceiling
 }
 
 /// Around that time of the day.
