@@ -7,7 +7,7 @@ mod world;
 
 use super::super::authorization::Right;
 use super::super::record::ExecutionState::{self, Completed, Expired, Refused, Unknown};
-use kind::{Fault, Kind, Manner, Narrow};
+use kind::{By, Fault, Kind, Manner, Narrow};
 use world::World;
 
 use Manner::{Absent, Done, Forbidden, Late, Mute};
@@ -40,7 +40,7 @@ fn kinds() -> Vec<Kind> {
                     confirm,
                     agents,
                     word: "",
-                    granted: true,
+                    by: By::Grant,
                 });
             }
         }
@@ -50,7 +50,7 @@ fn kinds() -> Vec<Kind> {
         confirm: true,
         agents: &[],
         word: "",
-        granted: true,
+        by: By::Grant,
     });
     for right in [Right::LeaveMessage, Right::SetStatus] {
         for confirm in [false, true] {
@@ -60,7 +60,7 @@ fn kinds() -> Vec<Kind> {
                     confirm,
                     agents: &[],
                     word,
-                    granted: true,
+                    by: By::Grant,
                 });
             }
         }
@@ -120,9 +120,32 @@ fn whatever_breaks_at_whatever_step_it_ends_once_and_happens_once() {
     assert_eq!(ends.len(), 6, "{ends:?} of {n}");
 }
 
-/// Whether it takes a status along that is set already: what ends by itself or is hidden does not.
+/// Whether it takes a status along that is set already: what ends by itself or is hidden does not, and what was
+/// done with a token cannot be recalled (docs/tokens.md).
 fn takes_back(narrow: Narrow) -> bool {
     matches!(narrow, Narrow::Revoke | Narrow::Block | Narrow::BlockDomain)
+}
+
+#[test]
+fn a_token_is_used_once_whatever_breaks() {
+    // A token names no modules, and how agents behave is played with grants.
+    let with_tokens = kinds().into_iter().filter(|kind| {
+        kind.right != Right::StartModule && [&[][..], &[Done], &[Mute, Done]].contains(&kind.agents)
+    });
+    for kind in with_tokens {
+        for by in [By::Shown, By::Redeemed] {
+            let kind = Kind { by, ..kind };
+            let (_, steps) = undisturbed(&kind);
+            for step in 0..steps {
+                for fault in Fault::ALL {
+                    let mut world = World::new(&kind, Some((step, fault)));
+                    world.play();
+                    world.check();
+                    world.check_token();
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -134,13 +157,19 @@ fn what_is_taken_away_at_whatever_step_goes_out_no_more() {
         kind.right != Right::ActivateClient && agents.contains(&kind.agents)
     });
     for kind in of_all {
-        for granted in [true, false] {
-            let kind = Kind { granted, ..kind };
+        for by in By::ALL {
+            // A token names no modules; what her words do is played with grants.
+            let is_played = kind.right != Right::StartModule && ["", "yes"].contains(&kind.word);
+            if by.is_token() && !is_played {
+                continue;
+            }
+            let kind = Kind { by, ..kind };
             let (_, steps) = undisturbed(&kind);
             for narrow in Narrow::ALL {
-                // By “always” she has given the watcher a grant, and hiding takes no grant away.
-                let regranted = kind.word == "always" && narrow == Narrow::Private;
-                if !narrow.concerns(granted) || regranted {
+                // By “always” she has given the watcher a grant, and neither hiding nor the end of a token takes a
+                // grant away.
+                let regranted = kind.word == "always" && !narrow.ends_grants();
+                if !narrow.concerns(by) || regranted && by != By::Grant {
                     continue;
                 }
                 for step in 0..steps {

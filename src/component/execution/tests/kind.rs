@@ -9,7 +9,7 @@ use crate::component::authorization::{Ceiling, Cell, Confirm, Right, Visibility}
 use crate::component::clock::Wall;
 use crate::component::ending::zone;
 use crate::component::limits::Limits;
-use crate::component::record::{Change, Grant, LastSeen, Profile};
+use crate::component::record::{Change, Digest, Grant, LastSeen, Profile, Token};
 
 /// How an agent takes a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +35,35 @@ pub(crate) struct Kind {
     pub(crate) agents: &'static [Manner],
     /// What she answers to a question in chat; nothing where it is empty.
     pub(crate) word: &'static str,
-    /// Whether the watcher has it by her grant, else as everybody has.
-    pub(crate) granted: bool,
+    /// What gives the watcher the right.
+    pub(crate) by: By,
 }
 
-/// When her grant ends, where it does: long after everything that is played.
+/// Where a right comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// Everybody has it.
+    Everybody,
+    /// Her grant.
+    Grant,
+    /// A token of hers, shown in the request.
+    Shown,
+    /// A token of hers that the watcher has redeemed.
+    Redeemed,
+}
+
+impl By {
+    pub(crate) const ALL: [Self; 4] = [Self::Everybody, Self::Grant, Self::Shown, Self::Redeemed];
+
+    pub(crate) fn is_token(self) -> bool {
+        matches!(self, Self::Shown | Self::Redeemed)
+    }
+}
+
+/// The public name of her token.
+pub(super) const TOKEN: &str = "tok3nA";
+
+/// When her grant or token ends, where it does: long after everything that is played.
 pub(super) const UNTIL: Duration = Duration::from_secs(100_000);
 
 /// What breaks.
@@ -67,20 +91,26 @@ pub(crate) enum Narrow {
     Revoke,
     /// The same, and it cannot be written.
     RevokeUnwritten,
+    /// She takes the token back, from everybody who has it.
+    TakeBack,
+    /// The same, and it cannot be written.
+    TakeBackUnwritten,
     Block,
     BlockDomain,
     Leave,
     Private,
-    /// Her grant ends by itself.
+    /// Her grant or token ends by itself.
     Expiry,
     /// The operator blocks the watcher's domain for everybody.
     Operator,
 }
 
 impl Narrow {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Revoke,
         Self::RevokeUnwritten,
+        Self::TakeBack,
+        Self::TakeBackUnwritten,
         Self::Block,
         Self::BlockDomain,
         Self::Leave,
@@ -89,13 +119,25 @@ impl Narrow {
         Self::Operator,
     ];
 
-    /// Whether it takes away what a watcher has by her grant, or what everybody has.
-    pub(crate) fn concerns(self, granted: bool) -> bool {
+    /// Whether it takes away what a watcher has by this.
+    pub(crate) fn concerns(self, by: By) -> bool {
         match self {
-            Self::Revoke | Self::RevokeUnwritten | Self::Expiry => granted,
-            Self::Private => !granted,
-            Self::Block | Self::BlockDomain | Self::Leave | Self::Operator => true,
+            Self::Revoke | Self::RevokeUnwritten | Self::Expiry => by != By::Everybody,
+            Self::TakeBack | Self::TakeBackUnwritten => by.is_token(),
+            Self::Private => by == By::Everybody,
+            // Over what was redeemed these go the way of what is shown.
+            Self::Block | Self::BlockDomain | Self::Leave | Self::Operator => by != By::Redeemed,
         }
+    }
+}
+
+impl Narrow {
+    /// Whether it ends also what she has granted by hand.
+    pub(crate) fn ends_grants(self) -> bool {
+        !matches!(
+            self,
+            Self::Private | Self::TakeBack | Self::TakeBackUnwritten | Self::Expiry
+        )
     }
 }
 
@@ -114,7 +156,7 @@ pub(super) fn settings(kind: &Kind) -> Settings {
     let domain = |text| Bare::parse(text).unwrap();
     let mut ceiling = Ceiling::default();
     // What a grant says decides whether she is asked.
-    let cell = match kind.confirm && !kind.granted {
+    let cell = match kind.confirm && kind.by != By::Grant {
         true => Cell::Ask,
         false => Cell::Yes,
     };
@@ -137,9 +179,10 @@ pub(super) fn stored(kind: &Kind, at: Wall) -> Vec<Change> {
     let user = Bare::parse(super::world::ALICE).unwrap();
     let profile = Profile {
         joined: at,
-        visibility: match kind.granted {
-            true => Visibility::Subscribers,
-            false => Visibility::Public,
+        visibility: match kind.by {
+            By::Everybody => Visibility::Public,
+            By::Grant => Visibility::Subscribers,
+            By::Shown | By::Redeemed => Visibility::Private,
         },
         show_when_offline: true,
         public_rights: None,
@@ -155,14 +198,13 @@ pub(super) fn stored(kind: &Kind, at: Wall) -> Vec<Change> {
         true => Confirm::Always,
         false => Confirm::Never,
     };
+    let until = Wall(1_795_440_000_000 + i64::try_from(UNTIL.as_millis()).unwrap());
     let grant = Grant {
         rights: Right::ALL.into(),
         confirm,
         confirmed: false,
         since: at,
-        until: Some(Wall(
-            1_795_440_000_000 + i64::try_from(UNTIL.as_millis()).unwrap(),
-        )),
+        until: Some(until),
         interfaces: [].into(),
         unasked: [].into(),
         modules: ["m".to_owned()].into(),
@@ -176,11 +218,33 @@ pub(super) fn stored(kind: &Kind, at: Wall) -> Vec<Change> {
         user: user.clone(),
         value: Some(profile),
     };
-    let granted = Change::Grant {
-        user,
-        watcher,
-        value: Some(grant),
+    let token = Token {
+        digest: Digest::of("the text of the token"),
+        label: "blog".to_owned(),
+        rights: Right::ALL.into(),
+        since: at,
+        until,
+        uses: 1,
+        used: u32::from(kind.by == By::Redeemed),
+        last_used: None,
+        redeemed: (kind.by == By::Redeemed)
+            .then(|| (watcher.clone(), at))
+            .into_iter()
+            .collect(),
+        barred: [].into(),
     };
-    let changes = [Some(joined), kind.granted.then_some(granted)];
-    changes.into_iter().flatten().collect()
+    let source = match kind.by {
+        By::Everybody => None,
+        By::Grant => Some(Change::Grant {
+            user,
+            watcher,
+            value: Some(grant),
+        }),
+        By::Shown | By::Redeemed => Some(Change::Token {
+            user,
+            id: TOKEN.to_owned(),
+            value: Some(token),
+        }),
+    };
+    [Some(joined), source].into_iter().flatten().collect()
 }

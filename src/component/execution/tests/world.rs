@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use minidom::Element;
 
-use super::kind::{Fault, Kind, Manner, Narrow, UNTIL, settings, stored};
+use super::kind::{By, Fault, Kind, Manner, Narrow, TOKEN, UNTIL, settings, stored};
 use crate::address::{Address, Bare};
 use crate::component::authorization::{Interface, Right};
 use crate::component::clock::{Chance, Now, Wall};
@@ -108,18 +108,19 @@ impl World {
             _ => ("text", "Hello"),
         };
         let from: Address = Address::parse(&format!("{BOT}/x")).unwrap();
+        let token = (self.kind.by == By::Shown).then(|| TOKEN.to_owned());
         let asked = Asked {
             from: r"alice\40localhost@presence.localhost".into(),
             to: from.clone(),
             interface: Interface::Public,
             id: Some("e1".into()),
-            token: None,
+            token: token.clone(),
         };
         let wish = Request {
             user: Bare::parse(ALICE).unwrap(),
             watcher: from,
             interface: Interface::Public,
-            token: None,
+            token,
             right,
             request_id: "r1".into(),
             fields: BTreeMap::from([(field.0.to_owned(), field.1.to_owned())]),
@@ -194,6 +195,7 @@ impl World {
     fn narrow(&mut self, narrow: Narrow) {
         let words = match narrow {
             Narrow::Revoke | Narrow::RevokeUnwritten => "revoke bot@remote.example",
+            Narrow::TakeBack | Narrow::TakeBackUnwritten => "token revoke blog",
             Narrow::Block => "block bot@remote.example",
             Narrow::BlockDomain => "block remote.example",
             Narrow::Leave => "leave",
@@ -216,7 +218,7 @@ impl World {
         let n = self.disk.len();
         self.frozen = Some([self.tries, self.left, self.asked]);
         self.tell(Event::Received(Arrival::Stanza(text.parse().unwrap())));
-        if narrow == Narrow::RevokeUnwritten
+        if matches!(narrow, Narrow::RevokeUnwritten | Narrow::TakeBackUnwritten)
             && let Some((ticket, _)) = (self.disk.len() > n)
                 .then(|| self.disk.pop_back())
                 .flatten()
@@ -361,6 +363,20 @@ impl World {
         let now = [self.tries, self.left, self.asked];
         let struck = self.frozen.unwrap_or(now);
         assert_eq!(struck, now, "{:?} at {:?}", self.kind, self.struck);
+    }
+
+    /// A command that was accepted with a token that is shown has used it; nothing else has, and none twice.
+    pub(crate) fn check_token(&self) {
+        let mut tokens = self.log.iter().filter_map(|change| match change {
+            Change::Token { value, .. } => value.as_ref(),
+            _ => None,
+        });
+        let used = tokens.next_back().unwrap().used;
+        let expected = match self.kind.by {
+            By::Shown => u32::from(self.final_state().is_some()),
+            _ => 1,
+        };
+        assert_eq!(used, expected, "{:?} at {:?}", self.kind, self.struck);
     }
 
     /// What must hold however it went.
