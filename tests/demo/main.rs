@@ -8,7 +8,9 @@
     reason = "the story ends where something is not as it must be, and real peers live in real time"
 )]
 
+mod commands;
 mod print;
+mod rights;
 mod scene;
 mod story;
 #[path = "../suite/support/mod.rs"]
@@ -92,8 +94,9 @@ async fn the_end(teller: &Teller, scene: Scene) -> ExitCode {
     ));
     teller.say(&format!(
         "And in the XML console of a client that sends XML: <presence type='probe' to='{ALICE}'/>. \
-         The pages that her agent opens are written to {}.",
-        scene.opened().display()
+         What her agent opens and starts is written to {}; where it asks, answer with: echo y > {}",
+        scene.done().display(),
+        scene.keyboard().display()
     ));
     // Fails only where there are no signals at all; then there is nothing to wait for.
     let _ = tokio::signal::ctrl_c().await;

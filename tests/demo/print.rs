@@ -88,6 +88,23 @@ impl Teller {
         }
     }
 
+    /// What somebody does or gets, in words that are taken from a stanza.
+    pub(crate) fn brief(&self, who: &str, way: Way, verb: &str, text: &str) {
+        let (mut arrow, colour) = match way {
+            Way::Sends => ("→", "33"),
+            Way::Receives => ("←", "35"),
+        };
+        let told = text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect::<Vec<_>>()
+            .join(" / ");
+        for line in wrapped(&format!("{who} {verb}: {told}"), WIDTH - 7) {
+            println!("     {} {line}", self.paint(colour, arrow));
+            arrow = " ";
+        }
+    }
+
     /// Lines as they are, such as a file or a command to type.
     pub(crate) fn lines(&self, text: &str) {
         for line in text.lines() {

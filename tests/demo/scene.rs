@@ -1,15 +1,18 @@
 //! The stage and the cast: a Prosody of its own, the component attached to it, the clients of alice and
-//! of a bot, and alice's agent. What they send and receive is shown as it was on the wire.
+//! of a bot and of a guest, and alice's agent. What they send and receive is shown as it was on the wire,
+//! or in words that are taken from it.
 
-use std::fs::Permissions;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use minidom::Element;
 use minidom::rxml::{Namespace, xml_ncname};
 use tempfile::TempDir;
 
+use crate::commands::{command, told_of_answer, told_of_command};
 use crate::print::{Teller, Way};
 use crate::support::client::Client;
 use crate::support::component_process::{ComponentProcess, Config};
@@ -23,8 +26,12 @@ pub(crate) const HOME: &str = "presence.localhost";
 pub(crate) const ALICE: &str = r"alice\40localhost@presence.localhost";
 /// Where alice's agent logs in.
 pub(crate) const AGENT: &str = "alice@localhost/vestibule-agent";
-/// Both passwords; the server listens on this machine only, and for the time of the story.
-pub(crate) const PASSWORDS: [(&str, &str); 2] = [("alice", "wonderland"), ("bot", "clockwork")];
+/// The passwords; the server listens on this machine only, and for the time of the story.
+pub(crate) const PASSWORDS: [(&str, &str); 3] = [
+    ("alice", "wonderland"),
+    ("bot", "clockwork"),
+    ("guest", "doorbell"),
+];
 
 /// How long anything may take.
 const SOON: Duration = Duration::from_secs(15);
@@ -37,11 +44,13 @@ pub(crate) struct Scene {
     pub(crate) agent: Option<Process>,
     pub(crate) component: ComponentProcess,
     pub(crate) server: Server,
+    /// What is typed where the agent asks.
+    keyboard: Option<File>,
     folder: TempDir,
 }
 
 impl Scene {
-    /// Starts the server and the component, and makes the two accounts.
+    /// Starts the server and the component, and makes the accounts.
     pub(crate) async fn set() -> Result<Self, Failure> {
         let folder = tempfile::Builder::new()
             .prefix("vestibule-demo-")
@@ -60,42 +69,55 @@ impl Scene {
             agent: None,
             component,
             server,
+            keyboard: None,
             folder,
         })
     }
 
-    /// Logs one of the two in.
+    /// Logs one of them in.
     pub(crate) async fn login(&self, user: &str, resource: &str) -> Result<Player, Failure> {
         let password = PASSWORDS.iter().find(|(name, _)| *name == user);
         let password = password.map_or("", |(_, password)| password);
         let client = Client::login(&self.server, user, password, resource).await?;
-        let name = if user == "bot" { "The bot" } else { "Alice" };
+        let name = match user {
+            "bot" => "The bot",
+            "guest" => "The guest",
+            _ => "Alice",
+        };
         Ok(Player { name, client })
     }
 
-    /// The file into which the agent's opener writes.
-    pub(crate) fn opened(&self) -> PathBuf {
-        self.folder.path().join("opened.txt")
+    /// The file into which the program writes that the agent starts.
+    pub(crate) fn done(&self) -> PathBuf {
+        self.folder.path().join("done.txt")
     }
 
-    /// What opens pages here: a program that writes down what it is given.
-    pub(crate) fn opener(&self) -> String {
+    /// What the agent starts here: a program that writes down its arguments.
+    pub(crate) fn program(&self) -> String {
         format!(
-            "#!/bin/sh\nprintf '%s\\n' \"$1\" >> '{}'\n",
-            self.opened().display()
+            "#!/bin/sh\nprintf '%s\\n' \"$*\" >> '{}'\n",
+            self.done().display()
         )
     }
 
-    /// Alice's own file for her agent.
+    /// Alice's own file for her agent, without how it logs in.
     pub(crate) fn agent_file(&self) -> String {
-        let program = self.folder.path().join("opener");
+        let program = self.folder.path().join("write-down").display().to_string();
         format!(
-            "jid = \"alice@localhost\"\npassword = \"{}\"\ncomponent = \"{HOME}\"\n\
-             server = \"{}\"\n\n[open-url]\npolicy = \"always\"\nopener = [{:?}, \"{{url}}\"]\n",
-            PASSWORDS[0].1,
-            self.server.c2s_address(),
-            program.display().to_string(),
+            "[open-url]\npolicy = \"always\"\nopener = [{program:?}, \"page\", \"{{url}}\"]\n\
+             [activate-client]\nprogram = [{program:?}, \"chat client\"]\n\
+             [module.agenda]\nprogram = {program:?}\narguments = [\"agenda\", \"--day={{day}}\"]\n\
+             [module.agenda.argument.day]\ntype = \"choice\"\nof = [\"today\", \"tomorrow\"]\n"
         )
+    }
+
+    /// Where the answers to the agent's questions are written.
+    pub(crate) fn keyboard(&self) -> PathBuf {
+        self.folder.path().join("keyboard")
+    }
+
+    fn agent_log(&self) -> PathBuf {
+        self.folder.path().join("agent.log")
     }
 
     /// Starts the agent.
@@ -108,17 +130,78 @@ impl Scene {
             std::fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(failure)?;
             Ok(path)
         };
-        write("opener", &self.opener(), 0o700)?;
-        let config = write("vestibule-agent.toml", &self.agent_file(), 0o600)?;
-        let mut command = Process::command(&built_binary("vestibule-agent")?);
+        write("write-down", &self.program(), 0o700)?;
+        let file = format!(
+            "jid = \"alice@localhost\"\npassword = \"{}\"\ncomponent = \"{HOME}\"\nserver = \"{}\"\n\
+             [ask]\nfrom = \"stdin\"\n{}",
+            PASSWORDS[0].1,
+            self.server.c2s_address(),
+            self.agent_file(),
+        );
+        let config = write("vestibule-agent.toml", &file, 0o600)?;
+        // Its keyboard is a pipe that is never at its end.
+        let keyboard = self.keyboard();
+        if !keyboard.exists() {
+            let made = std::process::Command::new("mkfifo").arg(&keyboard).status();
+            if !made.is_ok_and(|status| status.success()) {
+                return Err(Failure::new("cannot make the agent's keyboard with mkfifo"));
+            }
+        }
+        let mut command = Process::command(Path::new("/bin/sh"));
         command
-            .args(["run", "--config"])
+            .args(["-c", "exec \"$0\" run --config \"$1\" <> keyboard"])
+            .arg(built_binary("vestibule-agent")?)
             .arg(config)
             .env("HOME", self.folder.path())
             .current_dir(self.folder.path());
-        let log = self.folder.path().join("agent.log");
-        self.agent = Some(Process::spawn("vestibule-agent", command, &log)?);
+        self.agent = Some(Process::spawn(
+            "vestibule-agent",
+            command,
+            &self.agent_log(),
+        )?);
+        let opened = OpenOptions::new().read(true).write(true).open(keyboard);
+        self.keyboard = Some(opened.map_err(failure)?);
         Ok(())
+    }
+
+    /// Waits until the agent has printed a line with this in it, not counting the first `skipped` bytes.
+    pub(crate) async fn agent_prints(&self, part: &str, skipped: usize) -> Result<String, Failure> {
+        self.line_of(&self.agent_log(), part, skipped).await
+    }
+
+    /// How much the agent has printed.
+    pub(crate) fn printed(&self) -> usize {
+        std::fs::read(self.agent_log()).map_or(0, |text| text.len())
+    }
+
+    /// Waits until the program has written down a line with this in it.
+    pub(crate) async fn written_down(&self, part: &str) -> Result<String, Failure> {
+        self.line_of(&self.done(), part, 0).await
+    }
+
+    async fn line_of(&self, path: &Path, part: &str, skipped: usize) -> Result<String, Failure> {
+        let until = tokio::time::Instant::now() + SOON;
+        loop {
+            let bytes = std::fs::read(path).unwrap_or_default();
+            let text = String::from_utf8_lossy(bytes.get(skipped..).unwrap_or_default());
+            let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+            if let Some(line) = whole.lines().find(|line| line.contains(part)) {
+                return Ok(line.trim().to_owned());
+            }
+            if tokio::time::Instant::now() > until {
+                let reason = format!("no “{part}” in {}", path.display());
+                return Err(Failure::new(reason));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Alice types an answer where her agent asks.
+    pub(crate) fn types(&mut self, answer: &str) -> Result<(), Failure> {
+        let keyboard = self.keyboard.as_mut();
+        let keyboard = keyboard.ok_or_else(|| Failure::new("no agent is running"))?;
+        writeln!(keyboard, "{answer}")
+            .map_err(|error| Failure::new(format!("cannot type: {error}")))
     }
 
     /// Ends it by SIGTERM.
@@ -130,7 +213,7 @@ impl Scene {
     }
 }
 
-/// One of the two, with a client.
+/// One of them, with a client.
 pub(crate) struct Player {
     name: &'static str,
     pub(crate) client: Client,
@@ -159,13 +242,43 @@ impl Player {
     pub(crate) async fn says(&mut self, teller: &Teller, line: &str, expected: &str) -> String {
         let mut message = stanza(&format!("<message type='chat' to='{HOME}'/>"));
         message.append_child(words("body", line));
-        self.sends(teller, message).await;
+        teller.brief(self.name, Way::Sends, "writes", &body(&message));
+        self.client.send(message).await;
+        body(&self.reads(teller, expected).await)
+    }
+
+    /// Waits for a message of the component with these words in it.
+    pub(crate) async fn reads(&mut self, teller: &Teller, expected: &str) -> Element {
+        let what = format!("message with “{expected}”");
+        let message = self.client.expect(&what, SOON, |e| {
+            e.name() == "message" && is_from(e, HOME) && body(e).contains(expected)
+        });
+        let message = message.await;
+        teller.brief(self.name, Way::Receives, "reads", &body(&message));
+        message
+    }
+
+    /// Runs a right, with its form filled in; the answer is waited for with [`Self::ends`].
+    pub(crate) async fn runs(
+        &mut self,
+        teller: &Teller,
+        right: &str,
+        fields: &[(&str, &str)],
+    ) -> String {
+        let (iq, id) = iq(ALICE, "set", command(right, fields));
+        teller.brief(self.name, Way::Sends, "runs", &told_of_command(&iq));
+        self.client.send(iq).await;
+        id
+    }
+
+    /// Waits for the answer to a command.
+    pub(crate) async fn ends(&mut self, teller: &Teller, id: &str) -> Element {
         let answer = self
-            .receives(teller, &format!("answer with “{expected}”"), |e| {
-                e.name() == "message" && is_from(e, HOME) && body(e).contains(expected)
-            })
+            .client
+            .expect("answer to the command", SOON, |e| is_answer(e, id))
             .await;
-        body(&answer)
+        teller.brief(self.name, Way::Receives, "gets", &told_of_answer(&answer));
+        answer
     }
 
     /// Asks whether alice is there: one presence comes back, and no second one.
@@ -215,27 +328,6 @@ impl Player {
             .expect("answer", SOON, |e| is_answer(e, &id))
             .await
     }
-}
-
-/// The ad-hoc command for a right, with its form filled in: one request, one answer.
-pub(crate) fn command(right: &str, fields: &[(&str, &str)]) -> Element {
-    let mut form = stanza("<x xmlns='jabber:x:data' type='submit'/>");
-    let form_type = ("FORM_TYPE", "urn:x-presence-service:cmd:0");
-    for (var, value) in [&form_type].into_iter().chain(fields) {
-        let mut field = stanza(&format!(
-            "<field xmlns='jabber:x:data' var='{var}'><value/></field>"
-        ));
-        if let Some(child) = field.get_child_mut("value", "jabber:x:data") {
-            child.append_text_node(*value);
-        }
-        form.append_child(field);
-    }
-    let mut command = stanza(&format!(
-        "<command xmlns='http://jabber.org/protocol/commands' action='execute' \
-         node='urn:x-presence-service:cmd:0#{right}'/>"
-    ));
-    command.append_child(form);
-    command
 }
 
 fn iq(to: &str, kind: &str, payload: Element) -> (Element, String) {

@@ -4,18 +4,17 @@ use std::time::Duration;
 
 use minidom::Element;
 
-use crate::print::Teller;
-use crate::scene::{AGENT, ALICE, HOME, Player, Scene, body, command, is_from, text_of};
+use crate::commands::command;
+use crate::print::{Teller, Way};
+use crate::rights;
+use crate::scene::{AGENT, ALICE, HOME, Player, Scene, body, is_from, text_of};
 use crate::support::{Failure, stanza};
 
 const STATUS: &str = "In a meeting until 3";
 const MESSAGE: &str = "The lift is repaired.";
 const PAGE: &str = "https://example.net/agenda?item=3";
-const NS_RIGHTS: &str = "urn:x-presence-service:rights:0";
+pub(crate) const NS_RIGHTS: &str = "urn:x-presence-service:rights:0";
 const NS_COMMANDS: &str = "http://jabber.org/protocol/commands";
-
-/// How long the agent may take to write down what it opened.
-const OPENED: Duration = Duration::from_secs(10);
 
 /// Tells the whole story; what is still running is returned.
 pub(crate) async fn tell(teller: &mut Teller) -> Result<Scene, Failure> {
@@ -23,7 +22,7 @@ pub(crate) async fn tell(teller: &mut Teller) -> Result<Scene, Failure> {
     teller.say(
         "Alice uses an ordinary chat server (XMPP). Others want to know whether she is there: a bot \
          of the company Acme, for one. Vestibule tells them, as far as she agrees, and says in the \
-         same answer what they may do: leave her a message, or open a web page on her screen. \
+         same answer what they may do: leave her a message, open a web page on her screen, and more. \
          Everything below really happens now, between a real server and real clients on this \
          machine. What servers add to stanzas for themselves is left out.",
     );
@@ -49,6 +48,9 @@ pub(crate) async fn tell(teller: &mut Teller) -> Result<Scene, Failure> {
     the_bot_leaves_a_message(teller, &mut alice, &mut bot).await?;
     a_page_without_an_agent(teller, &mut alice, &mut bot).await?;
     a_page_with_her_agent(teller, &mut scene, &mut alice, &mut bot).await?;
+    rights::at_her_agent(teller, &mut scene, &mut alice, &mut bot).await?;
+    rights::her_status_after_a_question(teller, &mut alice, &mut bot).await?;
+    rights::by_a_token(teller, &scene, &mut alice).await?;
     she_goes_and_the_status_stays(teller, &mut scene, &mut alice, &mut bot).await?;
     let mut alice = scene.login("alice", "phone").await?;
     alice.client.send(stanza("<presence/>")).await;
@@ -103,11 +105,7 @@ async fn she_joins(teller: &mut Teller, alice: &mut Player) -> Result<(), Failur
     teller.say("Vestibule wants to see her presence in return. She lets it:");
     let approval = format!("<presence type='subscribed' to='{HOME}'/>");
     alice.sends(teller, stanza(&approval)).await;
-    let welcome = alice
-        .receives(teller, "welcome message", |e| {
-            is_from(e, HOME) && body(e).starts_with("Welcome")
-        })
-        .await;
+    let welcome = alice.reads(teller, "Welcome").await;
     holds(
         body(&welcome).contains(ALICE),
         "her address for others",
@@ -159,11 +157,7 @@ async fn the_bot_leaves_a_message(
         .requests(teller, "set", command("leave-message", &fields))
         .await;
     completed(&answer, "info")?;
-    let message = alice
-        .receives(teller, "message of the bot", |e| {
-            is_from(e, HOME) && body(e).contains(MESSAGE)
-        })
-        .await;
+    let message = alice.reads(teller, MESSAGE).await;
     holds(
         body(&message).contains("bot@localhost"),
         "the name of the bot",
@@ -180,20 +174,15 @@ async fn a_page_without_an_agent(
 ) -> Result<(), Failure> {
     teller.step("The bot wants to open a page, but nothing at alice's side can do that yet");
     let fields = [("url", PAGE), ("reason", "The agenda")];
-    let answer = bot
-        .requests(teller, "set", command("open-url", &fields))
-        .await;
+    let id = bot.runs(teller, "open-url", &fields).await;
+    let answer = bot.ends(teller, &id).await;
     let told = completed(&answer, "info")?;
     holds(
         told.contains("message"),
         "the news that it became a message",
         &answer,
     )?;
-    let message = alice
-        .receives(teller, "message with the link", |e| {
-            is_from(e, HOME) && body(e).contains(PAGE)
-        })
-        .await;
+    let message = alice.reads(teller, PAGE).await;
     let link = message.get_child("x", "jabber:x:oob");
     holds(link.is_some(), "a link to click on", &message)?;
     teller.proved("So the page became a message with the link, and the bot was told so.");
@@ -206,57 +195,40 @@ async fn a_page_with_her_agent(
     alice: &mut Player,
     bot: &mut Player,
 ) -> Result<(), Failure> {
-    teller.step("Alice starts her agent, and the bot asks again");
+    teller.step("Alice starts her agent, and the bot opens the page");
     teller.say(
-        "The agent is a small program at her side. It logs in beside her chat client and runs what \
-         her own file allows, here:",
+        "The agent is a small program at her side. It logs in beside her chat client, with a negative \
+         priority, and does what her own file allows, here (for a browser, a chat client and an agenda \
+         stands a program that writes down its arguments):",
     );
     teller.lines(&scene.agent_file());
-    teller.say("A browser would be the opener. Here it is a program that writes the address down:");
-    teller.lines(&scene.opener());
     scene.start_agent()?;
     alice
-        .receives(teller, "presence of her agent", |e| {
+        .client
+        .expect("presence of her agent", Duration::from_secs(15), |e| {
             e.name() == "presence" && is_from(e, AGENT) && e.attr("type").is_none()
         })
         .await;
     teller.say(
-        "Its negative priority says that she is not there herself. The component asks it what it \
-         can do, and from then on sends it commands.",
+        "She lets the bot do what her agent can; it is in the bot's list as soon as it can work.",
     );
-    // Between the component and the agent; neither of the two clients here sees it.
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    rights::are_granted(teller, alice, bot).await?;
     let fields = [("url", PAGE), ("reason", "The agenda")];
-    let answer = bot
-        .requests(teller, "set", command("open-url", &fields))
-        .await;
+    let id = bot.runs(teller, "open-url", &fields).await;
+    let answer = bot.ends(teller, &id).await;
     let told = completed(&answer, "info")?;
     holds(!told.contains("message"), "the word of her agent", &answer)?;
-    let message = alice
-        .receives(teller, "message about what was done", |e| {
-            is_from(e, HOME) && body(e).contains(PAGE) && body(e).contains("(done)")
-        })
-        .await;
+    let message = alice.reads(teller, "(done)").await;
     holds(
-        body(&message).contains("bot@localhost"),
-        "the name of the bot",
+        body(&message).contains("bot@localhost") && body(&message).contains(PAGE),
+        "the name of the bot and the page",
         &message,
     )?;
-    let opened = tokio::time::timeout(OPENED, async {
-        loop {
-            match std::fs::read_to_string(scene.opened()) {
-                Ok(text) if text.ends_with('\n') => return text,
-                _ => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    });
-    let opened = opened
-        .await
-        .map_err(|_| Failure::new("the opener has written nothing"))?;
-    teller.say("And in the file of the opener stands:");
-    teller.lines(&opened);
-    if opened.trim_end() != PAGE {
-        return Err(Failure::new(format!("that is not {PAGE}")));
+    let written = scene.written_down("page").await?;
+    let all = std::fs::read_to_string(scene.done()).unwrap_or_default();
+    teller.brief("The program", Way::Receives, "has written down", &written);
+    if written != format!("page {PAGE}") || all.lines().count() != 1 {
+        return Err(Failure::new(format!("that is not {PAGE}, once: {all}")));
     }
     teller.proved("The page was opened once; the bot has the result, and alice knows who did it.");
     Ok(())
@@ -268,7 +240,7 @@ async fn she_goes_and_the_status_stays(
     alice: &mut Player,
     bot: &mut Player,
 ) -> Result<(), Failure> {
-    teller.step("Alice leaves, Vestibule is killed, and her word stays");
+    teller.step("Alice leaves, Vestibule is killed, and the status stays");
     scene.stop_agent().await?;
     alice.client.logout().await;
     // Her server tells the component on its way; this is answered after that.
@@ -280,7 +252,7 @@ async fn she_goes_and_the_status_stays(
     let answer = bot.asks_for_alice(teller).await?;
     holds(
         is_gone_with_status(&answer),
-        "offline, with her text",
+        "offline, with the text",
         &answer,
     )?;
     teller.say("Now Vestibule is killed (SIGKILL: no time for a last word) and started again.");
@@ -290,10 +262,10 @@ async fn she_goes_and_the_status_stays(
     let answer = bot.asks_for_alice(teller).await?;
     holds(
         is_gone_with_status(&answer),
-        "offline, with her text",
+        "offline, with the text",
         &answer,
     )?;
-    teller.proved("Offline, since when, and her text: nothing that was acknowledged is lost.");
+    teller.proved("Offline, since when, and the text that the bot has set: nothing that was acknowledged is lost.");
     Ok(())
 }
 
@@ -329,7 +301,7 @@ async fn she_takes_it_back(
     Ok(())
 }
 
-fn rights_query() -> Element {
+pub(crate) fn rights_query() -> Element {
     stanza(&format!("<query xmlns='{NS_RIGHTS}'/>"))
 }
 
@@ -343,11 +315,11 @@ async fn is_online(bot: &mut Player) -> bool {
 
 fn is_gone_with_status(presence: &Element) -> bool {
     presence.attr("type") == Some("unavailable")
-        && text_of(presence, "status").as_deref() == Some(STATUS)
+        && text_of(presence, "status").as_deref() == Some(rights::SHOWN)
 }
 
 /// The names of the rights in a presence.
-fn rights_of(presence: &Element) -> Vec<&str> {
+pub(crate) fn rights_of(presence: &Element) -> Vec<&str> {
     let rights = presence.get_child("rights", NS_RIGHTS);
     let mut names: Vec<_> = rights
         .into_iter()
@@ -359,7 +331,7 @@ fn rights_of(presence: &Element) -> Vec<&str> {
 }
 
 /// The condition of an error; empty where there is none.
-fn error_of(answer: &Element) -> String {
+pub(crate) fn error_of(answer: &Element) -> String {
     answer
         .get_child("error", "jabber:client")
         .and_then(|error| error.children().next())
@@ -368,7 +340,7 @@ fn error_of(answer: &Element) -> String {
 }
 
 /// The note of a command that is completed.
-fn completed(answer: &Element, severity: &str) -> Result<String, Failure> {
+pub(crate) fn completed(answer: &Element, severity: &str) -> Result<String, Failure> {
     let command = answer.get_child("command", NS_COMMANDS);
     let note = command
         .filter(|command| command.attr("status") == Some("completed"))
@@ -379,7 +351,7 @@ fn completed(answer: &Element, severity: &str) -> Result<String, Failure> {
     }
 }
 
-fn holds(condition: bool, expected: &str, received: &Element) -> Result<(), Failure> {
+pub(crate) fn holds(condition: bool, expected: &str, received: &Element) -> Result<(), Failure> {
     if condition {
         Ok(())
     } else {

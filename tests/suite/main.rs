@@ -18,6 +18,7 @@ mod deputy;
 mod face;
 mod floods;
 mod forged;
+mod help;
 mod in_step;
 mod learning;
 mod main_job;

@@ -17,7 +17,10 @@ use crate::support::process::{Process, find_program};
 use crate::support::server::{Certificate, Kind, Options};
 use crate::support::{Failure, stanza};
 
-use super::adhoc::{NS_COMMANDS, NS_OUTCOME, answer_with, expect_at_agent, value};
+use super::adhoc::{
+    NS_COMMANDS, NS_OUTCOME, answer_with, command_of, completed, expect_at_agent, submit_at_once,
+    value,
+};
 use super::dedicated_link::{root, run};
 use super::opening_pages::agent_of_alice;
 use super::stage::{
@@ -52,6 +55,7 @@ pub(super) async fn run_the_examples(kind: Kind) -> Result<(), Failure> {
     waits?;
     refused?;
     leaves_a_message(&bench, &mut alice).await?;
+    redeems(&bench, &mut alice).await?;
     watches(&bench, &mut alice).await?;
     attaches(&bench, &mut agent).await
 }
@@ -155,6 +159,32 @@ async fn leaves_a_message(bench: &Bench, alice: &mut Client) -> Result<(), Failu
     Ok(())
 }
 
+/// A stranger has got a token of hers, once; and nobody gets anything by a wrong one.
+async fn redeems(bench: &Bench, alice: &mut Client) -> Result<(), Failure> {
+    let node = "urn:x-presence-service:consent:0#token-new";
+    let fields = [("label", "For the blog"), ("rights", "leave-message")];
+    let made = submit_at_once(alice, HOME, node, &fields).await;
+    let token = value(command_of(&made), "token").unwrap();
+    let server = bench.stage.server.c2s_address();
+    let (host, port) = (server.ip().to_string(), server.port().to_string());
+    let arguments = ["stranger@localhost", ALICE, &*host, &*port];
+    for (token, said) in [
+        ("1:nonsense", "refused: service-unavailable\n"),
+        (&*token, "granted: authorized until 20"),
+    ] {
+        let secrets = [("PASSWORD", PASSWORD), ("TOKEN", token)];
+        let mut program = bench.start("redeem.py", &secrets, &arguments)?;
+        program.ends().await?;
+        assert!(program.said().starts_with(said), "{}", program.said());
+    }
+    expect_message(alice, "For the blog").await;
+    // He is to ask her for himself, in what follows.
+    let revoked = [("who", "stranger@localhost")];
+    let node = "urn:x-presence-service:consent:0#revoke";
+    completed(&submit_at_once(alice, HOME, node, &revoked).await);
+    Ok(())
+}
+
 async fn watches(bench: &Bench, alice: &mut Client) -> Result<(), Failure> {
     let mut program = bench.run_as("stranger", &["watch", ".py"], &[ALICE])?;
     expect_message(alice, "stranger@localhost").await;
@@ -181,7 +211,7 @@ async fn attaches(bench: &Bench, agent: &mut Client) -> Result<(), Failure> {
         &["partner.presence.localhost", "localhost", &port, PAGE],
         &users[..],
     ];
-    let mut program = bench.start("partner.py", ("SECRET", SECRET), &arguments.concat())?;
+    let mut program = bench.start("partner.py", &[("SECRET", SECRET)], &arguments.concat())?;
     let order = expect_at_agent(agent, "open-url").await;
     let command = order.get_child("command", NS_COMMANDS).unwrap();
     let requester = value(command, "requester");
@@ -246,13 +276,13 @@ impl Bench {
         let (host, port) = (server.ip().to_string(), server.port().to_string());
         let jid = format!("{user}@localhost");
         let arguments = [&[&*jid], arguments, &[&*host, &*port]].concat();
-        self.start(&name.concat(), ("PASSWORD", PASSWORD), &arguments)
+        self.start(&name.concat(), &[("PASSWORD", PASSWORD)], &arguments)
     }
 
     fn start(
         &self,
         name: &str,
-        secret: (&str, &str),
+        secrets: &[(&str, &str)],
         arguments: &[&str],
     ) -> Result<Program, Failure> {
         let is_python = name.ends_with(".py");
@@ -265,7 +295,7 @@ impl Bench {
         command
             .arg(folder.join(name))
             .args(arguments)
-            .env(secret.0, secret.1)
+            .envs(secrets.iter().copied())
             // Whom the libraries trust: an operator's certificate is one of a public authority.
             .env("SSL_CERT_FILE", &self.authority)
             .env("NODE_EXTRA_CA_CERTS", &self.authority)
