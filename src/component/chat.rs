@@ -18,7 +18,7 @@ use super::setting::{Reply, Setting, What};
 use super::sight::{self, Sight};
 use super::token::step::{self, Step};
 use super::{
-    Component, Turn, admin, command, consent, ending, export, join, lane, pending, whom, wish,
+    Component, Turn, admin, command, consent, ending, export, join, lane, pending, tell, whom, wish,
 };
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
@@ -42,6 +42,8 @@ enum Line {
     ShowStatus,
     ShowZone,
     ShowSight,
+    ShowTold,
+    Questions,
     Set(What),
     /// About programs, and names by a status: the first word and the rest.
     Modules(&'static str, String),
@@ -146,6 +148,16 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
             let text = seen(core, user);
             command::acknowledge(core, turn, reply, Ok(text));
         }
+        Line::Questions => {
+            let text = question::listed(core, user);
+            command::acknowledge(core, turn, reply, Ok(text));
+        }
+        Line::ShowTold => {
+            let known = core.state.user(user);
+            let profile = known.and_then(|known| known.profile.as_ref());
+            let text = profile.map(tell::told).ok_or(Refusal::Forbidden);
+            command::acknowledge(core, turn, reply, text);
+        }
         Line::Set(what) => submit(core, turn, user, what, reply),
         Line::Answer(word, code) => {
             question::answer(core, turn, user, (word, code.as_deref()), reply);
@@ -230,6 +242,12 @@ fn read(core: &Component, user: &Bare, body: &str, now: Wall, zone: Tz) -> Line 
                 ..Sight::default()
             })),
             None => Line::Wrong("Visibility is private, subscribers or public.".to_owned()),
+        },
+        "questions" => Line::Questions,
+        "tell" if rest.is_empty() => Line::ShowTold,
+        "tell" => match tell::read(rest) {
+            Ok(choice) => Line::Set(What::Tell(choice)),
+            Err(text) => Line::Wrong(text),
         },
         "grant" => granting::grant(core, rest, now, zone),
         "revoke" => granting::revoke(core, rest),

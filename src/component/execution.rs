@@ -21,8 +21,10 @@ use super::setting::Reply;
 use super::timer::Timer;
 use super::watcher::Watcher;
 use super::written::level;
-use super::{Component, Turn, command, delivery, lane, offer, prompt, relay, reported, resume};
-use crate::address::{Address, Bare};
+use super::{
+    Component, Turn, command, delivery, lane, offer, prompt, relay, reported, resume, tell,
+};
+use crate::address::Bare;
 use crate::stanza::command::{Severity, Status};
 use crate::stanza::outcome::Outcome;
 
@@ -236,7 +238,9 @@ fn started(
                 return;
             }
             let level = level(core, turn.now, user, watcher);
-            relay::deliver(core, turn, request, level);
+            if right != Right::SetStatus || tell::is_now(core, turn, user, id, (right, level)) {
+                relay::deliver(core, turn, request, level);
+            }
             let note = Some(relay::delivered(request));
             conclude(core, turn, id, ExecutionState::Completed, note);
         }
@@ -254,18 +258,19 @@ fn finished(
     turn: &mut Turn,
     user: &Bare,
     id: &str,
-    end: End,
+    mut end: End,
     report: Option<Asked>,
     execution: Option<Execution>,
 ) {
     if let Some(asked) = report {
         core.answer(&asked, Ok(None));
     }
-    let Some(execution) = execution else { return };
+    let Some(execution) = execution else {
+        return command::acknowledge(core, turn, end.reply, Err(Refusal::ItemNotFound));
+    };
     let right = execution.right;
     let request = Request::of(&execution);
     let watcher = request.asker();
-    let mut end = end;
     // A status has been set with its end.
     let does_it = end.way == Way::Message && right != Right::SetStatus;
     if does_it && offer::permit_again(core, turn, user, &watcher, right, None).is_err() {
@@ -280,10 +285,13 @@ fn finished(
     conclude(core, turn, id, end.state, note);
     prompt::acknowledge(core, turn, &request, &watcher, &end);
     match end.way {
+        Way::Message if right != Right::SetStatus => {
+            relay::deliver(core, turn, &request, execution.level);
+        }
+        Way::Prompt(_) => {} // She knows what she has said; and silence is no.
+        _ if !tell::is_now(core, turn, user, id, (right, execution.level)) => {}
         Way::Message => relay::deliver(core, turn, &request, execution.level),
         Way::Agent => relay::report(core, turn, &request, end.state, end.text.as_deref()),
-        // She knows what she has said; and silence is no.
-        Way::Prompt(_) => {}
     }
 }
 
@@ -293,7 +301,7 @@ fn unwritten(
     core: &mut Component,
     turn: &mut Turn,
     id: &str,
-    end: End,
+    mut end: End,
     report: Option<Asked>,
     refusal: Refusal,
 ) {
@@ -308,9 +316,15 @@ fn unwritten(
         running.stage = Stage::Asked(code, turn.now.mono);
         return command::acknowledge(core, turn, end.reply, Err(refusal));
     }
+    // An IQ is not left without an answer for so long.
+    let waits = matches!(end.reply, Reply::Command { .. });
+    let reply = waits.then(|| std::mem::replace(&mut end.reply, Reply::Nobody));
     running.stage = Stage::Ending(Some(Box::new((end, report))));
     let at = turn.now.mono + AGAIN;
     core.timers.set(at, Timer::Again(id.to_owned()));
+    if let Some(reply) = reply {
+        command::acknowledge(core, turn, reply, Err(Refusal::Unsaved));
+    }
 }
 
 /// Writes an end once more.
@@ -461,21 +475,10 @@ fn conclude(
         }
         Asker::Iq { session, .. } => {
             core.keep_end(&session, (severity, note, form));
-            push(core, turn, &running.user, &running.watcher, &outcome);
+            relay::push(core, turn, &running.user, &running.watcher, outcome);
         }
-        Asker::Nobody => push(core, turn, &running.user, &running.watcher, &outcome),
+        Asker::Nobody => relay::push(core, turn, &running.user, &running.watcher, outcome),
         Asker::Message(_) => {}
-    }
-}
-
-/// Tells a watcher unasked, unless she or the operator blocks it: for one who is blocked she is not there.
-fn push(core: &mut Component, turn: &mut Turn, user: &Bare, watcher: &Address, outcome: &Outcome) {
-    let known = core.state.user(user);
-    let zone = core.settings.timezone;
-    let policy = known.and_then(|known| known.policy(user, &watcher.bare, zone));
-    let is_barred = watcher.bare != *user && core.state.bars(&watcher.bare);
-    if !is_barred && !policy.is_some_and(|policy| policy.blocked) {
-        relay::push(core, turn, user, watcher, outcome);
     }
 }
 

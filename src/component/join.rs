@@ -198,6 +198,7 @@ pub(super) fn profile(core: &Component, now: Now) -> Profile {
         last_seen: LastSeen::default(),
         share_idle: false,
         timezone: None,
+        tell: std::collections::BTreeMap::new(),
     }
 }
 

@@ -252,6 +252,10 @@ pub(super) const FORM_BYTES_MAX: usize = 7500;
 pub(super) const ASKERS_MAX: usize = 10_000;
 /// Lines of a user's history that are kept.
 pub(super) const HISTORY_MAX: usize = 50;
+/// A digest comes so long after the first of what it tells: at most so often.
+pub(super) const DIGEST_AFTER: Duration = Duration::from_secs(3600);
+/// A digest that could not be sent is tried again after this.
+pub(super) const DIGEST_AGAIN: Duration = Duration::from_secs(300);
 /// How long a session lives without a word (protocol.md §10).
 pub(super) const SESSION_LIFE: Duration = Duration::from_secs(600);
 /// IQs of ours that wait for an answer.

@@ -75,6 +75,7 @@ mod state;
 pub mod status;
 mod subscription;
 mod table;
+mod tell;
 mod text;
 mod timer;
 mod token;
@@ -101,7 +102,7 @@ pub use partners::partner_of;
 use record::Change;
 pub use report::Report;
 pub use settings::Settings;
-use timer::{Timer, Timers};
+use timer::Timers;
 
 /// Names one batch of durable changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -443,34 +444,6 @@ impl Component {
         learning::end(self, turn);
         pace::detached(self);
         self.state.forget_live();
-    }
-
-    fn fire(&mut self, turn: &mut Turn) {
-        while let Some(timer) = self.timers.due(turn.now.mono) {
-            match timer {
-                Timer::Held(user) => probe::waited(self, turn, &user),
-                Timer::Snapshots => bulk::waited(self, turn),
-                Timer::Grace(user, question) => presence::silent(self, turn, &user, question),
-                Timer::Tell(user) => self.tell_now(&user, turn),
-                Timer::Offers(user) => offer::tell(self, turn, &user),
-                Timer::Prompt(user) => pending::due(self, turn, &user),
-                Timer::Reach(watcher) => unreachable::catch_up(self, &watcher),
-                Timer::Lost(id) => route::lost(self, turn, &id),
-                Timer::Paced => pace::due(self, turn),
-                Timer::AskAgain(user) => pace::ask_again(self, turn, &user),
-                Timer::Endings => admin::bars::due(self, turn),
-                Timer::Relearn => learning::again(self, turn),
-                Timer::Remember => behind::remember(self, turn),
-                Timer::Session(id) => session::expire(self, turn, &id),
-                Timer::Answer(id) => execution::answer_late(self, &id),
-                Timer::Silence(id) => delivery::silent(self, turn, &id),
-                Timer::Expire(id) => resume::expired(self, turn, &id),
-                Timer::Lapse(id) => resume::lapsed(self, turn, &id),
-                Timer::Again(id) => execution::again(self, turn, &id),
-                Timer::Settled => resume::settled(self, turn),
-            }
-        }
-        self.fire_expiries(turn);
     }
 
     fn fire_expiries(&mut self, turn: &mut Turn) {

@@ -281,7 +281,7 @@ pub(super) fn answer(
         return command::acknowledge(core, turn, reply, Ok(text));
     };
     let Some(execution) = core.state.execution(&id).cloned() else {
-        return;
+        return command::acknowledge(core, turn, reply, Err(Refusal::ItemNotFound));
     };
     if turn.now.wall >= execution.expires {
         let text = format!("The question {code} is over: it was not answered in time.");
@@ -312,6 +312,11 @@ pub(super) fn answer(
             decision::submit(core, turn, user, read, reply);
         }
     }
+}
+
+/// Her open questions, for her.
+pub(super) fn listed(core: &Component, user: &Bare) -> String {
+    not_found(core, &open(core, user), None)
 }
 
 fn not_found(core: &Component, open: &[Open], code: Option<&str>) -> String {

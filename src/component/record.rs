@@ -14,6 +14,7 @@ use super::clock::Wall;
 use super::ending;
 use super::quiet::Quiet;
 pub use super::status::{Chosen, Scope, ShownState, Status, Text};
+pub use super::tell::Tell;
 pub use super::token::{Digest, Token};
 pub use super::uses::{Counted, Uses};
 use crate::address::{Address, Bare};
@@ -110,6 +111,9 @@ pub struct Profile {
     /// The IANA name of her time zone; absent: the operator's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
+    /// How she is told of what is done by a right, where it is not each time.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tell: BTreeMap<Right, Tell>,
 }
 
 impl Profile {
@@ -451,6 +455,24 @@ pub struct Audit {
     /// Her name for the token that it was done with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// Whether it waits for the digest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untold: bool,
+    /// So many lines that waited for the digest have given way before this one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub untold_before: u32,
+}
+
+impl Audit {
+    /// Whether the digest has something to tell of it.
+    pub(super) fn is_untold(&self) -> bool {
+        self.untold || self.untold_before > 0
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// What her clients showed of her, as far as watchers could see it; kept over a restart.

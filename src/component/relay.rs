@@ -2,7 +2,8 @@
 //! and a plain message to a presentity, which is `leave-message`. protocol.md §4.6, §9.4.
 //!
 //! What she must read has type `normal`, goes to her bare address, so that her server keeps it for her
-//! (XEP-0160 §3), and carries a hint to store it; results for programs carry one not to (XEP-0334). A link
+//! (XEP-0160 §3), and carries a hint to store it (XEP-0334); so has the end of a command, which a program that has
+//! gone finds when it comes back. A link
 //! stands beside the words as XEP-0066 §3 has it.
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use super::modules::ARGUMENT;
 use super::record::ExecutionState;
 use super::reply::{NS_HINTS, Refusal, message_error};
 use super::request::Request;
+use super::route::About;
 use super::watcher::Watcher;
 use super::{Component, Turn, rates, set_status};
 use crate::address::{Address, Bare};
@@ -212,29 +214,50 @@ fn text(name: &str, namespace: &str, text: &str) -> Element {
     child
 }
 
-/// Tells a watcher the end of a command whose IQ has been answered before: once, to the full JID that
-/// asked.
+/// Tells a watcher the end of a command whose IQ has been answered before, unless she blocks it: for one whom
+/// she blocks she is not there. It goes to the full JID that asked; when that is gone, its server passes a
+/// message of this type on or keeps it (RFC 6121 §8.5.3), or sends it back.
 pub(super) fn push(
     core: &mut Component,
     turn: &mut Turn,
     user: &Bare,
     watcher: &Address,
-    outcome: &Outcome,
+    outcome: Outcome,
 ) {
-    let Some(presentity) = core.settings.domain.presentity(user) else {
+    let known = core.state.user(user);
+    let zone = core.settings.timezone;
+    let policy = known.and_then(|known| known.policy(user, &watcher.bare, zone));
+    let presentity = core.settings.domain.presentity(user);
+    let (false, Some(presentity)) = (policy.is_some_and(|policy| policy.blocked), presentity)
+    else {
         return;
     };
     let (to, id) = (watcher.to_string(), turn.chance.id());
     let head = [
-        ("type", "headline"),
+        ("type", "normal"),
         ("from", presentity.as_str()),
         ("to", to.as_str()),
         ("id", id.as_str()),
     ];
     let message = element("message", ns::JABBER_CLIENT, &head)
         .with(outcome.write())
-        .with(element("no-store", NS_HINTS, &[]));
+        .with(element("store", NS_HINTS, &[]));
+    if watcher.resource.is_some() {
+        let about = About::Outcome(user.clone(), Box::new(outcome));
+        core.watch(turn, id, watcher.clone(), about);
+    }
     core.send(message);
+}
+
+/// It has come back: once more, to the bare JID. What comes back from there is of no interest.
+pub(super) fn returned(
+    core: &mut Component,
+    turn: &mut Turn,
+    user: &Bare,
+    watcher: &Bare,
+    outcome: Outcome,
+) {
+    push(core, turn, user, &watcher.clone().into(), outcome);
 }
 
 /// The end of a command as a result form (protocol.md §9.4).

@@ -8,7 +8,7 @@ use super::delivery::next;
 use super::execution::{Asker, End, Running, Stage, Way, finish};
 use super::record::ExecutionState;
 use super::timer::Timer;
-use super::{Component, Turn, names};
+use super::{Component, Turn, names, tell};
 use crate::address::Bare;
 
 /// So long after an attach her agents are not known yet: within it she is learned (protocol.md §4.2).
@@ -117,6 +117,7 @@ pub(super) fn lapsed(core: &mut Component, turn: &mut Turn, id: &str) {
 /// Takes up what was open when the component ended, each as far as its record says that it may have come.
 pub(super) fn resume(core: &mut Component, now: Now) {
     names::resume(core, now.wall);
+    tell::resume(core, now);
     let open: Vec<_> = core
         .state
         .executions()

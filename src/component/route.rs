@@ -21,6 +21,7 @@ use crate::address::{Address, Bare};
 use crate::stanza::command::NS as NS_COMMANDS;
 use crate::stanza::compose::element;
 use crate::stanza::inbound::Unaddressed;
+use crate::stanza::outcome::Outcome;
 use crate::stanza::{Arrival, Fault, Inbound, Kind, Probe};
 
 /// What an IQ of ours was about.
@@ -36,6 +37,8 @@ pub(super) enum About {
     Server(Bare),
     /// A message to a user that may come back.
     Notice(Bare),
+    /// The end of a command of a user, told to its watcher, that may come back.
+    Outcome(Bare, Box<Outcome>),
     /// A command at a resource, by its execution.
     Command(String),
     /// Something that was passed on to an agent: what it says is of no interest.
@@ -128,7 +131,7 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, origin: &Origin, a
         (Kind::Presence, Addressee::Presentity(user)) => {
             presentity_presence(core, turn, &stanza, user.as_ref());
         }
-        (Kind::Message, Addressee::Component) if stanza.type_ == "error" => {
+        (Kind::Message, _) if stanza.type_ == "error" => {
             answered(core, turn, &stanza);
         }
         (Kind::Message, Addressee::Component) => chat::received(core, turn, &stanza),
@@ -354,7 +357,7 @@ fn presentity_iq(
 fn answered(core: &mut Component, turn: &mut Turn, stanza: &Inbound) {
     let Some(id) = &stanza.id else { return };
     let fits = |awaited: &Awaited| {
-        let told = matches!(awaited.about, About::Notice(_));
+        let told = matches!(awaited.about, About::Notice(_) | About::Outcome(..));
         awaited.from == stanza.from && told == (stanza.kind == Kind::Message)
     };
     if !core.awaited.get(id).is_some_and(fits) {
@@ -367,6 +370,9 @@ fn answered(core: &mut Component, turn: &mut Turn, stanza: &Inbound) {
     match awaited.about {
         About::Sight(question) => learning::answered(core, turn, question, stanza),
         About::Notice(user) => join::bounced(core, turn, &user, stanza),
+        About::Outcome(user, outcome) => {
+            relay::returned(core, turn, &user, &stanza.from.bare, *outcome);
+        }
         About::Server(domain) => pace::identified(core, turn, domain, stanza),
         About::Features(question) => caps::answered(core, turn, question, stanza),
         About::Passed => {}

@@ -13,7 +13,9 @@ use super::reply::{Asked, Refusal};
 use super::sight::Sight;
 use super::state::{Narrowing, covers};
 use super::wish::Wish;
-use super::{Component, Turn, border, command, join, learning, set_status, standing, subscription};
+use super::{
+    Component, Turn, border, command, join, learning, set_status, standing, subscription, tell,
+};
 use crate::address::{Address, Bare};
 
 /// One decision and where its acknowledgement goes.
@@ -53,6 +55,10 @@ pub(super) enum What {
     ClearStatus,
     /// Not the text that somebody else has set.
     Undo,
+    /// How she is told of what others do.
+    Tell(tell::Choice),
+    /// Nothing: it is time for a digest.
+    Digest,
     /// Nothing: something in the status has ended by itself.
     Expiry,
     /// Her time zone.
@@ -257,6 +263,16 @@ pub(super) fn plan(
                 value: Some(left).filter(|status| !status.is_empty()),
             }
         }
+        What::Tell(choice) => {
+            let value = tell::applied(choice, profile);
+            *answer = tell::told(&value);
+            put(value)
+        }
+        What::Digest => {
+            let (changes, told) = tell::plan(user, known, core.zone(user));
+            *answer = told;
+            return Ok(changes);
+        }
         What::Zone(zone) => {
             *answer = format!("Your time zone is now {zone}. What has an end keeps it.");
             put(Profile {
@@ -322,6 +338,9 @@ pub(super) fn done(
         joins,
         ends,
     } = setting;
+    if let What::Digest = what {
+        return tell::digested(core, turn, user, &answer, result);
+    }
     let changed = result.is_ok();
     let narrows = narrowing_of(&what);
     let result = result.map_err(|refusal| match refusal {
@@ -388,6 +407,8 @@ pub(super) fn done(
         | What::Status(_)
         | What::ClearStatus
         | What::Undo
+        | What::Tell(_)
+        | What::Digest
         | What::Expiry => {}
     }
 }

@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::{
+    Component, Turn, admin, behind, bulk, delivery, execution, learning, offer, pace, pending,
+    presence, probe, resume, route, session, tell, unreachable,
+};
 use crate::address::Bare;
 
 /// What is due.
@@ -46,6 +50,8 @@ pub(super) enum Timer {
     Lapse(String),
     /// The end of a command is written once more.
     Again(String),
+    /// A user is to be told what waits for the digest.
+    Digest(Bare),
     /// After an attach it is known by now who is there.
     Settled,
 }
@@ -85,5 +91,37 @@ impl Timers {
             .first_entry()
             .filter(|entry| entry.key().0 <= now)?;
         Some(entry.remove())
+    }
+}
+
+impl Component {
+    /// Does all that is due.
+    pub(super) fn fire(&mut self, turn: &mut Turn) {
+        while let Some(timer) = self.timers.due(turn.now.mono) {
+            match timer {
+                Timer::Held(user) => probe::waited(self, turn, &user),
+                Timer::Snapshots => bulk::waited(self, turn),
+                Timer::Grace(user, question) => presence::silent(self, turn, &user, question),
+                Timer::Tell(user) => self.tell_now(&user, turn),
+                Timer::Offers(user) => offer::tell(self, turn, &user),
+                Timer::Prompt(user) => pending::due(self, turn, &user),
+                Timer::Reach(watcher) => unreachable::catch_up(self, &watcher),
+                Timer::Lost(id) => route::lost(self, turn, &id),
+                Timer::Paced => pace::due(self, turn),
+                Timer::AskAgain(user) => pace::ask_again(self, turn, &user),
+                Timer::Endings => admin::bars::due(self, turn),
+                Timer::Relearn => learning::again(self, turn),
+                Timer::Remember => behind::remember(self, turn),
+                Timer::Session(id) => session::expire(self, turn, &id),
+                Timer::Answer(id) => execution::answer_late(self, &id),
+                Timer::Silence(id) => delivery::silent(self, turn, &id),
+                Timer::Expire(id) => resume::expired(self, turn, &id),
+                Timer::Lapse(id) => resume::lapsed(self, turn, &id),
+                Timer::Again(id) => execution::again(self, turn, &id),
+                Timer::Digest(user) => tell::due(self, turn, &user),
+                Timer::Settled => resume::settled(self, turn),
+            }
+        }
+        self.fire_expiries(turn);
     }
 }

@@ -13,7 +13,7 @@ use super::request::{Request, named_module};
 use super::token::step as token;
 use super::watcher::Watcher;
 use super::{
-    Component, Turn, delivery, face, offer, prompt, relay, reported, resume, set_status, uses,
+    Component, Turn, delivery, face, offer, prompt, relay, reported, resume, set_status, tell, uses,
 };
 use crate::address::Bare;
 
@@ -88,6 +88,9 @@ pub(super) fn plan(
                 reported: false,
                 token: token::label(core, user, known.token.as_deref()),
                 detail: detail(known.right, &known.fields),
+                untold: tells(known.right, &end.way)
+                    && tell::waits(core, user, known.right, known.level),
+                untold_before: 0,
             };
             changes.extend(audited(core, user, now.wall, id, done));
             if end.always {
@@ -143,7 +146,12 @@ fn start(
     } else if confirm && !delivery::becomes_a_message(right) {
         Way::Prompt(prompt::admit(core, turn, user, watcher)?)
     } else {
-        let done = audit(core, request, ExecutionState::Completed);
+        let untold = tells(right, &Way::Message)
+            && tell::waits(core, user, right, level(core, now, user, watcher));
+        let done = Audit {
+            untold,
+            ..audit(core, request, ExecutionState::Completed)
+        };
         *way = Way::Message;
         let mut changes = set_status::plan(core, turn, user, request)?;
         changes.extend(audited(core, user, now.wall, id, done));
@@ -213,6 +221,18 @@ fn audit(core: &Component, request: &Request, state: ExecutionState) -> Audit {
         reported: false,
         detail: detail(request.right, &request.fields),
         token: token::label(core, &request.user, request.token.as_deref()),
+        untold: false,
+        untold_before: 0,
+    }
+}
+
+/// Whether she is told of such an end by [`tell`]: not of what is a message for her to read, nor of what she
+/// has said herself.
+fn tells(right: Right, way: &Way) -> bool {
+    match way {
+        Way::Agent => right != Right::LeaveMessage,
+        Way::Message => right == Right::SetStatus,
+        Way::Prompt(_) => false,
     }
 }
 
@@ -222,7 +242,7 @@ pub(super) fn audited(
     user: &Bare,
     at: Wall,
     id: &str,
-    audit: Audit,
+    mut audit: Audit,
 ) -> Vec<Change> {
     if core.state.stored(user).is_none() {
         return Vec::new(); // She has left: nothing is kept any more.
@@ -233,9 +253,13 @@ pub(super) fn audited(
         id: id.to_owned(),
         value,
     };
-    let mut changes = vec![line(at, id, Some(audit))];
+    let mut changes = Vec::new();
     if let Some(known) = core.state.user(user) {
         let surplus = (known.history.len() + 1).saturating_sub(HISTORY_MAX);
+        for gone in known.history.values().take(surplus) {
+            let n = gone.untold_before.saturating_add(u32::from(gone.untold));
+            audit.untold_before = audit.untold_before.saturating_add(n);
+        }
         changes.extend(
             known
                 .history
@@ -244,6 +268,7 @@ pub(super) fn audited(
                 .map(|(at, id)| line(*at, id, None)),
         );
     }
+    changes.insert(0, line(at, id, Some(audit)));
     changes
 }
 

@@ -135,6 +135,7 @@ impl World {
                 last_seen: LastSeen::default(),
                 share_idle: false,
                 timezone: None,
+                tell: Default::default(),
             };
             stored.push(Change::Profile {
                 user: user.clone(),

@@ -38,6 +38,7 @@ fn profile(visibility: Visibility) -> Profile {
         last_seen: LastSeen::Exact,
         share_idle: false,
         timezone: None,
+        tell: Default::default(),
     }
 }
 

@@ -241,6 +241,7 @@ fn stored() -> Vec<Change> {
         last_seen: LastSeen::default(),
         share_idle: false,
         timezone: None,
+        tell: Default::default(),
     };
     (0..USERS)
         .map(|n| Change::Profile {

@@ -65,6 +65,7 @@ topics![
     start_module,
     status,
     subscription,
+    tell,
     tokens,
     visibility,
 ];

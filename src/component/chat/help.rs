@@ -100,6 +100,11 @@ const GROUPS: &[Group] = &[
                        the code may be left out of yes and no.",
             },
             Topic {
+                words: &["questions"],
+                example: "questions – what waits for your yes or no, with the codes",
+                more: "The same as a form is among the commands of this address, where your client shows them.",
+            },
+            Topic {
                 words: &["grant"],
                 example: "grant bob@example.org open-url, notify – let somebody do things",
                 more: "The rights are see, open-url, leave-message, notify, set-status, start-module, \
@@ -143,6 +148,13 @@ const GROUPS: &[Group] = &[
                 example: "block spam.example – an address or a domain that gets nothing; unblock takes it back",
                 more: "Who is blocked gets the answer of an unknown user. Names of parties and numbers of \
                        requests work too.",
+            },
+            Topic {
+                words: &["tell"],
+                example: "tell notify digest – be told of what they do each time, once an hour, or not: every, digest, off",
+                more: "The rights are open-url, notify, set-status, start-module, activate-client, or all. “tell” alone \
+                       shows what is set. Messages and links that are left for you always reach you, and what \
+                       those do whom you granted it, and parties, is told at least once an hour.",
             },
             Topic {
                 words: &["overview"],

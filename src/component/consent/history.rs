@@ -26,7 +26,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// One line.
-pub(super) fn line(at: Wall, audit: &Audit, zone: Tz) -> String {
+pub(in super::super) fn line(at: Wall, audit: &Audit, zone: Tz) -> String {
     let detail = words::quotable(&audit.detail, DETAIL_SHOWN);
     format!(
         "{} {} {}: {}{}{}",

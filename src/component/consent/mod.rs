@@ -7,7 +7,9 @@ mod history;
 mod modules;
 mod overview;
 mod pending;
+mod requests;
 mod status;
+mod tell;
 mod token;
 mod visibility;
 
@@ -28,7 +30,7 @@ use super::{Component, Turn, export, lane};
 use crate::address::Bare;
 use crate::stanza::size::value_bytes;
 pub(super) use grant::{all_is_none, read_max};
-pub(super) use history::{LINES as HISTORY_LINES, text as history};
+pub(super) use history::{LINES as HISTORY_LINES, line as history_line, text as history};
 pub(super) use modules::{
     Choice, line as modules_line, plan as plan_modules, read_line as read_modules,
 };
@@ -45,12 +47,16 @@ pub(super) enum Own {
     Join,
     Status,
     Visibility,
+    /// How she is told of what others do.
+    Tell,
     Grant,
     Revoke,
     Modules,
     TokenNew,
     TokenRevoke,
     Pending,
+    /// Her answers to questions about commands.
+    Requests,
     Block,
     Overview,
     /// What watchers did.
@@ -66,16 +72,18 @@ pub(super) enum Own {
 }
 
 impl Own {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::Join,
         Self::Status,
         Self::Visibility,
+        Self::Tell,
         Self::Grant,
         Self::Revoke,
         Self::Modules,
         Self::TokenNew,
         Self::TokenRevoke,
         Self::Pending,
+        Self::Requests,
         Self::Block,
         Self::Overview,
         Self::History,
@@ -91,12 +99,14 @@ impl Own {
             Self::Status => return form::STATUS.to_owned(),
             Self::Join => "join",
             Self::Visibility => "visibility",
+            Self::Tell => "relay",
             Self::Grant => "grant",
             Self::Revoke => "revoke",
             Self::Modules => "modules",
             Self::TokenNew => "token-new",
             Self::TokenRevoke => "token-revoke",
             Self::Pending => "pending",
+            Self::Requests => "requests",
             Self::Block => "block",
             Self::Overview => "overview",
             Self::Export => "export",
@@ -117,12 +127,14 @@ impl Own {
             Self::Join => "Join",
             Self::Status => "Set my status",
             Self::Visibility => "Who sees my status",
+            Self::Tell => "What I am told of",
             Self::Grant => "Grant rights",
             Self::Revoke => "Revoke rights",
             Self::Modules => "Programs they may start",
             Self::TokenNew => "Make a token",
             Self::TokenRevoke => "Take tokens back",
             Self::Pending => "Who asks to see me",
+            Self::Requests => "Questions that wait for me",
             Self::Block => "Block and unblock",
             Self::Overview => "Who may do what",
             Self::Export => "What is stored of me",
@@ -174,6 +186,7 @@ impl Own {
                 "The operator may allow less.",
                 visibility::fields(known?.profile.as_ref()?),
             ),
+            Self::Tell => (TELL, tell::fields(known?.profile.as_ref()?)),
             Self::Grant => (GRANT, grant::fields(core.zone(user))),
             Self::Revoke => ("It holds at once.", grant::fields_to_revoke(core, known?)),
             Self::Modules => return modules::form(core, turn, user),
@@ -186,6 +199,7 @@ impl Own {
                 token::fields_to_revoke(known?, turn.now.wall, core.zone(user)),
             ),
             Self::Pending => (PENDING, pending::fields(known?, 0)?),
+            Self::Requests => ("No answer is a no.", requests::fields(core, turn, user)?),
             Self::Block => (
                 "Who is blocked gets the answer of an unknown user.",
                 block::fields(known?),
@@ -264,6 +278,7 @@ impl Own {
             Self::Modules => modules::read(fields),
             Self::Export => return export::own(core, turn, user, reply),
             Self::ExportStore => return export::of_all(core, turn, reply),
+            Self::Requests => return requests::run(core, turn, user, fields, reply),
             Self::Leave => erase::read_tick(fields),
             Self::Erase => erase::read_address(user, fields),
             Self::TokenNew => {
@@ -309,6 +324,7 @@ impl Own {
             }
             Self::Status => status::read(turn, fields, core.zone(user)),
             Self::Visibility => visibility::read(fields).map(What::Sight),
+            Self::Tell => tell::read(fields).map(What::Tell),
             Self::Grant => grant::read(core, turn, user, fields),
             Self::Revoke => grant::read_revocations(core, fields),
         };
@@ -326,6 +342,9 @@ const ERASE: &str = "It cannot be undone. “export” gives you all of it befor
 
 const GRANT: &str = "They may also see your status. A grant takes the place of the one before. In quiet hours it gives \
                      nothing but that.";
+
+const TELL: &str = "Messages and links that are left for you always reach you. What those do whom you granted it, and \
+                    parties, is told at least in the hourly message. The history has all of it.";
 
 const PENDING: &str = "What they write of themselves is nobody's word but theirs.";
 

@@ -196,6 +196,8 @@ pub(in super::super) fn plan(
                 request_id: None,
                 reported: false,
                 token: Some(token.label.clone()),
+                untold: false,
+                untold_before: 0,
             };
             let line = turn.chance.id();
             let mut changes = vec![put(&id, Some(token))];

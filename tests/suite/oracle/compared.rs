@@ -239,6 +239,7 @@ impl Crate {
             last_seen: record::LastSeen::Exact,
             share_idle: false,
             timezone: None,
+            tell: Default::default(),
         };
         let (user, watcher) = (&self.user, &self.watcher);
         let evidence = authorization::Evidence {

@@ -38,6 +38,7 @@ fn profile(user: &str, visibility: Visibility) -> Change {
             last_seen: LastSeen::default(),
             share_idle: false,
             timezone: None,
+            tell: Default::default(),
         }),
     }
 }

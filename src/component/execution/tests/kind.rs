@@ -193,6 +193,7 @@ pub(super) fn stored(kind: &Kind, at: Wall) -> Vec<Change> {
         last_seen: LastSeen::Exact,
         share_idle: false,
         timezone: None,
+        tell: BTreeMap::new(),
     };
     let confirm = match kind.confirm {
         true => Confirm::Always,
