@@ -233,7 +233,9 @@ pub(super) fn plan(user: &Bare, known: &User, zone: Tz) -> (Vec<Change>, String)
     )];
     let n_before: u32 = untold.iter().map(|(_, line)| line.untold_before).sum();
     if n_before > 0 {
-        lines.push(format!("{n_before} of them are no longer kept; the others:"));
+        lines.push(format!(
+            "{n_before} of them are no longer kept; the others:"
+        ));
     }
     let shown = untold.iter().filter(|(_, line)| line.untold);
     lines.extend(shown.map(|((at, _), line)| consent::history_line(*at, line, zone)));

@@ -80,7 +80,7 @@ pub(crate) fn all() -> Vec<Change> {
                 last_seen: LastSeen::Exact,
                 share_idle: false,
                 timezone: None,
-                tell: BTreeMap::from([(Right::Notify, Tell::Digest)]),
+                tell: BTreeMap::new(),
             }),
         },
         Change::Status {
@@ -168,8 +168,8 @@ pub(crate) fn all() -> Vec<Change> {
                 request_id: None,
                 reported: false,
                 token: None,
-                untold: true,
-                untold_before: 2,
+                untold: false,
+                untold_before: 0,
             }),
         },
         Change::Face {
@@ -216,7 +216,7 @@ pub(crate) fn later() -> Vec<Change> {
                 last_seen: LastSeen::Day,
                 share_idle: true,
                 timezone: Some("Europe/Rome".into()),
-                tell: BTreeMap::new(),
+                tell: BTreeMap::from([(Right::Notify, Tell::Digest)]),
             }),
         },
         Change::Status {
@@ -284,8 +284,8 @@ pub(crate) fn later() -> Vec<Change> {
                 request_id: None,
                 reported: false,
                 token: Some("For the nurse".into()),
-                untold: false,
-                untold_before: 0,
+                untold: true,
+                untold_before: 2,
             }),
         },
         Change::Grant {

@@ -39,10 +39,10 @@ const GOLDEN_1: [(&[u8], &[u8]); 8] = [
 ];
 
 /// The same with the optional fields that came later.
-const GOLDEN_1_LATER: [(&[u8], &[u8]); 6] = [
+const GOLDEN_1_LATER: [(&[u8], &[u8]); 8] = [
     (
         b"\x01romeo@montague.example",
-        b"\x01\xd1\xbe\x93\x0c{\"joined\":1795440005250,\"visibility\":\"public\",\"show_when_offline\":true,\"public_rights\":null,\"dormant\":false,\"subscribed\":true,\"last_seen\":\"day\",\"share_idle\":true,\"timezone\":\"Europe/Rome\"}",
+        b"\x01\x99\xd4.\xae{\"joined\":1795440005250,\"visibility\":\"public\",\"show_when_offline\":true,\"public_rights\":null,\"dormant\":false,\"subscribed\":true,\"last_seen\":\"day\",\"share_idle\":true,\"timezone\":\"Europe/Rome\",\"tell\":{\"notify\":\"digest\"}}",
     ),
     (
         b"\x02romeo@montague.example",
@@ -59,7 +59,15 @@ const GOLDEN_1_LATER: [(&[u8], &[u8]); 6] = [
     ),
     (
         b"\x07romeo@montague.example\x00\x80\x00\x01\xa2\x08\x90P\x823c4b",
-        b"\x01\xc2\xc9\xbd\x9f{\"watcher\":\"bot@acme.example\",\"right\":\"open-url\",\"state\":\"completed\",\"detail\":\"\",\"token\":\"For the nurse\"}",
+        b"\x01\xaa\xef\xe5\t{\"watcher\":\"bot@acme.example\",\"right\":\"open-url\",\"state\":\"completed\",\"detail\":\"\",\"token\":\"For the nurse\",\"untold\":true,\"untold_before\":2}",
+    ),
+    (
+        b"\x03romeo@montague.example\x00bot@acme.example",
+        b"\x01M\x0f4/{\"rights\":[\"see\",\"set-status\",\"start-module\"],\"confirm\":\"never\",\"confirmed\":false,\"since\":1795440005250,\"until\":null,\"interfaces\":[],\"modules\":[\"agenda\",\"lock\"],\"unsigned\":true}",
+    ),
+    (
+        b"\x02romeo@montague.example",
+        b"\x01\xdf\x81c>{\"text\":\"Rome\",\"state\":null,\"scope\":\"always\",\"set\":1795440005250,\"until\":null,\"author\":\"bot@acme.example\",\"unsigned\":true,\"emoji\":\"\xf0\x9f\x9a\x82\"}",
     ),
 ];
 

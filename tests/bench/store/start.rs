@@ -40,6 +40,7 @@ fn records(n: u64) -> Vec<Change> {
                 last_seen: LastSeen::default(),
                 share_idle: false,
                 timezone: None,
+                tell: std::collections::BTreeMap::new(),
             }),
         },
         status(n, 1),
