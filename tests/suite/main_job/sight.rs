@@ -237,9 +237,9 @@ async fn asked(watcher: &mut Client, whom: &str) -> Option<String> {
     (answer.attr("type") == Some("error")).then(|| condition(&answer))
 }
 
-/// Waits until a user is nobody to the bot.
+/// Waits until a user is nobody to the bot. A server that is busy takes its time to say that an account is gone.
 async fn refused(watcher: &mut Client, whom: &str) {
-    let until = tokio::time::Instant::now() + SOON;
+    let until = tokio::time::Instant::now() + 3 * SOON;
     while asked(watcher, whom).await.as_deref() != Some("service-unavailable") {
         assert!(
             tokio::time::Instant::now() < until,
