@@ -117,9 +117,15 @@ async fn opens_and_notifies(friend: &mut Client, alice: &mut Client, desk: &Desk
     let (severity, words) = completed(&answer);
     assert_eq!(severity, "info", "{answer:?}");
     assert!(!words.contains("as a message"), "{words}");
-    let shown = agent.log_since(said);
-    for part in ["Build done", "stranger@localhost"] {
-        assert!(shown.contains(part), "{shown}");
+    let until = Instant::now() + SOON;
+    let is_shown = |shown: &str| {
+        ["Build done", "stranger@localhost"]
+            .iter()
+            .all(|part| shown.contains(part))
+    };
+    while !is_shown(&agent.log_since(said)) {
+        assert!(Instant::now() < until, "{}", agent.log_since(said));
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     expect_message(alice, "Build done").await;
 }
