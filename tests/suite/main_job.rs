@@ -2,6 +2,7 @@
 //! by what the clients of alice, of a party's bot and of a stranger receive.
 
 mod adhoc;
+mod agent_killed;
 mod agent_rights;
 mod agents;
 mod attaching;
@@ -70,6 +71,7 @@ on_both_servers! {
     opening_pages::without_an_agent as a_page_becomes_a_message_without_an_agent;
     opening_pages::with_an_agent as a_page_is_opened_by_the_agent;
     real_agent::opens_what_her_file_allows as the_real_agent_opens_pages;
+    agent_killed::at_any_moment as the_real_agent_is_killed_at_any_moment;
     agent_rights::are_carried_out as the_real_agent_carries_out_every_right;
     prompts::wait_for_her_word as what_needs_her_word_waits_for_it;
     agents::do_what_they_say_they_can as agents_do_what_they_say_they_can;

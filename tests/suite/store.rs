@@ -16,7 +16,7 @@ use vestibule::store::embedded::Embedded;
 use vestibule::store::{Durability, Error, Store};
 
 /// Whether `make test-long` runs.
-fn is_long() -> bool {
+pub(crate) fn is_long() -> bool {
     std::env::var_os("VESTIBULE_TEST_LONG").is_some()
 }
 

@@ -29,7 +29,10 @@ async fn stage(kind: Kind) -> Result<Stage, Failure> {
 }
 
 /// Runs `vestibule` on the component's configuration; what it says.
-fn vestibule(component: &ComponentProcess, arguments: &[&str]) -> Result<String, Failure> {
+pub(super) fn vestibule(
+    component: &ComponentProcess,
+    arguments: &[&str],
+) -> Result<String, Failure> {
     let output = Command::new(built_binary("vestibule")?)
         .args(arguments)
         .arg("--config")
