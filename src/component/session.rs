@@ -239,7 +239,8 @@ pub(super) fn read(
     if session.stage == Stage::Done {
         return Err(Refusal::SessionExpired);
     }
-    let takes_next = session.stage != Stage::Form || session.has_next;
+    // poezio 0.14 sends every form with `next`, whatever it may do: with the form it can mean one thing only.
+    let takes_next = session.stage != Stage::Form || session.has_next || command.form.is_some();
     if !takes_next && command.action == Some(Action::Next) {
         return Err(Refusal::BadAction);
     }
