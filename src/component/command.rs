@@ -275,7 +275,7 @@ pub(super) fn user(core: &mut Component, turn: &mut Turn, asked: Asked, payload:
         node,
         session,
     };
-    own.run(core, turn, &owner, &submitted, reply);
+    own.run(core, turn, &owner, submitted, reply);
 }
 
 /// Shows a page of a result. While others follow the command goes on, and the requester asks for the next

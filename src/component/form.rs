@@ -54,6 +54,26 @@ impl Fields {
         Ok(Self(values))
     }
 
+    /// The same, with the values of the form where a choice of several was submitted by what is shown of it, as
+    /// Gajim 1.7 does. What is shown of two of them stays as it is, and is refused.
+    pub(super) fn by_value(mut self, offered: Option<&DataForm>) -> Self {
+        let choices = offered.into_iter().flat_map(|form| &form.fields);
+        for choice in choices.filter(|field| field.type_ == FieldType::ListMulti) {
+            let given = choice.var.as_ref().and_then(|var| self.0.get_mut(var));
+            for value in given.into_iter().flatten() {
+                if choice.options.iter().any(|option| option.value == *value) {
+                    continue;
+                }
+                let is_it = |option: &&Option_| option.label.as_ref() == Some(&*value);
+                let mut shown = choice.options.iter().filter(is_it);
+                if let (Some(option), None) = (shown.next(), shown.next()) {
+                    value.clone_from(&option.value);
+                }
+            }
+        }
+        self
+    }
+
     /// The fields whose name begins so: the rest of the name, and the text.
     pub(super) fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&str, Option<String>)> {
         self.0.keys().filter_map(move |var| {
@@ -164,4 +184,41 @@ pub(super) fn of_right(
         _ => "Fill in and complete.",
     };
     form(CMD, title, instructions, fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CONSENT, DataForm, DataFormType, Field, FieldType, Fields, choice};
+
+    fn read(type_: FieldType, given: &str) -> Option<Vec<String>> {
+        let options = [
+            ("a", "one"),
+            ("b", "two"),
+            ("c", "two"),
+            ("one", "three"),
+            ("d", "d"),
+        ];
+        let field = choice("which", type_, "Which", &options, &[]);
+        let offered = DataForm::new(DataFormType::Form, CONSENT, vec![field]);
+        let given = Field::new("which", FieldType::TextSingle).with_value(given);
+        let given = DataForm::new(DataFormType::Submit, CONSENT, vec![given]);
+        let fields = Fields::read(&given, CONSENT).ok()?.by_value(Some(&offered));
+        fields.all("which").map(<[String]>::to_vec)
+    }
+
+    #[test]
+    fn what_is_shown_counts_where_it_is_no_value_and_shown_once() {
+        for (given, expected) in [
+            ("three", "one"),
+            ("one", "one"),
+            ("two", "two"),
+            ("a", "a"),
+            ("four", "four"),
+        ] {
+            let read = read(FieldType::ListMulti, given);
+            assert_eq!(read, Some(vec![expected.to_owned()]), "{given}");
+        }
+        let read = read(FieldType::ListSingle, "three");
+        assert_eq!(read, Some(vec!["three".to_owned()]));
+    }
 }

@@ -129,7 +129,7 @@ pub(super) fn received(
             None => Fields::default(),
         },
         Move::Begin(Some(form)) | Move::Submit(_, form) => match Fields::read(&form, ADMIN) {
-            Ok(fields) => fields,
+            Ok(fields) => fields.by_value(what.form(core).as_ref()),
             Err(refusal) => return refused(core, &asked, &session, refusal),
         },
     };

@@ -264,9 +264,14 @@ impl Own {
         core: &mut Component,
         turn: &mut Turn,
         user: &Bare,
-        fields: &Fields,
+        fields: Fields,
         reply: Reply,
     ) {
+        let offered = match self {
+            Self::Modules => modules::of_whom(core, turn, user, &fields),
+            _ => self.form(core, turn, user),
+        };
+        let fields = &fields.by_value(offered.as_ref());
         let what = match self {
             Self::Join => Ok(What::Join),
             Self::Overview | Self::History => return, // They are shown page by page.

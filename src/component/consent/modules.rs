@@ -94,13 +94,24 @@ pub(super) fn next_page(
     user: &Bare,
     fields: &Fields,
 ) -> Option<DataForm> {
-    let known = core.state.user(user)?;
     let said = ["modules", "unsigned", "page"]
         .iter()
         .any(|var| fields.all(var).is_some());
-    let who = Address::parse(&fields.text("who").filter(|_| !said)?)
-        .ok()?
-        .bare;
+    match said {
+        true => None,
+        false => of_whom(core, turn, user, fields),
+    }
+}
+
+/// What there is to choose for the watcher that is named.
+pub(super) fn of_whom(
+    core: &Component,
+    turn: &Turn,
+    user: &Bare,
+    fields: &Fields,
+) -> Option<DataForm> {
+    let known = core.state.user(user)?;
+    let who = Address::parse(&fields.text("who")?).ok()?.bare;
     let grant = concerned(known).find(|(jid, _)| **jid == who)?;
     Some(Own::Modules.filled(INSTRUCTIONS, about(core, turn, user, grant)))
 }

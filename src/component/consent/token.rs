@@ -16,8 +16,8 @@ use super::super::record::Token;
 use super::super::reply::Refusal;
 use super::super::setting::list;
 use super::super::state::User;
-use super::super::token::Secret;
 use super::super::token::step::Wanted;
+use super::super::token::{Secret, is_name};
 use super::super::{Component, Turn, ending, words};
 use super::overview::COLUMNS;
 use super::{OPTION_BYTES, Own, bad, read_rights, rights_options};
@@ -167,6 +167,12 @@ pub(super) fn read_revocations(fields: &Fields) -> Result<Vec<String>, Refusal> 
     let ids: BTreeSet<_> = fields.all("token").unwrap_or_default().iter().collect();
     if ids.is_empty() {
         return Err(bad("The field token is missing."));
+    }
+    // A client that submits what it shows of a token may show how often it had been used a while ago.
+    if !ids.iter().all(|id| is_name(id)) {
+        return Err(bad(
+            "What was shown of a token has changed. Open the form again.",
+        ));
     }
     Ok(ids.into_iter().cloned().collect())
 }

@@ -183,6 +183,11 @@ fn draw(key: &[u8; 32], chance: &mut Chance) -> (String, Secret) {
     (id.to_owned(), Secret(format!("{VERSION}{id}{secret}")))
 }
 
+/// Whether this can be the public name of a token.
+pub(super) fn is_name(text: &str) -> bool {
+    text.len() == ID_CHARS
+}
+
 /// A token as it was shown: its public name, and the digest of its text.
 struct Shown {
     id: String,
