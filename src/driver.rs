@@ -18,12 +18,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::component::export::Written;
 use crate::component::{self, Component, Effect, Event, Input, Ticket};
-use crate::link::{self, Backoff, Link};
+use crate::link::{self, Backoff, Bytes, Link};
 use crate::metrics::Metrics;
 use crate::stanza::Outbound;
 use crate::store::Durability;
@@ -100,12 +99,12 @@ pub enum Error {
     Committer,
 }
 
-type Attaching = Pin<Box<dyn Future<Output = Result<Link<TcpStream>, link::Error>> + Send>>;
+type Attaching = Pin<Box<dyn Future<Output = Result<Link<Box<dyn Bytes>>, link::Error>> + Send>>;
 
 enum Connection {
     Waiting(Duration),
     Attaching(Attaching),
-    Attached(Box<Link<TcpStream>>),
+    Attached(Box<Link<Box<dyn Bytes>>>),
 }
 
 /// Runs until `shutdown` is ready; then says good-bye, lets what is being written end, and closes.
@@ -191,7 +190,7 @@ enum Step {
     /// It is time to attach.
     Due,
     /// An attach has ended.
-    Attach(Result<Box<Link<TcpStream>>, link::Error>),
+    Attach(Result<Box<Link<Box<dyn Bytes>>>, link::Error>),
     /// Bytes have moved, or the link is broken.
     Moved(Result<(), link::Error>),
 }

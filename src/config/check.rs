@@ -51,6 +51,7 @@ pub(super) fn check(source: &Source, raw: Raw) -> Result<Config, Problems> {
                 .map(str::to_owned)
         },
     );
+    let tls = check.tls(server.as_deref().unwrap_or(SERVER));
     let store_path = check.read("store.path", "a directory", path);
     let store_min_free = check.read(
         "store.min-free",
@@ -140,6 +141,7 @@ pub(super) fn check(source: &Source, raw: Raw) -> Result<Config, Problems> {
         (Some(domain), Some(secret)) if problems.is_empty() => Ok(Config {
             domain,
             server: server.unwrap_or_else(|| SERVER.to_owned()),
+            tls,
             secret,
             export_dir: export_dir.map_or_else(
                 || {

@@ -15,7 +15,15 @@ pub(super) struct Section {
 pub(super) const SECTIONS: [Section; 11] = [
     Section {
         name: "component",
-        keys: &["domain", "server", "secret", "secret-file"],
+        keys: &[
+            "domain",
+            "server",
+            "tls",
+            "tls-ca",
+            "tls-name",
+            "secret",
+            "secret-file",
+        ],
     },
     Section {
         name: "store",

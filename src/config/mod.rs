@@ -16,6 +16,7 @@ mod reload;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod value;
 
 use std::collections::BTreeMap;
@@ -48,6 +49,8 @@ pub struct Config {
     pub domain: ComponentDomain,
     /// The server's component port, `host:port`.
     pub server: String,
+    /// How the connection to it is encrypted; `None`: not at all.
+    pub tls: Option<link::Tls>,
     /// The secret shared with the server (XEP-0114 §3).
     pub secret: Secret,
     /// The directory of the store.
@@ -156,6 +159,7 @@ impl Config {
     pub fn link(&self) -> link::Settings {
         link::Settings {
             server: self.server.clone(),
+            tls: self.tls.clone(),
             domain: self.domain.clone(),
             secret: self.secret.expose().to_owned(),
         }

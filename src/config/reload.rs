@@ -20,6 +20,7 @@ impl Config {
         keep! {
             domain: "component.domain",
             server: "component.server",
+            tls: "component.tls",
             secret: "component.secret",
             store_path: "store.path",
             store_min_free: "store.min-free",

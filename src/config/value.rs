@@ -16,6 +16,8 @@ pub(super) enum Value {
     Text(String),
     /// A TOML integer or float.
     Number(f64),
+    /// A TOML boolean.
+    Truth(bool),
     /// A TOML array, each element with its offset in the file.
     List(Vec<(usize, Self)>),
     /// An environment variable: text, or a number or a list in text.
@@ -42,7 +44,7 @@ impl From<&DeValue<'_>> for Value {
                     .map(|element| (element.span().start, element.get_ref().into()))
                     .collect(),
             ),
-            DeValue::Boolean(boolean) => Self::Other(boolean.to_string()),
+            DeValue::Boolean(boolean) => Self::Truth(*boolean),
             DeValue::Datetime(datetime) => Self::Other(datetime.to_string()),
             DeValue::Table(_) => Self::Other("a table".to_owned()),
         }
@@ -61,6 +63,7 @@ impl fmt::Display for Value {
         match self {
             Self::Text(text) | Self::Variable(text) => f.write_str(&shown(text)),
             Self::Number(number) => write!(f, "{number}"),
+            Self::Truth(truth) => write!(f, "{truth}"),
             Self::List(_) => f.write_str("a list"),
             Self::Other(text) => f.write_str(text),
         }
@@ -82,6 +85,7 @@ impl Value {
             Self::Text(text) | Self::Variable(text) if text.is_empty() => "empty text",
             Self::Text(_) | Self::Variable(_) => "text",
             Self::Number(_) => "a number",
+            Self::Truth(_) => "true or false",
             Self::List(_) => "a list",
             Self::Other(_) => "something else",
         }
@@ -90,6 +94,15 @@ impl Value {
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::Variable(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Yes or no.
+    pub(super) fn truth(&self) -> Option<bool> {
+        match self {
+            Self::Truth(truth) => Some(*truth),
+            Self::Variable(text) => text.trim().parse().ok(),
             _ => None,
         }
     }

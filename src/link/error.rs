@@ -24,6 +24,34 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The server's certificate is not good for us.
+    #[error("the certificate of {address} is refused: {check}")]
+    Certificate {
+        /// The address as configured, `host:port`.
+        address: String,
+        /// What is wrong with it, and what to check.
+        check: String,
+    },
+    /// The server does not speak TLS.
+    #[error(
+        "{address} does not speak TLS; check component.tls, and on ejabberd tls: true of the listener \
+         (Prosody's component port has no TLS)"
+    )]
+    NoTls {
+        /// The address as configured, `host:port`.
+        address: String,
+    },
+    /// No TLS could be agreed on.
+    #[error(
+        "no TLS with {address}: {source}; check that component.server is a component port with TLS, and \
+         its certificate"
+    )]
+    Tls {
+        /// The address as configured, `host:port`.
+        address: String,
+        /// What went wrong.
+        source: io::Error,
+    },
     /// The server took too long; the limit is 30 s for connection, header and handshake together.
     #[error(
         "no answer in time while waiting for {stage}; check that component.server is a component \
@@ -74,7 +102,7 @@ pub enum Error {
     /// The server sent what no XMPP stream may contain.
     #[error(
         "the server sent what cannot be read ({condition}: {detail}); if it does so at once, \
-         component.server is not a component port"
+         component.server is not a component port, or one with TLS (component.tls)"
     )]
     Malformed {
         /// The stream error that was queued for it.
@@ -101,6 +129,8 @@ pub enum Error {
 pub enum Stage {
     /// The TCP connection.
     Connection,
+    /// The server's part of the TLS handshake.
+    Tls,
     /// Its stream header.
     Header,
     /// Its answer to our handshake.
@@ -125,7 +155,10 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::NotAuthorized { .. } | Self::HostUnknown { .. } => Kind::Configuration,
+            Self::NotAuthorized { .. }
+            | Self::HostUnknown { .. }
+            | Self::Certificate { .. }
+            | Self::NoTls { .. } => Kind::Configuration,
             // What a c2s or s2s port answers to the header of a component.
             Self::Stream { condition, .. }
                 if matches!(condition.as_str(), "invalid-namespace" | "host-gone") =>
@@ -148,9 +181,11 @@ impl Error {
                 format!("what it sent cannot be read ({condition}: {detail})")
             }
             Self::Closed { .. } => "it closed the stream".to_owned(),
-            Self::Connect { source, .. } | Self::Io { source } => {
+            Self::Connect { source, .. } | Self::Tls { source, .. } | Self::Io { source } => {
                 format!("the connection broke: {source}")
             }
+            // Of connections that we open; a partner opens its own.
+            Self::Certificate { .. } | Self::NoTls { .. } => self.to_string(),
             Self::NotAuthorized { text } | Self::HostUnknown { text } | Self::Conflict { text } => {
                 format!("it ended the stream{}", quoted(text))
             }
@@ -176,6 +211,7 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connection => "the connection",
+            Self::Tls => "TLS",
             Self::Header => "the server's stream header",
             Self::Handshake => "the answer to the handshake",
             Self::Stanzas => "stanzas",
@@ -245,9 +281,9 @@ impl From<Violation> for Error {
 
 fn closed(stage: Stage) -> &'static str {
     match stage {
-        Stage::Connection | Stage::Header => {
+        Stage::Connection | Stage::Tls | Stage::Header => {
             "the server closed the connection before its stream header; check that component.server \
-             is a component port"
+             is a component port, and component.tls where it may be one with TLS"
         }
         // COMPAT(ejabberd 23.01): `domain_balancing` without `component_number` crashes each attach.
         Stage::Handshake => {

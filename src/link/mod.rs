@@ -17,6 +17,7 @@ mod parse;
 mod plain;
 mod seal;
 mod stream;
+mod tls;
 
 pub use backoff::{Backoff, Invalid};
 pub use error::{Error, Kind, Stage};
@@ -25,6 +26,7 @@ pub(crate) use limits::Limits;
 pub use limits::{OUTBOUND_BYTES, QUEUE_BYTES};
 pub use seal::Unsealed;
 pub use stream::Link;
+pub use tls::{Tls, Untrusting};
 
 use crate::address::ComponentDomain;
 use socket2::SockRef;
@@ -44,6 +46,8 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 pub struct Settings {
     /// The server's component port, `host:port`.
     pub server: String,
+    /// How the connection is encrypted; `None`: not at all.
+    pub tls: Option<Tls>,
     /// The component's own domain.
     pub domain: ComponentDomain,
     /// The secret shared with the server.
@@ -55,25 +59,37 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("server", &self.server)
+            .field("tls", &self.tls)
             .field("domain", &self.domain)
             .finish_non_exhaustive()
     }
 }
 
+/// Plain or encrypted bytes.
+pub trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<Io: AsyncRead + AsyncWrite + Send + Unpin> Bytes for Io {}
+
 /// Connects and attaches; takes 30 s at most.
-pub async fn attach(settings: &Settings) -> Result<Link<TcpStream>, Error> {
+pub async fn attach(settings: &Settings) -> Result<Link<Box<dyn Bytes>>, Error> {
     let deadline = now() + handshake::LIMIT;
+    let late = |stage| move |_| Error::Timeout { stage };
     let connect = |source| Error::Connect {
         address: settings.server.clone(),
         source,
     };
     let io = timeout_at(deadline, TcpStream::connect(&settings.server))
         .await
-        .map_err(|_| Error::Timeout {
-            stage: Stage::Connection,
-        })?
+        .map_err(late(Stage::Connection))?
         .map_err(connect)?;
     prepare(&io).map_err(connect)?;
+    let io: Box<dyn Bytes> = match &settings.tls {
+        None => Box::new(io),
+        Some(tls) => {
+            let encrypting = timeout_at(deadline, tls.encrypt(io, &settings.server));
+            Box::new(encrypting.await.map_err(late(Stage::Tls))??)
+        }
+    };
     handshake::perform(io, settings, deadline).await
 }
 

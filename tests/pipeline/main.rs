@@ -133,6 +133,7 @@ fn main() -> ExitCode {
     let server = variable("PIPELINE_SERVER").expect("an address");
     let link = link::Settings {
         server,
+        tls: None,
         domain,
         secret: "sekrit".into(),
     };

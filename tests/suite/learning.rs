@@ -153,6 +153,7 @@ async fn of_ten_thousand_users_takes_seconds() {
         outcomes,
         link: link::Settings {
             server,
+            tls: None,
             domain: ComponentDomain::parse("presence.localhost").unwrap(),
             secret: "sekrit".to_owned(),
         },

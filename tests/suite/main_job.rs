@@ -115,3 +115,13 @@ async fn ejabberd_sight_follows_privacy_lists() -> Result<(), crate::support::Fa
 async fn ejabberd_of_debian_loses_none_of_ten_who_join() -> Result<(), crate::support::Failure> {
     joining::ten_at_once_on_debian().await
 }
+
+#[tokio::test]
+async fn ejabberd_takes_the_component_over_tls() -> Result<(), crate::support::Failure> {
+    attaching::over_tls().await
+}
+
+#[tokio::test]
+async fn prosody_is_not_spoken_to_over_tls() -> Result<(), crate::support::Failure> {
+    attaching::over_tls_without_it().await
+}

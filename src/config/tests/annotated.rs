@@ -27,15 +27,14 @@ fn is_setting(line: &str) -> bool {
 fn is_of_the_place(line: &str) -> bool {
     OF_THE_PLACE
         .iter()
+        .flat_map(|(_, keys)| keys.iter())
         .any(|key| line.starts_with(&format!("{key} =")))
 }
 
-const OF_THE_PLACE: [&str; 5] = [
-    "secret",
-    "tls-cert",
-    "tls-key",
-    "link-secret",
-    "link-secret-file",
+const OF_THE_PLACE: [(&str, &[&str]); 3] = [
+    ("component", &["secret", "tls-ca", "tls-name"]),
+    ("dedicated", &["tls-cert", "tls-key"]),
+    ("party", &["link-secret", "link-secret-file"]),
 ];
 
 #[test]
@@ -65,13 +64,12 @@ fn the_annotated_file_has_the_keys_of_the_code() {
         };
         written.extend(keys.keys().map(|key| format!("{section}.{key}")));
     }
-    for (key, section) in
-        OF_THE_PLACE
-            .iter()
-            .zip(["component", "dedicated", "dedicated", "party", "party"])
-    {
-        assert!(text.contains(&format!("\n#{key} = ")), "{key}");
-        written.insert(format!("{section}.{key}"));
+    for (section, keys) in OF_THE_PLACE {
+        for key in keys {
+            let line = format!("\n#{key} = ");
+            assert!(text.contains(&line), "{key}");
+            written.insert(format!("{section}.{key}"));
+        }
     }
     let known: BTreeSet<String> = SECTIONS
         .iter()

@@ -3,6 +3,7 @@
 mod annotated;
 mod dedicated;
 mod problems;
+mod tls;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

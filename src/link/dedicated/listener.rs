@@ -3,10 +3,10 @@
 //! A connection that has not shown a secret costs little and not for long. When all places are taken,
 //! new connections are closed at once; those that have attached do not count.
 
-use super::partner::{Bytes, Partner};
+use super::partner::Partner;
 use super::{Admission, accept};
 use crate::link::stream::Link;
-use crate::link::{now, prepare};
+use crate::link::{Bytes, now, prepare};
 use crate::metrics::Metrics;
 use std::collections::HashMap;
 use std::io;

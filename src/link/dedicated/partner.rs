@@ -1,6 +1,7 @@
 //! A partner that has attached: a stream whose stanzas come from its own domain and nowhere else.
 
 use crate::address::{Address, Bare};
+use crate::link::Bytes;
 use crate::link::error::{Error, Violation};
 use crate::link::stream::Link;
 use crate::stanza::{Arrival, Refused};
@@ -8,12 +9,6 @@ use minidom::Element;
 use minidom::rxml::{Namespace, xml_ncname};
 use std::fmt;
 use std::net::SocketAddr;
-use tokio::io::{AsyncRead, AsyncWrite};
-
-/// Plain or encrypted bytes.
-pub trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<Io: AsyncRead + AsyncWrite + Send + Unpin> Bytes for Io {}
 
 /// An attached party.
 pub struct Partner {

@@ -12,3 +12,4 @@ mod robustness;
 mod script;
 mod seal;
 mod seal_property;
+mod tls;

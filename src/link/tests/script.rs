@@ -20,6 +20,7 @@ pub(super) const ACCEPTED: &str = "<?xml version='1.0'?><stream:stream \
 pub(super) fn settings() -> Settings {
     Settings {
         server: "127.0.0.1:1".into(),
+        tls: None,
         domain: ComponentDomain::parse("presence.example.org").unwrap(),
         secret: "secret".into(),
     }

@@ -1,12 +1,14 @@
 //! Attaching: each obstacle is one clear line in the log, and the component goes on trying.
 
+use std::process::Command;
 use std::time::Duration;
 
+use crate::support::certificate::certificate;
 use crate::support::component_process::{ComponentProcess, Config};
 use crate::support::server::{Kind, Options, Server};
 use crate::support::{Failure, built_binary};
 
-use super::stage::configuration;
+use super::stage::{Stage, configuration, probe, say, shows};
 
 /// For a line of the log.
 const LOGGED: Duration = Duration::from_secs(20);
@@ -87,4 +89,80 @@ async fn keeps_refused_running(
     let n = lines.lines().filter(|line| line.contains(reason)).count();
     assert_eq!(n, 2, "{first}\n{lines}");
     Ok(component)
+}
+
+/// ejabberd with `tls: true` on its component port: served as over a plain one, and each mistake is told.
+pub(super) async fn over_tls() -> Result<(), Failure> {
+    let failure = |error: std::io::Error| Failure::new(error.to_string());
+    let (folder, other) = (
+        tempfile::tempdir().map_err(failure)?,
+        tempfile::tempdir().map_err(failure)?,
+    );
+    let (authority, own) = certificate(folder.path(), "xmpp.localhost")?;
+    let (stranger, _) = certificate(other.path(), "xmpp.localhost")?;
+    let options = Options {
+        component_certificate: Some(own),
+        ..Options::default()
+    };
+    let tls = |authority: &std::path::Path, name: &str| {
+        format!("[component]\ntls = true\ntls-ca = {authority:?}\ntls-name = {name:?}\n")
+    };
+    let good = tls(&authority, "xmpp.localhost");
+    let mut stage = Stage::set_with(Kind::Ejabberd, options, &good).await?;
+    let mut alice = stage.alice_joined("phone").await?;
+    say(&mut alice, "status Encrypted", "Encrypted").await;
+    let mut bot = stage.bot().await?;
+    let face = probe(&mut bot).await;
+    assert!(shows(&face, "online", Some("Encrypted")), "{face:?}");
+    assert_eq!(stage.component.stop().await?, 0);
+
+    let binary = built_binary("vestibule")?;
+    let wrong = [
+        (
+            tls(&stranger, "xmpp.localhost"),
+            "none of the authorities in component.tls-ca",
+        ),
+        (
+            tls(&authority, "elsewhere.localhost"),
+            "component.tls-name says for whom",
+        ),
+        // Without a list of its own, and by the address that it connects to.
+        (
+            "[component]\ntls = true\n".to_owned(),
+            "certificate of 127.0.0.1:",
+        ),
+        (String::new(), "component.tls"),
+    ];
+    for (change, expected) in wrong {
+        let config = configuration(&stage.server).with(&change);
+        let mut component = ComponentProcess::spawn(&binary, &config)?;
+        let line = component.logged("next attempt", LOGGED).await?;
+        assert!(line.contains(expected), "not {expected:?} but {line}");
+        assert_eq!(component.stop().await?, 0);
+        let told_once = Command::new(&binary)
+            .args(["run", "--no-retry", "--config"])
+            .arg(component.config_file())
+            .env_clear()
+            .output()
+            .map_err(failure)?;
+        let said = String::from_utf8_lossy(&told_once.stderr).into_owned();
+        assert_eq!(told_once.status.code(), Some(69), "{said}");
+        assert!(said.contains(expected), "not {expected:?} but {said}");
+    }
+    Ok(())
+}
+
+/// Prosody has no TLS on its component port, and is told so.
+pub(super) async fn over_tls_without_it() -> Result<(), Failure> {
+    let server = Server::start(Kind::Prosody, Options::default()).await?;
+    let folder = tempfile::tempdir().map_err(|error| Failure::new(error.to_string()))?;
+    let (authority, _) = certificate(folder.path(), "localhost")?;
+    let config = configuration(&server).with(&format!(
+        "[component]\ntls = true\ntls-ca = {authority:?}\n"
+    ));
+    let mut component = ComponentProcess::spawn(&built_binary("vestibule")?, &config)?;
+    let line = component.logged("next attempt", LOGGED).await?;
+    assert!(line.contains("does not speak TLS"), "{line}");
+    assert_eq!(component.stop().await?, 0);
+    Ok(())
 }

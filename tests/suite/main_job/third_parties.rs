@@ -1,20 +1,17 @@
 //! The examples of `docs/third-parties.md`, as they stand there, run by people's own Python and Node against
 //! a server with TLS: asking, commands in one step and in two, waiting for the end, watching, the link.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
+use std::time::Duration;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
-};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use crate::support::certificate::certificate;
 use crate::support::client::Client;
 use crate::support::ports::Port;
 use crate::support::process::{Process, find_program};
-use crate::support::server::{Certificate, Kind, Options};
+use crate::support::server::{Kind, Options};
 use crate::support::{Failure, stanza};
 
 use super::adhoc::{
@@ -242,7 +239,7 @@ impl Bench {
         run(&["tests/third-parties/install.sh"]).await?;
         let failure = |error: std::io::Error| Failure::new(error.to_string());
         let folder = tempfile::tempdir().map_err(failure)?;
-        let (authority, certificate) = certificate(folder.path())?;
+        let (authority, certificate) = certificate(folder.path(), "localhost")?;
         let link = Port::reserve()?;
         // A stranger's bucket is soon empty, and soon has an answer again.
         let config = format!(
@@ -361,37 +358,4 @@ impl Drop for Program {
             eprintln!("an example has said:\n{}", self.said());
         }
     }
-}
-
-/// An authority made on the spot, whom the examples trust, and a certificate by it for the server and the link.
-fn certificate(folder: &Path) -> Result<(PathBuf, Certificate), Failure> {
-    let make = || -> Result<_, rcgen::Error> {
-        let mut authority = CertificateParams::new(Vec::new())?;
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let (own, key) = (KeyPair::generate()?, KeyPair::generate()?);
-        let public = authority.self_signed(&own)?.pem();
-        let mut server = CertificateParams::new(vec!["localhost".to_owned()])?;
-        // ejabberd takes none that ends in the year 4096, which is what it would be by itself.
-        server.not_after = (SystemTime::now() + Duration::from_secs(30 * 86_400)).into();
-        // Both names have to be others than the authority's.
-        server.distinguished_name = DistinguishedName::new();
-        server
-            .distinguished_name
-            .push(DnType::CommonName, "localhost");
-        let certificate = server.signed_by(&key, &Issuer::new(authority, own))?;
-        Ok((public, certificate.pem(), key.serialize_pem()))
-    };
-    let (authority, public, private) = make().map_err(|error| Failure::new(error.to_string()))?;
-    let file = |name: &str, text: &str| -> Result<PathBuf, Failure> {
-        let path = folder.join(name);
-        let written = std::fs::write(&path, text)
-            .and_then(|()| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)));
-        written.map_err(|error| Failure::new(error.to_string()))?;
-        Ok(path)
-    };
-    let certificate = Certificate {
-        public: file("cert.pem", &public)?,
-        private: file("key.pem", &private)?,
-    };
-    Ok((file("authority.pem", &authority)?, certificate))
 }

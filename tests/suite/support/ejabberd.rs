@@ -25,7 +25,7 @@ const DEBIAN_STUN: u16 = 3478;
 pub(super) fn prepare(server: &Server) -> io::Result<()> {
     let folder = server.folder();
     std::fs::create_dir(folder.join("spool"))?;
-    std::fs::write(folder.join("ejabberd.yml"), configuration(server))
+    std::fs::write(folder.join("ejabberd.yml"), configuration(server)?)
 }
 
 /// The command that runs it in the foreground; `None` if it is not installed.
@@ -136,7 +136,7 @@ fn installed(path: &str) -> Result<String, Failure> {
         })
 }
 
-fn configuration(server: &Server) -> String {
+fn configuration(server: &Server) -> io::Result<String> {
     let c2s = server.c2s_address().port();
     let component = server.component_address().port();
     let component_domain = server.component_domain();
@@ -148,6 +148,17 @@ fn configuration(server: &Server) -> String {
         ),
         None => (String::new(), ""),
     };
+    let component_tls = match &server.options().component_certificate {
+        Some(Certificate { public, private }) => {
+            // One file holds both.
+            let whole = [public, private].map(std::fs::read_to_string);
+            let whole = whole.into_iter().collect::<io::Result<String>>()?;
+            let file = server.folder().join("component.pem");
+            std::fs::write(&file, whole)?;
+            format!("    tls: true\n    certfile: {file:?}\n")
+        }
+        None => String::new(),
+    };
     let hibernation = match server.options().hibernation_s {
         Some(seconds) => format!("\n    resume_timeout: {seconds}"),
         None => " {}".to_owned(),
@@ -155,7 +166,7 @@ fn configuration(server: &Server) -> String {
     // `mod_muc`: without it `mod_caps` crashes a hook at every presence from a component.
     // No `mod_pres_counter`: it drops all but 5 subscription stanzas a minute, without a word.
     // `registration_timeout`: else one registration per address in ten minutes.
-    format!(
+    Ok(format!(
         r#"hosts: ["{DOMAIN}"]
 loglevel: info
 log_rotate_count: 0
@@ -170,7 +181,7 @@ registration_timeout: infinity
 {tls}  - port: {component}
     ip: "127.0.0.1"
     module: ejabberd_service
-    hosts:
+{component_tls}    hosts:
       "{component_domain}":
         password: "{secret}"
 access_rules:
@@ -197,5 +208,5 @@ modules:
   mod_stream_mgmt:{hibernation}
   mod_version: {{}}
 "#
-    )
+    ))
 }

@@ -5,6 +5,7 @@
 //! same files in. What cannot be set up is a [`Failure`]; what a client did not receive is a panic.
 #![allow(dead_code, reason = "the tests and the demo use different parts")]
 
+pub(crate) mod certificate;
 pub(crate) mod client;
 pub(crate) mod component_process;
 mod connection;

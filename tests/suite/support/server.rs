@@ -72,6 +72,8 @@ pub(crate) struct Options {
     pub(crate) secret: String,
     /// With it the server offers TLS to clients; it never asks for it.
     pub(crate) certificate: Option<Certificate>,
+    /// With it the component's port is one of TLS alone. ejabberd only.
+    pub(crate) component_certificate: Option<Certificate>,
     /// For how long a session with XEP-0198 outlives its connection, in seconds; the server's default
     /// is minutes.
     pub(crate) hibernation_s: Option<u32>,
@@ -95,6 +97,7 @@ impl Default for Options {
             component: "presence.localhost".to_owned(),
             secret: "sekrit".to_owned(),
             certificate: None,
+            component_certificate: None,
             hibernation_s: None,
             debian: Vec::new(),
         }

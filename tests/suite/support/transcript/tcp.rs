@@ -126,6 +126,7 @@ impl Tcp {
             outcomes,
             link: link::Settings {
                 server: address.to_string(),
+                tls: None,
                 domain: self.settings.domain.clone(),
                 secret: SECRET.to_owned(),
             },
