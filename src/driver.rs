@@ -5,15 +5,17 @@
 //! room. The committer's queues hold as many batches as the core lets be in flight, so handing one
 //! over never waits, and the committer never waits for us.
 
+mod alone;
 mod chance;
 mod clock;
+mod connection;
 mod exports;
 mod look;
 mod parties;
 mod partners;
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,13 +24,15 @@ use tokio::sync::mpsc;
 
 use crate::component::export::Written;
 use crate::component::{self, Component, Effect, Event, Input, Ticket};
-use crate::link::{self, Backoff, Bytes, Link};
+use crate::link::{self, Backoff, Instance};
 use crate::metrics::Metrics;
 use crate::stanza::Outbound;
 use crate::store::Durability;
 use crate::store::committer::{Batch, Committer, Outcome};
 use crate::store::export::{Exported, Failure};
+use alone::Alone;
 use chance::Chance;
+use connection::{Connection, Step, wait};
 use exports::Exports;
 use partners::Partners;
 
@@ -99,14 +103,6 @@ pub enum Error {
     Committer,
 }
 
-type Attaching = Pin<Box<dyn Future<Output = Result<Link<Box<dyn Bytes>>, link::Error>> + Send>>;
-
-enum Connection {
-    Waiting(Duration),
-    Attaching(Attaching),
-    Attached(Box<Link<Box<dyn Bytes>>>),
-}
-
 /// Runs until `shutdown` is ready; then says good-bye, lets what is being written end, and closes.
 pub async fn run<C: Clock>(
     parts: Parts<C>,
@@ -135,6 +131,8 @@ pub async fn run<C: Clock>(
         chance: Chance::default(),
         backoff: Backoff::default(),
         connection: Connection::Waiting(Duration::ZERO),
+        alone: None,
+        taken: (0, Duration::ZERO),
         exports: Exports::new(exports, now),
         watch: clock::Watch::new(now),
         partners: Partners::new(doors, Arc::clone(&metrics)),
@@ -167,7 +165,7 @@ pub async fn run<C: Clock>(
             turn = driver.partners.wait(now) => driver.partner_moved(turn)?,
             () = tokio::time::sleep(sleep) => {
                 driver.feed(Event::Deadline)?;
-                driver.watch()?;
+                driver.keep_alive();
             }
         }
         driver.watch_partners()?;
@@ -185,31 +183,6 @@ async fn next(reloads: &mut Option<mpsc::Receiver<Reload>>) -> Reload {
     std::future::pending().await
 }
 
-/// What the connection did.
-enum Step {
-    /// It is time to attach.
-    Due,
-    /// An attach has ended.
-    Attach(Result<Box<Link<Box<dyn Bytes>>>, link::Error>),
-    /// Bytes have moved, or the link is broken.
-    Moved(Result<(), link::Error>),
-}
-
-/// Waits for the connection. Cancel safe: what is under way stays in `connection`.
-async fn wait<C: Clock>(connection: &mut Connection, clock: &C) -> Step {
-    match connection {
-        Connection::Waiting(until) => {
-            tokio::time::sleep(until.saturating_sub(clock.now().mono)).await;
-            Step::Due
-        }
-        Connection::Attaching(attach) => Step::Attach(attach.await.map(Box::new)),
-        Connection::Attached(link) => {
-            let read = link.queued() < QUEUED_MAX;
-            Step::Moved(link.progress(read).await)
-        }
-    }
-}
-
 struct Driver<C> {
     core: Component,
     committer: Committer,
@@ -219,6 +192,10 @@ struct Driver<C> {
     chance: Chance,
     backoff: Backoff,
     connection: Connection,
+    /// The stream among others of its name, while attached.
+    alone: Option<Alone>,
+    /// Bytes that the server has taken of what waited for it, and since when no more.
+    taken: (u64, Duration),
     exports: Exports,
     watch: clock::Watch,
     metrics: Arc<Metrics>,
@@ -342,6 +319,9 @@ impl<C: Clock> Driver<C> {
             }
             match link.next_arrival() {
                 Ok(Some(arrival)) => {
+                    if self.hear(&arrival)? {
+                        continue;
+                    }
                     self.metrics.received.add(1);
                     self.feed(Event::Received(arrival))?;
                 }
@@ -377,7 +357,13 @@ impl<C: Clock> Driver<C> {
         }
         let now = self.clock.now();
         let core = self.core.deadline(now).map(|due| due.min(TICK));
+        let waits = match &self.connection {
+            Connection::Attached(link) if link.queued() > 0 => Some(TICK),
+            _ => None,
+        };
         core.into_iter()
+            .chain(waits)
+            .chain(self.alone.as_ref().map(|alone| alone.deadline(now.mono)))
             .chain(self.exports.deadline(now))
             .chain(self.partners.rest())
             .min()
@@ -388,14 +374,15 @@ impl<C: Clock> Driver<C> {
         match step {
             Step::Due => {
                 let settings = self.settings.clone();
-                self.connection =
-                    Connection::Attaching(Box::pin(async move { link::attach(&settings).await }));
+                let instance = Instance::new(self.chance.draw()?, self.clock.now().wall.0);
+                self.connection = Connection::attach(settings, instance);
                 Ok(())
             }
-            Step::Attach(Ok(link)) => {
+            Step::Attach(Ok((link, instance, missing))) => {
                 let (server, domain) = (&self.settings.server, &self.settings.domain);
                 tracing::info!("attached to {server} as {}", domain.bare());
                 self.connection = Connection::Attached(link);
+                self.alone = Some(Alone::new(instance, missing, self.clock.now().mono));
                 self.metrics.attached(true);
                 self.feed(Event::Attached)
             }
@@ -414,7 +401,12 @@ impl<C: Clock> Driver<C> {
     /// The link is gone: everything that was queued on it is lost, and it is attached again.
     fn lost(&mut self, error: link::Error) -> Result<(), Error> {
         let random = self.chance.number()?;
-        let delay = self.backoff.after_loss(random);
+        let delay = match error.kind() {
+            // Two that push one another out must not go on with that.
+            link::Kind::Conflict => self.backoff.after_failure(link::Kind::Conflict, random),
+            _ => self.backoff.after_loss(random),
+        };
+        self.alone = None;
         if let Connection::Attached(link) = self.wait_for(&error, delay) {
             // The server is told what was wrong, if it still listens.
             tokio::spawn(link.close(GRACE));

@@ -19,6 +19,8 @@ impl<C: Clock> Driver<C> {
                 "the clock has jumped by {seconds} s: what ends at a time of day ends by the new one"
             );
         }
+        self.watch_stall()?;
+        self.stay_alone()?;
         self.metrics.figures(self.core.figures());
         let alarm = self.metrics.store_alarm();
         if alarm != self.alarm {
@@ -28,17 +30,25 @@ impl<C: Clock> Driver<C> {
         Ok(())
     }
 
-    /// Keeps an idle link alive, and gives one up whose server takes nothing.
-    pub(super) fn watch(&mut self) -> Result<(), Error> {
-        let Connection::Attached(link) = &mut self.connection else {
+    /// Keeps an idle link alive.
+    pub(super) fn keep_alive(&mut self) {
+        if let Connection::Attached(link) = &mut self.connection
+            && link.last_sent().elapsed() >= KEEPALIVE
+        {
+            link.keepalive();
+        }
+    }
+
+    /// Gives up a server that takes nothing of what waits for it.
+    fn watch_stall(&mut self) -> Result<(), Error> {
+        let Connection::Attached(link) = &self.connection else {
             return Ok(());
         };
-        let idle = link.last_sent().elapsed();
-        if link.queued() == 0 {
-            if idle >= KEEPALIVE {
-                link.keepalive();
-            }
-        } else if idle >= STALL {
+        let now = self.clock.now().mono;
+        let (taken, since) = &mut self.taken;
+        if link.queued() == 0 || link.taken() != *taken {
+            (*taken, *since) = (link.taken(), now);
+        } else if now.saturating_sub(*since) >= STALL {
             let stage = link::Stage::Stanzas;
             return self.lost(link::Error::Timeout { stage });
         }

@@ -91,6 +91,12 @@ pub enum Error {
         /// The server's own words, empty if it gave none.
         text: String,
     },
+    /// Another stream of our name serves already, as we heard through the server.
+    #[error(
+        "another component has attached as component.domain and serves: this one stands back and tries \
+         again; run one alone"
+    )]
+    Second,
     /// Any other stream error of the server (RFC 6120 §4.9.3).
     #[error("the server ended the stream ({condition}{})", quoted(text))]
     Stream {
@@ -165,7 +171,7 @@ impl Error {
             {
                 Kind::Configuration
             }
-            Self::Conflict { .. } => Kind::Conflict,
+            Self::Conflict { .. } | Self::Second => Kind::Conflict,
             _ => Kind::Transient,
         }
     }
@@ -185,7 +191,7 @@ impl Error {
                 format!("the connection broke: {source}")
             }
             // Of connections that we open; a partner opens its own.
-            Self::Certificate { .. } | Self::NoTls { .. } => self.to_string(),
+            Self::Certificate { .. } | Self::NoTls { .. } | Self::Second => self.to_string(),
             Self::NotAuthorized { text } | Self::HostUnknown { text } | Self::Conflict { text } => {
                 format!("it ended the stream{}", quoted(text))
             }

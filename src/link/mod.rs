@@ -5,6 +5,7 @@
 //! `tokio_xmpp::Component`. Beyond this module every stanza stands in `jabber:client`. Not here: when to
 //! attach again (the driver asks [`Backoff`]), and what a stanza means.
 
+mod alone;
 mod backoff;
 mod characters;
 pub mod dedicated;
@@ -19,6 +20,7 @@ mod seal;
 mod stream;
 mod tls;
 
+pub use alone::{ANNOUNCED, Heard, Instance, prove};
 pub use backoff::{Backoff, Invalid};
 pub use error::{Error, Kind, Stage};
 pub(crate) use framing::{Frame, Framer};

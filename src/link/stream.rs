@@ -13,6 +13,7 @@ use super::seal::{Reach, Unsealed, is_stanza, seal, seal_presented, seal_refusal
 use crate::address::{Bare, ComponentDomain};
 use crate::stanza::{Arrival, Fault, Outbound, Refused};
 use minidom::Element;
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -37,6 +38,8 @@ pub struct Link<Io> {
     header: Vec<u8>,
     framer: Framer,
     parser: Parser,
+    /// Arrivals that were taken before their time, in order.
+    held: VecDeque<Arrival>,
     out: Vec<u8>,
     /// How much of `out` is written.
     written: usize,
@@ -49,6 +52,8 @@ pub struct Link<Io> {
     last_received: Instant,
     /// When the peer last took something.
     last_sent: Instant,
+    /// Bytes that it has taken.
+    taken: u64,
     /// `</stream:stream>` stands in `out`.
     ended: bool,
     /// The peer's `</stream:stream>` has come, or the end of its bytes.
@@ -74,6 +79,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
             header: Vec::new(),
             framer: Framer::new(Limits::default()),
             parser: Parser::new(),
+            held: VecDeque::new(),
             out: Vec::new(),
             written: 0,
             unflushed: false,
@@ -81,6 +87,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
             stage: Stage::Header,
             last_received: now(),
             last_sent: now(),
+            taken: 0,
             ended: false,
             peer_ended: false,
             deaf: false,
@@ -133,6 +140,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
                 Poll::Ready(Ok(n)) => {
                     self.written += n;
                     self.last_sent = now();
+                    self.taken += n as u64;
                     self.unflushed = true;
                     moved = Poll::Ready(());
                 }
@@ -189,6 +197,9 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
     ///
     /// An error ends the stream; the stream error that fits is queued, and [`Self::close`] sends it.
     pub fn next_arrival(&mut self) -> Result<Option<Arrival>, Error> {
+        if let Some(arrival) = self.held.pop_front() {
+            return Ok(Some(arrival));
+        }
         if !self.deaf {
             let limits = self.framer.limits();
             if let Some((n, arrival)) = plain::read(self.framer.fresh(), &limits) {
@@ -208,6 +219,16 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
                 return Err(self.violated(Violation::bad_format("a second stream header")));
             }
         })
+    }
+
+    /// Puts arrivals back, to come before all others.
+    pub(super) fn hold(&mut self, arrivals: Vec<Arrival>) {
+        self.held = arrivals.into();
+    }
+
+    /// Our own domain.
+    pub(super) fn domain(&self) -> &ComponentDomain {
+        &self.domain
     }
 
     /// The next top-level thing; stream errors and the end of the stream are errors.
@@ -326,6 +347,12 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
     #[must_use]
     pub fn last_sent(&self) -> Instant {
         self.last_sent
+    }
+
+    /// How many bytes of ours the peer has taken so far.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// Sends what is queued and `</stream:stream>`, and waits until the peer has closed too; all

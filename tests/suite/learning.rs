@@ -128,7 +128,7 @@ fn goes_on_past_questions_that_are_lost() {
 }
 
 /// A store that keeps nothing: what is measured is not the disk.
-struct Nothing;
+pub(crate) struct Nothing;
 
 impl Store for Nothing {
     fn load(&mut self, _: &mut dyn FnMut(Change)) -> Result<(), Error> {
@@ -211,7 +211,7 @@ async fn of_ten_thousand_users_takes_seconds() {
     driver.await.unwrap().unwrap();
 }
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         domain: ComponentDomain::parse("presence.localhost").unwrap(),
         users: vec![Bare::parse("localhost").unwrap()],

@@ -21,6 +21,7 @@ mod forged;
 mod help;
 mod in_step;
 mod learning;
+mod liveness;
 mod main_job;
 mod oracle;
 mod pipeline;

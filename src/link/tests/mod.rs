@@ -1,5 +1,6 @@
 //! Tests of the link as a whole, and those too long for the bottom of a file.
 
+mod alone;
 mod closing;
 mod dedicated;
 mod differential;

@@ -81,6 +81,15 @@ impl Subject {
         Ok(subject)
     }
 
+    /// Brings back, as a server does, what a component of ours says to itself when it has attached.
+    pub(crate) fn bring_back(&mut self) {
+        let mut announced = String::new();
+        while announced.matches("</message>").count() < ::vestibule::link::ANNOUNCED {
+            announced += &self.until(">");
+        }
+        self.send(&announced);
+    }
+
     pub(crate) fn send(&mut self, xml: &str) {
         self.stream.write_all(xml.as_bytes()).unwrap();
     }

@@ -34,6 +34,7 @@ pub(crate) fn measure(n: usize) {
         command
     })
     .expect("examples/pipeline is built: use make bench");
+    subject.bring_back();
     let joined = subject.memory_mb();
     let ver = BASE64_STANDARD.encode(Sha1::digest("client/pc//x<urn:xmpp:ping<"));
     learn_caps(&mut subject, &ver);

@@ -34,16 +34,33 @@ pub(super) async fn goes_on_until_it_succeeds(kind: Kind) -> Result<(), Failure>
     )?;
 
     let mut component = ComponentProcess::start(&binary, &good).await?;
-    // On ejabberd a second one of the same name is let in (servers.md §1.3): nothing to be seen.
-    if kind == Kind::Prosody {
-        let mut second = keeps_refused_running(&binary, &good, "conflict").await?;
-        // The name is free: it takes over without being told.
-        assert_eq!(component.stop().await?, 0);
-        second.attached().await?;
-        assert_eq!(second.stop().await?, 0);
-        component.respawn()?;
-        component.attached().await?;
+    // ejabberd lets a second one of the same name in (measured): it finds out by itself.
+    let (refused, noticed) = match kind {
+        Kind::Prosody => ("conflict", None),
+        Kind::Ejabberd => ("another component has attached", Some("is told to go")),
+    };
+    let mut second = keeps_refused_running(&binary, &good, refused).await?;
+    if let Some(noticed) = noticed {
+        component.logged(noticed, LOGGED).await?;
     }
+    assert!(!second.log().contains("attached to"), "{}", second.log());
+    assert_eq!(component.log().matches("attached to").count(), 1);
+    // Where nobody is to wait for the name, that is an exit code.
+    let once = Command::new(&binary)
+        .args(["run", "--no-retry", "--config"])
+        .arg(second.config_file())
+        .env("VESTIBULE_STORE_PATH", "once")
+        .output()
+        .map_err(|error| Failure::new(error.to_string()))?;
+    let said = String::from_utf8_lossy(&once.stderr).into_owned();
+    assert_eq!(once.status.code(), Some(69), "{said}");
+    assert!(said.contains(refused), "{said}");
+    // The name is free: it takes over without being told.
+    assert_eq!(component.stop().await?, 0);
+    second.attached().await?;
+    assert_eq!(second.stop().await?, 0);
+    component.respawn()?;
+    component.attached().await?;
 
     // The server goes and stays away for some attempts.
     server.stop().await?;

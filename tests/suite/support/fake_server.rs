@@ -21,6 +21,10 @@ use super::transcript::tree::{CLIENT, Tree};
 
 /// The namespace of the stream's content.
 pub(crate) const ACCEPT: &str = "jabber:component:accept";
+/// Says which stream of its name a component's is.
+const INSTANCE: &str = "urn:x-presence-service:instance:0";
+/// How long a component of ours may take to say that.
+const BEGINS: Duration = Duration::from_secs(2);
 /// How long one thing that is expected may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -38,6 +42,8 @@ pub(crate) struct Peer {
     builder: TreeBuilder,
     input: Vec<u8>,
     header: Option<Element>,
+    /// An element that was read too early.
+    waiting: Option<Element>,
 }
 
 impl FakeServer {
@@ -92,6 +98,7 @@ impl FakeServer {
             return Err(Failure::new("the handshake is wrong"));
         }
         peer.send_raw(b"<handshake/>").await?;
+        peer.bring_back().await?;
         Ok(peer)
     }
 }
@@ -106,6 +113,7 @@ impl Peer {
             builder: TreeBuilder::new(),
             input: Vec::new(),
             header: None,
+            waiting: None,
         })
     }
 
@@ -139,13 +147,71 @@ impl Peer {
         self.stream.write_all(bytes).await.map_err(failure)
     }
 
-    /// The next element, its namespace put into `jabber:client`; `None` once the component has closed the
-    /// stream.
-    pub(crate) async fn next(&mut self) -> Result<Option<Tree>, Failure> {
-        within("an element", async {
+    /// Brings back, as a server does, what the component says to itself first of all: as a real one says nothing
+    /// else until that has come, whatever follows is none of it.
+    async fn bring_back(&mut self) -> Result<(), Failure> {
+        let begins = async {
             loop {
                 if let Some(element) = self.complete() {
-                    return accepted(&element).map(Some);
+                    return Ok(Some(element));
+                }
+                if !self.fill().await? {
+                    return Ok(None);
+                }
+            }
+        };
+        // Not every component of the tests says so.
+        let Ok(first) = timeout(BEGINS, begins).await else {
+            return Ok(());
+        };
+        let Some(first) = first? else {
+            return Ok(());
+        };
+        if !self.reflected(&first).await? {
+            self.waiting = Some(first);
+            return Ok(());
+        }
+        for _ in 1..vestibule::link::ANNOUNCED {
+            let announcement = self.raw().await?.ok_or_else(|| failure("it is gone"))?;
+            if !self.reflected(&announcement).await? {
+                return Err(failure("it says something else to itself"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends an announcement back to where it came from; whether it was one.
+    async fn reflected(&mut self, element: &Element) -> Result<bool, Failure> {
+        let Some(instance) = element.get_child("instance", INSTANCE) else {
+            return Ok(false);
+        };
+        let of = |element: &Element, name: &str| {
+            let value = element
+                .attrs()
+                .iter()
+                .find(|((_, key), _)| key.as_str() == name);
+            value.map(|(_, value)| value.to_owned()).unwrap_or_default()
+        };
+        let message = format!(
+            "<message from='{}' to='{}' type='headline'><instance xmlns='{INSTANCE}' id='{}' since='{}' \
+             state='{}'/></message>",
+            of(element, "from"),
+            of(element, "to"),
+            of(instance, "id"),
+            of(instance, "since"),
+            of(instance, "state")
+        );
+        // Where the component is gone already, there is nobody to bring it to.
+        let _ = self.stream.write_all(message.as_bytes()).await;
+        Ok(true)
+    }
+
+    /// The next element as it came.
+    async fn raw(&mut self) -> Result<Option<Element>, Failure> {
+        within("an element", async {
+            loop {
+                if let Some(element) = self.waiting.take().or_else(|| self.complete()) {
+                    return Ok(Some(element));
                 }
                 if !self.fill().await? {
                     return Ok(None);
@@ -153,6 +219,19 @@ impl Peer {
             }
         })
         .await?
+    }
+
+    /// The next element, its namespace put into `jabber:client`; `None` once the component has closed the
+    /// stream. What the component says to itself goes back to it, and is not told.
+    pub(crate) async fn next(&mut self) -> Result<Option<Tree>, Failure> {
+        loop {
+            let Some(element) = self.raw().await? else {
+                return Ok(None);
+            };
+            if !self.reflected(&element).await? {
+                return accepted(&element).map(Some);
+            }
+        }
     }
 
     /// The next element, which must have this name.

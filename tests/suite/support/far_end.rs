@@ -84,7 +84,24 @@ impl FarEnd {
             return None;
         }
         end.read_past("</handshake", '>').await?;
-        end.try_send("<handshake/>").await.then_some(end)
+        if !end.try_send("<handshake/>").await {
+            return None;
+        }
+        // A server brings back what the component says to itself, which is all that it says until then.
+        let mut announced = 0;
+        while announced < vestibule::link::ANNOUNCED {
+            match end.cut() {
+                Some(message) => {
+                    announced += 1;
+                    if !end.try_send(&message.0).await {
+                        return None;
+                    }
+                }
+                None if end.fill().await => {}
+                None => return None,
+            }
+        }
+        Some(end)
     }
 
     async fn read_past(&mut self, mark: &str, last: char) -> Option<()> {
@@ -157,8 +174,11 @@ impl FarEnd {
     pub(crate) async fn try_next(&mut self, patience: Duration) -> Option<Stanza> {
         let next = async {
             loop {
-                if let Some(stanza) = self.cut() {
-                    return Some(stanza);
+                match self.cut() {
+                    // What the component says to itself once a minute.
+                    Some(stanza) if stanza.0.contains("<instance ") => continue,
+                    Some(stanza) => return Some(stanza),
+                    None => {}
                 }
                 if !self.fill().await {
                     return None;
