@@ -4,6 +4,8 @@
 //! surrogates (which no `str` has) and U+FFFE and U+FFFF.
 
 use super::error::Violation;
+use memchr::memchr;
+use std::borrow::Cow;
 
 /// Stands for what may not be written.
 const REPLACEMENT: &str = "\u{FFFD}";
@@ -24,16 +26,47 @@ pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
     });
 }
 
-/// Appends `text` as an attribute's value.
+/// Appends `text` as an attribute's value, a CR as LF.
 ///
-/// Tab, LF and CR would be read back as spaces (XML 1.0 §3.3.3), so they are written as references.
+/// Tab and LF would be read back as spaces (XML 1.0 §3.3.3), so they are written as references.
+/// COMPAT(prosody 0.12, rxml 0.14): Prosody writes a CR as it is, however it came, and clients that
+/// are built on rxml then lose their stream.
 pub(super) fn write_value(text: &str, out: &mut Vec<u8>) {
     write(text, out, |byte| match byte {
+        b'\t' => Some(b"&#9;"),
+        b'\n' | b'\r' => Some(b"&#10;"),
+        _ => None,
+    });
+}
+
+/// Appends an `id`, which may be the recipient's own and comes back to it as it is.
+pub(super) fn write_id(id: &str, out: &mut Vec<u8>) {
+    write(id, out, |byte| match byte {
         b'\t' => Some(b"&#9;"),
         b'\n' => Some(b"&#10;"),
         b'\r' => Some(b"&#13;"),
         _ => None,
     });
+}
+
+/// `bytes` with each end of a line as LF, which is how a parser has to see them (XML 1.0 §2.11).
+///
+/// rxml 0.14 does so for text, but takes a CR in an attribute's value for an error unless another
+/// white space follows; Prosody passes such values on, so that any client could end the stream.
+pub(super) fn with_line_feeds(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if memchr(b'\r', bytes).is_none() {
+        return Cow::Borrowed(bytes);
+    }
+    let mut lines = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = memchr(b'\r', rest) {
+        lines.extend_from_slice(&rest[..at]);
+        lines.push(b'\n');
+        rest = &rest[at + 1..];
+        rest = rest.strip_prefix(b"\n").unwrap_or(rest);
+    }
+    lines.extend_from_slice(rest);
+    Cow::Owned(lines)
 }
 
 fn write(text: &str, out: &mut Vec<u8>, also: impl Fn(u8) -> Option<&'static [u8]>) {
@@ -203,7 +236,25 @@ mod tests {
         write_value("<'\">&\t\n\r\u{1F}\u{FFFF}x", &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "&lt;&apos;&quot;&gt;&amp;&#9;&#10;&#13;\u{FFFD}\u{FFFD}x"
+            "&lt;&apos;&quot;&gt;&amp;&#9;&#10;&#10;\u{FFFD}\u{FFFD}x"
         );
+        let mut out = Vec::new();
+        write_id("'\t\n\r\0", &mut out);
+        let written = String::from_utf8(out).unwrap();
+        assert_eq!(written, "&apos;&#9;&#10;&#13;\u{FFFD}");
+    }
+
+    #[test]
+    fn each_end_of_a_line_is_one_line_feed() {
+        for (bytes, expected) in [
+            ("", ""),
+            ("a\nb", "a\nb"),
+            ("\r", "\n"),
+            ("\r\n", "\n"),
+            ("\r\r\n\n\ra\r\nb\r", "\n\n\n\na\nb\n"),
+        ] {
+            let read = with_line_feeds(bytes.as_bytes());
+            assert_eq!(read.as_ref(), expected.as_bytes(), "{bytes:?}");
+        }
     }
 }

@@ -49,6 +49,7 @@ impl Parser {
     ///
     /// Prefixes that the header declares are in force in every stanza.
     pub(super) fn after(header: &[u8]) -> Result<(Self, StreamHeader), Violation> {
+        let header = &*characters::with_line_feeds(header);
         let (name, attributes) = strict_header(header)?;
         if name.0 != ns::STREAM || name.1 != "stream" {
             return Err(Violation {
@@ -97,6 +98,7 @@ impl Parser {
 
     /// Parses exactly one element. After a violation the parser is of no more use.
     pub(super) fn element(&mut self, bytes: &[u8]) -> Result<Element, Violation> {
+        let bytes = characters::with_line_feeds(bytes);
         let mut tree = Tree::default();
         for mut piece in bytes.chunks(PIECE_BYTES) {
             loop {

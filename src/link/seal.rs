@@ -9,7 +9,7 @@ mod presented;
 
 pub(super) use presented::{seal_presented, seal_refusal};
 
-use super::characters::{all_legal, write_text, write_value};
+use super::characters::{all_legal, write_id, write_text, write_value};
 use super::limits::{DEPTH, ID_BYTES, STANZA_BYTES};
 use super::parse::CLIENT;
 use crate::address::{Address, Bare, ComponentDomain};
@@ -184,7 +184,7 @@ impl Writer<'_> {
             own.as_str()
         };
         for (at, ((namespace, name), value)) in element.attrs().iter().enumerate() {
-            self.attribute(at, namespace, name, value)?;
+            self.attribute((depth, at), namespace, name, value)?;
         }
         let mut empty = true;
         for node in element.nodes() {
@@ -212,7 +212,7 @@ impl Writer<'_> {
 
     fn attribute(
         &mut self,
-        at: usize,
+        (depth, at): (usize, usize),
         namespace: &Namespace<'_>,
         name: &str,
         value: &str,
@@ -236,7 +236,11 @@ impl Writer<'_> {
         }
         self.raw(name);
         self.raw("='");
-        write_value(value, self.out);
+        if depth == 1 && name == "id" {
+            write_id(value, self.out);
+        } else {
+            write_value(value, self.out);
+        }
         self.raw("'");
         self.check_size()
     }
@@ -245,7 +249,10 @@ impl Writer<'_> {
     fn declaration(&mut self, prefix: &str, namespace: &str) -> Result<(), Unsealed> {
         // The reserved ones (Namespaces in XML §3) may not be declared so. The stream's own is
         // `jabber:client` in every tree: an element that has it by name comes from a mistake.
-        if matches!(namespace, XMLNS_XML | XMLNS_XMLNS | ns::COMPONENT) || !all_legal(namespace) {
+        if matches!(namespace, XMLNS_XML | XMLNS_XMLNS | ns::COMPONENT)
+            || !all_legal(namespace)
+            || namespace.contains('\r')
+        {
             return Err(Unsealed::Namespace);
         }
         self.raw(" xmlns");

@@ -27,7 +27,7 @@ const SOON: Duration = Duration::from_secs(20);
 
 /// The system's clock, and what the test has added to it.
 #[derive(Clone, Default)]
-struct Ahead {
+pub(crate) struct Ahead {
     clock: SystemClock,
     by_ms: Arc<AtomicU64>,
 }
@@ -49,7 +49,7 @@ impl Clock for Ahead {
 }
 
 /// A component that attaches to `server` and ends with the test.
-fn component(server: String) -> (Ahead, oneshot::Sender<()>) {
+pub(crate) fn component(server: String) -> (Ahead, oneshot::Sender<()>) {
     let (committer, outcomes) = Committer::start(Nothing, IN_FLIGHT_MAX);
     let clock = Ahead::default();
     let parts = driver::Parts {

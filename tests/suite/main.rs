@@ -28,6 +28,7 @@ mod pipeline;
 mod privacy;
 mod real_servers_smoke;
 mod requests;
+mod robustness;
 mod specifications;
 mod store;
 mod support;

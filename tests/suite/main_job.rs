@@ -26,6 +26,7 @@ mod prompts;
 mod real_agent;
 mod registering;
 mod rights;
+mod sealing;
 mod service;
 mod sight;
 mod spelling;
@@ -103,6 +104,8 @@ on_both_servers! {
     spelling::costs_nobody_an_answer as no_spelling_of_an_address_costs_an_answer;
     operating::by_administrators_only as the_operator_s_commands_are_for_administrators;
     floods::of_a_watcher_slow_nobody_down as a_flooding_watcher_slows_nobody_down;
+    sealing::any_text_in_any_field as any_text_in_any_field_leaves_the_stream_alive;
+    sealing::whatever_people_type as whatever_people_type_leaves_the_stream_alive;
     hostile::stanzas_cost_only_themselves as hostile_stanzas_cost_only_themselves;
 }
 

@@ -7,7 +7,7 @@
 use super::{Reach, Unsealed, Writer};
 use crate::address::ComponentDomain;
 use crate::component::clock::Wall;
-use crate::link::characters::{all_legal, write_text, write_value};
+use crate::link::characters::{all_legal, write_id, write_text, write_value};
 use crate::link::limits::ID_BYTES;
 use crate::stanza::outbound::Refusal;
 use crate::stanza::presented::{Availability, NS_RIGHTS, Presented, VIRTUAL_RESOURCE};
@@ -73,7 +73,7 @@ pub(in crate::link) fn seal_refusal(
     write_value(refusal.from.as_str(), writer.out);
     if let Some(id) = &refusal.id {
         writer.raw("' id='");
-        write_value(id, writer.out);
+        write_id(id, writer.out);
     }
     writer.raw("' to='");
     write_value(refusal.to.as_str(), writer.out);
@@ -105,7 +105,7 @@ impl Writer<'_> {
         }
         if let Availability::Unavailable { id: Some(id), .. } = availability {
             self.raw("' id='");
-            write_value(id, self.out);
+            write_id(id, self.out);
         }
         self.raw("' to='");
         write_value(to.bare.as_str(), self.out);

@@ -17,7 +17,25 @@ struct Reading {
 
 fn as_one_stream(bytes: &[u8]) -> Reading {
     let mut parser = Parser::new();
-    let mut rest = bytes;
+    // XML 1.0 §2.11; see `with_line_feeds`, which does it once for each stanza.
+    let text = bytes
+        .split_inclusive(|byte| *byte == b'\r')
+        .scan(false, |after, piece| {
+            let piece = if *after {
+                piece.strip_prefix(b"\n").unwrap_or(piece)
+            } else {
+                piece
+            };
+            *after = piece.ends_with(b"\r");
+            Some(
+                piece
+                    .iter()
+                    .map(|byte| if *byte == b'\r' { b'\n' } else { *byte }),
+            )
+        })
+        .flatten()
+        .collect::<Vec<u8>>();
+    let mut rest = text.as_slice();
     let mut depth = 0;
     let mut stanza = String::new();
     let mut stanzas = Vec::new();

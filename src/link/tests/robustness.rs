@@ -97,6 +97,16 @@ async fn long_values_and_texts_are_kept_whole() {
 }
 
 #[tokio::test]
+async fn ends_of_lines_are_taken_as_xml_has_them() {
+    let element =
+        stanza("<presence a='1\rx\r\r\n\r' b=\"\r\u{e9}\"\r><c>\r\r\nx\r</c></presence>").await;
+    assert_eq!(element.attr(xml_ncname!("a")), Some("1 x   "));
+    assert_eq!(element.attr(xml_ncname!("b")), Some(" \u{e9}"));
+    let text = element.get_child("c", ns::JABBER_CLIENT).unwrap().text();
+    assert_eq!(text, "\n\nx\n");
+}
+
+#[tokio::test]
 async fn a_refused_element_costs_only_itself() {
     let many = |n: usize, part: fn(usize) -> String| (0..n).map(part).collect::<String>();
     let attributes = |n| many(n, |i| format!(" a{i}='{i}'"));
