@@ -15,14 +15,14 @@ use super::limits::{
     PROMPT_SETTLES, PROMPTED_MAX, PROMPTS_OPEN_MAX, PROMPTS_PER_HOUR_MAX, RECORDS_PER_USER_MAX,
     TIRED_FOR,
 };
-use super::record::{Change, Execution, ExecutionState, Grant};
+use super::record::{Audit, Change, Execution, ExecutionState, Grant};
 use super::reply::Refusal;
 use super::request::Request;
 use super::setting::Reply;
 use super::watcher::Watcher;
 use super::whom::Read;
 use super::words::quotable;
-use super::{Component, Turn, command, ending, offer};
+use super::{Component, Turn, command, delivery, ending, offer};
 use crate::address::Bare;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -159,12 +159,17 @@ pub(super) fn admit(
 /// Whether she has let two of the watcher's commands go by in a day, by a no or in silence.
 fn is_tired_of(core: &Component, now: Now, user: &Bare, watcher: &Bare) -> bool {
     let day = i64::try_from(TIRED_FOR.as_secs()).unwrap_or(i64::MAX);
-    let in_vain = |state| matches!(state, ExecutionState::Refused | ExecutionState::Expired);
+    // What waited in vain for an agent was never before her.
+    let in_vain = |line: &Audit| match line.state {
+        ExecutionState::Refused => true,
+        ExecutionState::Expired => !delivery::is_for_agents(line.right),
+        _ => false,
+    };
     let Some(known) = core.state.user(user) else {
         return false;
     };
     let lately = known.history.iter().filter(|((at, _), line)| {
-        line.watcher == *watcher && in_vain(line.state) && now.wall < at.plus_s(day)
+        line.watcher == *watcher && in_vain(line) && now.wall < at.plus_s(day)
     });
     lately.count() >= 2 || core.refusals.is_tired_of(user, watcher, now.mono)
 }
