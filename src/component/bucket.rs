@@ -39,6 +39,14 @@ impl Rate {
         }
     }
 
+    /// So many an hour, in the long run and at once; 0 is no limit.
+    pub(super) fn an_hour(n: f64) -> Self {
+        Self {
+            per_s: n / 3600.0,
+            burst: n,
+        }
+    }
+
     /// What two nanoseconds give: less than that is lacking by rounding alone.
     fn crumb(self) -> f64 {
         self.per_s * 2e-9

@@ -52,6 +52,8 @@ pub struct Limits {
     /// How often a watcher may set the status of one user in an hour: it is read by all who see her
     /// (security.md T49).
     pub statuses_per_hour: f64,
+    /// Wrong tokens of one address, and of one foreign domain, in an hour (protocol.md §9.2).
+    pub token_guesses_per_hour: f64,
 }
 
 /// How many subscription stanzas the users' server takes in a minute.
@@ -66,10 +68,12 @@ pub enum SubscriptionRate {
 impl Limits {
     /// At once as many as in an hour.
     pub(super) fn statuses(&self) -> Rate {
-        Rate {
-            per_s: self.statuses_per_hour / 3600.0,
-            burst: self.statuses_per_hour,
-        }
+        Rate::an_hour(self.statuses_per_hour)
+    }
+
+    /// The same.
+    pub(super) fn token_guesses(&self) -> Rate {
+        Rate::an_hour(self.token_guesses_per_hour)
     }
 }
 
@@ -98,6 +102,7 @@ impl Default for Limits {
             subscriptions_per_minute: SubscriptionRate::Auto,
             relearn_every: Duration::from_secs(15 * 60),
             statuses_per_hour: 3.0,
+            token_guesses_per_hour: 5.0,
         }
     }
 }
@@ -294,10 +299,5 @@ pub(super) const TOKEN_LABEL_CHARS_MAX: usize = 64;
 /// Bytes of the addresses in its record: a hundred ordinary ones, and the record stays one that the store
 /// takes.
 pub(super) const TOKEN_PEOPLE_BYTES_MAX: usize = 8 * 1024;
-/// Wrong tokens of one address, and of one foreign domain: 5 in an hour (protocol.md §9.2).
-pub(super) const TOKEN_GUESSES: Rate = Rate {
-    per_s: 5.0 / 3600.0,
-    burst: 5.0,
-};
 /// Messages that wait for the next attach; a restart of the server takes seconds.
 pub(super) const DEFERRED_MAX: usize = 10_000;

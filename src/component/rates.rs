@@ -77,6 +77,8 @@ impl Component {
             .set_rate(limits.commands_for_user_by_domain());
         self.broadcast_rate.set_rate(limits.broadcasts());
         self.statuses.set_rate(limits.statuses());
+        self.guesses.set_rate(limits.token_guesses());
+        self.guesses_of_domain.set_rate(limits.token_guesses());
     }
 
     /// Whether a watcher is of one of our own servers, whose users are known to it one by one.

@@ -104,6 +104,7 @@ pub(super) const SECTIONS: [Section; 11] = [
             "subscriptions-per-minute",
             "relearn-minutes",
             "statuses-per-hour",
+            "token-guesses-per-hour",
         ],
     },
 ];

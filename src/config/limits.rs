@@ -81,7 +81,12 @@ impl Check<'_> {
             relearn_every: self
                 .minutes("relearn-minutes", 0.1, 1440.0)
                 .unwrap_or(default.relearn_every),
-            statuses_per_hour: self.statuses().unwrap_or(default.statuses_per_hour),
+            statuses_per_hour: self
+                .an_hour("statuses-per-hour")
+                .unwrap_or(default.statuses_per_hour),
+            token_guesses_per_hour: self
+                .an_hour("token-guesses-per-hour")
+                .unwrap_or(default.token_guesses_per_hour),
         }
     }
 
@@ -121,9 +126,9 @@ impl Check<'_> {
     }
 
     /// Less than one at once would be none at all.
-    fn statuses(&mut self) -> Option<f64> {
+    fn an_hour(&mut self, key: &str) -> Option<f64> {
         let expected = "at least 1, or 0 for no limit";
-        self.read("limits.statuses-per-hour", expected, |value| {
+        self.read(&format!("limits.{key}"), expected, |value| {
             value.number().filter(|n| *n == 0.0 || *n >= 1.0)
         })
     }

@@ -103,6 +103,7 @@ on_both_servers! {
     attaching::goes_on_until_it_succeeds as attaching_goes_on_until_it_succeeds;
     spelling::costs_nobody_an_answer as no_spelling_of_an_address_costs_an_answer;
     operating::by_administrators_only as the_operator_s_commands_are_for_administrators;
+    operating::of_limits_at_a_signal as limits_follow_the_file_at_a_signal;
     floods::of_a_watcher_slow_nobody_down as a_flooding_watcher_slows_nobody_down;
     sealing::any_text_in_any_field as any_text_in_any_field_leaves_the_stream_alive;
     sealing::whatever_people_type as whatever_people_type_leaves_the_stream_alive;

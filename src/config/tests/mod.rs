@@ -126,6 +126,7 @@ fn every_key_is_read() {
         subscriptions-per-minute = 30
         relearn-minutes = 0.5
         statuses-per-hour = 12
+        token-guesses-per-hour = 13
         [[party]]
         name = 'acme'
         jids = ['bot@acme.example', 'acme.example']
@@ -179,6 +180,7 @@ fn every_key_is_read() {
         subscriptions_per_minute: SubscriptionRate::PerMinute(30),
         relearn_every: Duration::from_secs(30),
         statuses_per_hour: 12.0,
+        token_guesses_per_hour: 13.0,
     };
     assert_eq!(config.limits, limits);
     assert_eq!(config.parties[0].name, "acme");
@@ -326,6 +328,7 @@ fn the_environment_overrides_every_key() {
             ("VESTIBULE_LIMITS_SUBSCRIPTIONS_PER_MINUTE", "5"),
             ("VESTIBULE_LIMITS_RELEARN_MINUTES", "6"),
             ("VESTIBULE_LIMITS_STATUSES_PER_HOUR", "7"),
+            ("VESTIBULE_LIMITS_TOKEN_GUESSES_PER_HOUR", "8"),
             ("VESTIBULE_PARTY_A_B_JIDS", "bot@x"),
             ("VESTIBULE_PARTY_A_B_RIGHTS", "notify see"),
         ])
@@ -371,6 +374,7 @@ fn the_environment_overrides_every_key() {
         subscriptions-per-minute = 5
         relearn-minutes = 6
         statuses-per-hour = 7
+        token-guesses-per-hour = 8
         [[party]]
         name = 'a-b'
         jids = ['bot@x']

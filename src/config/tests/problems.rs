@@ -72,6 +72,10 @@ fn wrong_values_are_named_with_line_and_expectation() {
              0 for no limit",
         ),
         (
+            "[limits]\ntoken-guesses-per-hour = 0.5",
+            "7: limits.token-guesses-per-hour: found 0.5, expected at least 1, or 0 for no limit",
+        ),
+        (
             "[limits]\nstatuses-per-hour = 0.5",
             "7: limits.statuses-per-hour: found 0.5, expected at least 1, or 0 for no limit",
         ),

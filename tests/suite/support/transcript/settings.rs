@@ -74,6 +74,8 @@ pub(crate) fn apply(settings: &mut Settings, line: &str) -> Result<(), String> {
         "open-commands-per-user" => {
             settings.limits.open_commands_per_user = number(value)? as usize;
         }
+        "statuses-per-hour" => settings.limits.statuses_per_hour = number(value)?,
+        "token-guesses-per-hour" => settings.limits.token_guesses_per_hour = number(value)?,
         "pending-per-user" => settings.limits.pending_per_user = number(value)? as usize,
         "pending-per-domain" => settings.limits.pending_per_domain = number(value)? as usize,
         "pending-days" => settings.limits.pending_days = number(value)? as u32,
