@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use minidom::Element;
-use xmpp_parsers::data_forms::{DataForm, DataFormType, Field};
+use xmpp_parsers::data_forms::{DataForm, DataFormType, FieldType};
 use xmpp_parsers::ns;
 
 use super::authorization::{Level, Right};
@@ -22,7 +22,7 @@ use super::reply::{NS_HINTS, Refusal, message_error};
 use super::request::Request;
 use super::route::About;
 use super::watcher::Watcher;
-use super::{Component, Turn, rates, set_status};
+use super::{Component, Turn, command, rates, set_status};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
 use crate::stanza::compose::{Compose, element};
@@ -262,12 +262,15 @@ pub(super) fn returned(
 
 /// The end of a command as a result form (protocol.md §9.4).
 pub(super) fn result_form(outcome: &Outcome, words: &str) -> DataForm {
+    let shown = |var, label, value| form::field(var, FieldType::TextSingle, label, Some(value));
     let fields = vec![
-        Field::text_single("request-id", &outcome.request_id),
-        Field::text_single("outcome", outcome.state.as_str()),
-        Field::text_single("text", words),
+        shown("text", "Result", words),
+        shown("outcome", "State", outcome.state.as_str()),
+        shown("request-id", "Number", &outcome.request_id),
     ];
-    DataForm::new(DataFormType::Result_, form::CMD, fields)
+    let mut form = DataForm::new(DataFormType::Result_, form::CMD, fields);
+    form.title = Some(command::title(outcome.right).to_owned());
+    form
 }
 
 /// A final state in a sentence.

@@ -125,11 +125,12 @@ pub(super) fn applied(choice: &Choice, mut profile: Profile) -> Profile {
 /// What is set, for the person.
 pub(super) fn told(profile: &Profile) -> String {
     let set = |right: &Right| profile.tell.get(right).copied().unwrap_or_default();
-    let lines = RIGHTS.map(|right| format!("{right}: {}", set(&right).as_str()));
+    let each = RIGHTS.map(|right| format!("{right}: {}", set(&right).as_str()));
+    // Some clients show the last lines of an answer to a form, and no more.
     format!(
-        "You are told of what others do:\n{}\nevery is a message each time, digest one an hour at most. With off \
-         you are still told, in the digest, of what those do whom you granted it, and parties.",
-        lines.join("\n")
+        "every is a message each time, digest one an hour at most. With off you are still told, in the digest, of \
+         what those do whom you granted it, and parties.\nYou are told of {}.",
+        each.join(", ")
     )
 }
 
