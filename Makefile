@@ -26,7 +26,7 @@ test-long: toolchain
 	@tests/install.sh prosody ejabberd dbus-daemon clients
 	@tests/third-parties/install.sh
 	VESTIBULE_TEST_LONG=1 $(CARGO) test --locked
-	$(CARGO) test --locked --test clients
+	$(CARGO) test --locked --test clients -- --test-threads=1
 
 bench: toolchain
 	@$(CARGO) build --locked --release --example pipeline

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::confined::{self, PYTHON, output};
+use crate::conversation::one_line;
 use crate::picture::{Picture, Place};
 use crate::scene::Scene;
 use crate::story::{LOOK, PATIENCE};
@@ -23,6 +24,9 @@ const SIZE: (usize, usize) = (1280, 800);
 
 /// How long the X server and the session may take to start.
 const START: Duration = Duration::from_secs(30);
+
+/// What was typed and is not there by then was lost.
+const TYPED: Duration = Duration::from_secs(5);
 
 /// How often is looked whether something is there.
 const POLL: Duration = Duration::from_millis(50);
@@ -237,9 +241,65 @@ impl Desktop {
     /// Clicks there.
     pub(crate) async fn click(&self, x: i64, y: i64) -> Result<(), Failure> {
         self.point(x, y).await?;
+        self.keys_and_buttons(&["click", "1"]).await
+    }
+
+    /// Clicks there twice.
+    pub(crate) async fn double_click(&self, x: i64, y: i64) -> Result<(), Failure> {
+        self.point(x, y).await?;
+        self.keys_and_buttons(&["click", "--repeat", "2", "--delay", "80", "1"])
+            .await
+    }
+
+    /// Clicks there with the right button.
+    pub(crate) async fn click_right(&self, x: i64, y: i64) -> Result<(), Failure> {
+        self.point(x, y).await?;
+        self.keys_and_buttons(&["click", "3"]).await
+    }
+
+    /// Turns the wheel there by a step.
+    pub(crate) async fn scroll_down(&self, x: i64, y: i64) -> Result<(), Failure> {
+        self.point(x, y).await?;
+        self.keys_and_buttons(&["click", "5"]).await
+    }
+
+    /// Types in place of what is in the field with the cursor, until it is there: a busy client loses keys.
+    pub(crate) async fn type_over(&mut self, words: &str) -> Result<(), Failure> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            self.key("ctrl+a").await?;
+            self.keys_and_buttons(&["type", "--delay", "30", words])
+                .await?;
+            let seen = Instant::now() + TYPED;
+            while Instant::now() < seen {
+                let things = self.things().await?;
+                if things.iter().any(|thing| thing.words.trim() == words) {
+                    return Ok(());
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+            if Instant::now() > end {
+                let screen = self.leave_picture("failed").await?;
+                return Err(Failure::new(format!("cannot type {words:?} on\n{screen}")));
+            }
+        }
+    }
+
+    /// Presses a key, by the name that X has for it.
+    pub(crate) async fn key(&self, key: &str) -> Result<(), Failure> {
+        self.keys_and_buttons(&["key", key]).await
+    }
+
+    async fn keys_and_buttons(&self, arguments: &[&str]) -> Result<(), Failure> {
         let mut xdotool = self.tool("xdotool")?;
-        xdotool.args(["click", "1"]);
+        xdotool.args(arguments);
         output("xdotool", xdotool).await.map(drop)
+    }
+
+    /// All words that a screen reader would find, with one space between them.
+    pub(crate) async fn words(&mut self) -> Result<String, Failure> {
+        let words = self.things().await?.into_iter().map(|thing| thing.words);
+        Ok(one_line(&words.collect::<Vec<_>>().join(" ")))
     }
 
     /// Leaves the screen in `target/tmp`, for people; returns its words.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::confined::{PYTHON, command_beside, missing, output};
+use crate::conversation::Converses;
 use crate::desktop::{Desktop, Thing};
 use crate::scene::{ALICE, COMPONENT, Contact, Scene};
 use crate::stage::PASSWORD;
@@ -101,6 +102,28 @@ impl ChatClient for Dino {
 
     async fn leave_picture(&mut self, picture: &str) -> Result<String, Failure> {
         self.0.leave_picture(picture).await
+    }
+}
+
+impl Converses for Dino {
+    async fn open(&mut self) -> Result<(), Failure> {
+        let component = self
+            .0
+            .until("no component", |thing| {
+                thing.role == "label" && thing.words == COMPONENT.name
+            })
+            .await?;
+        let (x, y) = component.place.middle();
+        self.0.click(x, y).await
+    }
+
+    async fn words(&mut self) -> Result<String, Failure> {
+        self.0.words().await
+    }
+
+    async fn say(&mut self, line: &str) -> Result<(), Failure> {
+        self.0.type_over(line).await?;
+        self.0.key("Return").await
     }
 }
 

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::confined::{PYTHON, command_beside, output};
+use crate::conversation::Converses;
 use crate::desktop::{Desktop, Thing};
 use crate::picture::{Colour, Place};
 use crate::scene::{COMPONENT, Contact, Scene};
@@ -35,7 +36,7 @@ const LOOKS: usize = 5;
 /// The width of the column of pictures, in pixels, left of the names.
 const AVATAR: i64 = 46;
 
-pub(crate) struct Gajim(Desktop);
+pub(crate) struct Gajim(pub(crate) Desktop);
 
 impl ChatClient for Gajim {
     const NAME: &str = "gajim";
@@ -83,6 +84,31 @@ impl ChatClient for Gajim {
 
     async fn leave_picture(&mut self, picture: &str) -> Result<String, Failure> {
         self.0.leave_picture(picture).await
+    }
+}
+
+impl Converses for Gajim {
+    async fn open(&mut self) -> Result<(), Failure> {
+        let row = self.row(&COMPONENT).await?;
+        let (x, y) = row
+            .ok_or_else(|| Failure::new("no component".to_owned()))?
+            .middle();
+        self.0.double_click(x, y).await?;
+        self.0
+            .until("no conversation", |thing| {
+                thing.role == "text" && thing.place.height > 0
+            })
+            .await
+            .map(drop)
+    }
+
+    async fn words(&mut self) -> Result<String, Failure> {
+        self.0.words().await
+    }
+
+    async fn say(&mut self, line: &str) -> Result<(), Failure> {
+        self.0.type_over(line).await?;
+        self.0.key("Return").await
     }
 }
 
@@ -151,7 +177,7 @@ impl Gajim {
     }
 
     /// The contact's name, with the mouse out of its way.
-    async fn row(&mut self, contact: &Contact) -> Result<Option<Place>, Failure> {
+    pub(crate) async fn row(&mut self, contact: &Contact) -> Result<Option<Place>, Failure> {
         let things = self.0.things().await?;
         let find = |role: &str, fits: &dyn Fn(&Thing) -> bool| {
             let thing = things

@@ -1,9 +1,14 @@
 //! poezio 0.14, in a terminal.
 
-use crate::scene::{Contact, Scene};
-use crate::stage::PASSWORD;
-use crate::story::{ChatClient, Shown, State, Texts};
+use tokio::time::Instant;
+
+use crate::conversation::Converses;
+use crate::forms::{Commands, Entry, Fill, Named};
+use crate::scene::{COMPONENT, Contact, Scene};
+use crate::stage::{HOME, PASSWORD};
+use crate::story::{ChatClient, LOOK, PATIENCE, Shown, State, Texts, until};
 use crate::support::Failure;
+use crate::support::server::Kind;
 use crate::terminal::Terminal;
 
 /// Lines of the contact list, and some to spare.
@@ -55,6 +60,23 @@ impl ChatClient for Poezio {
     }
 }
 
+impl Converses for Poezio {
+    async fn open(&mut self) -> Result<(), Failure> {
+        // Where the server has no archive, the message that opens a conversation is not shown in it.
+        order(&self.0, &format!("message {HOME}")).await
+    }
+
+    async fn words(&mut self) -> Result<String, Failure> {
+        self.0.words().await
+    }
+
+    async fn say(&mut self, line: &str) -> Result<(), Failure> {
+        self.0.type_in(line).await?;
+        self.0.until_line(line).await?;
+        self.0.press(&["Enter"]).await
+    }
+}
+
 impl Poezio {
     /// Goes through the contact list until the contact is the selected one.
     async fn select(&self, contact: &Contact) -> Result<bool, Failure> {
@@ -71,6 +93,161 @@ impl Poezio {
         }
         Ok(false)
     }
+}
+
+impl Commands for Poezio {
+    async fn begin(&mut self, contact: &Contact, command: &Named) -> Result<(), Failure> {
+        self.0.until("bob@localhost").await?;
+        let title = list_of(contact);
+        run_command(&self.0, &title, contact.address, command.title).await?;
+        self.0.until(command.title).await?;
+        self.0.until(SEND).await
+    }
+
+    async fn fill_in(&mut self, _command: &Named, entry: &Entry) -> Result<(), Failure> {
+        let terminal = &self.0;
+        terminal.until(entry.label).await?;
+        let screen = terminal.screen().await?;
+        // Below the title, each field has its line; the first is selected.
+        let fields = screen
+            .iter()
+            .skip(1)
+            .skip_while(|line| line.trim().is_empty());
+        let at = fields
+            .clone()
+            .position(|line| line.trim().starts_with(entry.label));
+        let at = at.ok_or_else(|| Failure::new(format!("no {}", entry.label)))?;
+        terminal.press(&["Up"; FIELDS]).await?;
+        for _ in 0..at {
+            key(terminal, "Down").await?;
+        }
+        match entry.fill {
+            Fill::Line(text) => {
+                terminal.type_in(text).await?;
+                terminal.until(text).await
+            }
+            Fill::Lines(text) => {
+                // It opens an entry of its list of lines, and closes it.
+                key(terminal, "Enter").await?;
+                terminal.type_in(text).await?;
+                terminal.until(text).await?;
+                key(terminal, "Enter").await?;
+                terminal.until(text).await
+            }
+            Fill::Ticked(_, shown) => {
+                let end = Instant::now() + PATIENCE;
+                while terminal.has(shown).await.is_err() {
+                    if Instant::now() > end {
+                        return terminal.has(shown).await;
+                    }
+                    key(terminal, "Right").await?;
+                }
+                key(terminal, "Space").await?;
+                let screen = terminal.screen().await?;
+                let line = screen.iter().find(|line| line.contains(shown));
+                match line.is_some_and(|line| line.contains('✔')) {
+                    true => Ok(()),
+                    false => Err(Failure::new(format!("{shown} is not ticked in {line:?}"))),
+                }
+            }
+            Fill::Chosen(_, shown) => {
+                let end = Instant::now() + PATIENCE;
+                while !line_of(&terminal.screen().await?, entry).contains(shown) {
+                    if Instant::now() > end {
+                        return terminal.has(shown).await;
+                    }
+                    key(terminal, "Right").await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn submit(&mut self) -> Result<(), Failure> {
+        key(&self.0, "C-y").await
+    }
+
+    async fn until_result(&mut self, words: &str) -> Result<(), Failure> {
+        self.0.until_words(words).await
+    }
+
+    async fn end(&mut self) -> Result<(), Failure> {
+        // A result with fields is a form of its own, over the list of commands.
+        if self.0.has(SEND).await.is_ok() {
+            key(&self.0, "C-y").await?;
+        }
+        self.0.until("Ad-hoc commands of JID").await?;
+        order(&self.0, "close").await
+    }
+}
+
+/// Bob joins by adding the component as a contact.
+pub(crate) async fn joins_by_contact(kind: Kind) -> Result<(), Failure> {
+    let mut scene = Scene::without_contacts(kind).await?;
+    let mut poezio = Poezio::start(&scene).await?;
+    poezio.0.until("Your JID is").await?;
+    order(&poezio.0, &format!("add {HOME}")).await?;
+    scene.joined("bob@localhost").await?;
+    let online = Shown {
+        state: State::Online,
+        text: None,
+    };
+    until(&mut poezio, &COMPONENT, &online).await
+}
+
+/// More than any form has.
+const FIELDS: usize = 12;
+
+/// Below every form.
+const SEND: &str = "Ctrl+Y: send form";
+
+fn list_of(contact: &Contact) -> String {
+    format!("Ad-hoc commands of JID {}", contact.address)
+}
+
+/// The line of a field.
+fn line_of(screen: &[String], entry: &Entry) -> String {
+    let mut lines = screen.iter();
+    let line = lines.find(|line| line.trim().starts_with(entry.label));
+    line.cloned().unwrap_or_default()
+}
+
+/// Presses a key by itself.
+async fn key(terminal: &Terminal, key: &str) -> Result<(), Failure> {
+    tokio::time::sleep(LOOK).await;
+    terminal.press(&[key]).await?;
+    tokio::time::sleep(LOOK).await;
+    Ok(())
+}
+
+/// Types a command where there is no line for it yet. Many characters that come at once are a text to it, and
+/// no keys: it loses them, or takes Enter for a line's end.
+async fn order(terminal: &Terminal, command: &str) -> Result<(), Failure> {
+    terminal.type_in("/").await?;
+    terminal.until_line("/").await?;
+    terminal.type_in(command).await?;
+    terminal.until_line(&format!("/{command}")).await?;
+    terminal.press(&["Enter"]).await
+}
+
+/// Opens the list of commands of an address, and starts the one of this name.
+async fn run_command(
+    terminal: &Terminal,
+    title: &str,
+    address: &str,
+    name: &str,
+) -> Result<(), Failure> {
+    order(terminal, &format!("ad-hoc {address}")).await?;
+    terminal.until(title).await?;
+    terminal.until(name).await?;
+    let screen = terminal.screen().await?;
+    // Below the headline, the first one is selected.
+    let row = screen.iter().position(|line| line.contains(name));
+    let below = row.unwrap_or(1).saturating_sub(1);
+    for _ in 0..below {
+        key(terminal, "Down").await?;
+    }
+    key(terminal, "Enter").await
 }
 
 /// The state in the headline of what is said of the selected contact: `address (away)`.

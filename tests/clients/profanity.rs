@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::scene::{Contact, Scene};
+use crate::conversation::Converses;
+use crate::forms::{Commands, Entry, Fill, Named};
+use crate::scene::{COMPONENT, Contact, Scene};
 use crate::stage::{HOME, PASSWORD};
-use crate::story::{ChatClient, LOOK, PATIENCE, Shown, State, Texts};
+use crate::story::{ChatClient, PATIENCE, Shown, State, Texts, until};
 use crate::support::Failure;
 use crate::support::server::Kind;
 use crate::terminal::Terminal;
@@ -36,9 +38,6 @@ const HEADLINES: [(&str, State); 6] = [
 
 /// The node of the form by which users set their status.
 const STATUS_NODE: &str = "urn:x-presence-service:status:0";
-/// The node of the form by which they grant rights, and that of what they granted.
-const GRANT_NODE: &str = "urn:x-presence-service:consent:0#grant";
-const OVERVIEW_NODE: &str = "urn:x-presence-service:consent:0#overview";
 
 pub(crate) struct Profanity(Terminal);
 
@@ -81,6 +80,107 @@ impl ChatClient for Profanity {
     }
 }
 
+impl Converses for Profanity {
+    async fn open(&mut self) -> Result<(), Failure> {
+        // Beside the contact list every line would be broken.
+        self.0.enter("/roster hide").await?;
+        self.0.enter(&format!("/msg {HOME}")).await
+    }
+
+    async fn words(&mut self) -> Result<String, Failure> {
+        self.0.words().await
+    }
+
+    async fn say(&mut self, line: &str) -> Result<(), Failure> {
+        self.0.enter(line).await
+    }
+}
+
+impl Commands for Profanity {
+    async fn begin(&mut self, contact: &Contact, command: &Named) -> Result<(), Failure> {
+        // A moment after the login it says that there are no commands: it has not yet asked its server and
+        // the components what they have.
+        let end = Instant::now() + PATIENCE;
+        let title = format!("Form title: {}", command.title);
+        loop {
+            let order = format!("/cmd exec {} {}", command.node, contact.address);
+            self.0.enter(&order).await?;
+            let result = self.0.until_within(&title, ANSWER).await;
+            if result.is_ok() || Instant::now() > end {
+                return result;
+            }
+        }
+    }
+
+    async fn fill_in(&mut self, _command: &Named, entry: &Entry) -> Result<(), Failure> {
+        self.show_form().await?;
+        self.0.until(&format!("] {}", entry.label)).await?;
+        let screen = self.0.screen().await?;
+        let label = format!("] {}", entry.label);
+        let name = screen.iter().find_map(|line| {
+            let (before, _) = line.split_once(&label)?;
+            before.rsplit_once('[').map(|(_, name)| name.to_owned())
+        });
+        let name = name.ok_or_else(|| Failure::new(format!("no {}", entry.label)))?;
+        let (value, order) = match entry.fill {
+            Fill::Line(text) | Fill::Chosen(text, _) => (text, format!("/{name} \"{text}\"")),
+            // A text of several lines is a list of lines to it.
+            Fill::Lines(text) => (text, format!("/{name} add \"{text}\"")),
+            Fill::Ticked(value, _) => (value, format!("/{name} add {value}")),
+        };
+        self.0.enter("/clear").await?;
+        self.0.until_without(&label).await?;
+        self.0.enter(&order).await?;
+        self.0.until("Field updated").await?;
+        self.0.has(value).await
+    }
+
+    async fn submit(&mut self) -> Result<(), Failure> {
+        self.0.enter("/form submit").await
+    }
+
+    async fn until_result(&mut self, words: &str) -> Result<(), Failure> {
+        // A sentence stands in the conversation, if there is one.
+        if self.0.until_words_within(words, ANSWER).await.is_ok() {
+            return Ok(());
+        }
+        self.0.enter("/roster hide").await?;
+        self.0.enter(&format!("/msg {HOME}")).await?;
+        self.0.until_words(words).await
+    }
+
+    async fn end(&mut self) -> Result<(), Failure> {
+        self.0.enter("/clear").await
+    }
+}
+
+/// For an answer that does not come where a command is not known yet.
+const ANSWER: Duration = Duration::from_secs(5);
+
+impl Profanity {
+    /// Shows the form from the top of the screen.
+    async fn show_form(&self) -> Result<(), Failure> {
+        self.0.enter("/clear").await?;
+        self.0.enter("/form show").await
+    }
+}
+
+/// Bob joins by adding the component as a contact.
+pub(crate) async fn joins_by_contact(kind: Kind) -> Result<(), Failure> {
+    let mut scene = Scene::without_contacts(kind).await?;
+    let mut profanity = Profanity::start(&scene).await?;
+    profanity.0.until("[online]").await?;
+    profanity.0.enter(&format!("/sub request {HOME}")).await?;
+    profanity.0.until("Received authorization request").await?;
+    profanity.0.enter(&format!("/sub allow {HOME}")).await?;
+    scene.joined("bob@localhost").await?;
+    let online = Shown {
+        state: State::Online,
+        text: None,
+    };
+    until(&mut profanity, &COMPONENT, &online).await
+}
+
 /// It lists the component's commands, and sets bob's status by the form of one.
 pub(crate) async fn sets_a_status_by_form(kind: Kind) -> Result<(), Failure> {
     let scene = Scene::set(kind).await?;
@@ -102,60 +202,6 @@ pub(crate) async fn sets_a_status_by_form(kind: Kind) -> Result<(), Failure> {
     terminal.enter(r#"/field2 add "Out for lunch""#).await?;
     terminal.enter("/form submit").await?;
     terminal.until("Your status is now “Out for lunch”").await?;
-    Ok(())
-}
-
-/// He grants by the form, with all limits.
-pub(crate) async fn grants_by_form(kind: Kind) -> Result<(), Failure> {
-    let scene = Scene::set(kind).await?;
-    let Profanity(terminal) = Profanity::start(&scene).await?;
-    let end = Instant::now() + PATIENCE;
-    while let Err(failure) = terminal.has(GRANT_NODE).await {
-        if Instant::now() > end {
-            return Err(failure);
-        }
-        terminal.enter(&format!("/cmd list {HOME}")).await?;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-    terminal
-        .enter(&format!("/cmd exec {GRANT_NODE} {HOME}"))
-        .await?;
-    terminal.until("Form title: Grant rights").await?;
-    terminal
-        .leave_picture(&format!("profanity-{kind}-grant"))
-        .await?;
-    for line in [
-        "/field1 carol@localhost",
-        "/field2 add notify",
-        "/field3 first",
-        "/field4 2100-01-01",
-        "/field5 5",
-        "/field6 22:00-07:00",
-        "/form submit",
-    ] {
-        terminal.enter(line).await?;
-        tokio::time::sleep(LOOK).await;
-    }
-    terminal
-        .until("carol@localhost may now: see, notify")
-        .await?;
-    for words in [
-        "the first time",
-        "2100-01-01",
-        "at most 5 a day",
-        "22:00-07:00",
-    ] {
-        terminal.has(words).await?;
-    }
-    // And he reads it again among all the others.
-    terminal
-        .enter(&format!("/cmd exec {OVERVIEW_NODE} {HOME}"))
-        .await?;
-    terminal.until("Form title: Who may do what").await?;
-    terminal.until("carol@localhost may: see, notify").await?;
-    terminal
-        .leave_picture(&format!("profanity-{kind}-overview"))
-        .await?;
     Ok(())
 }
 

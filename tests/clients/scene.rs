@@ -4,14 +4,18 @@
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
+use tokio::time::Instant;
 
+use crate::adhoc;
 use crate::certificate::Authority;
 use crate::stage::{self, HOME, PASSWORD, SOON, Stage, is_presence, join_by_contact, say};
-use crate::story::PATIENCE;
+use crate::story::{LOOK, PATIENCE};
 use crate::support::client::Client;
 use crate::support::component_process::{ComponentProcess, Config};
 use crate::support::server::{Kind, Options, Server};
 use crate::support::{Failure, built_binary, stanza};
+
+const NS_ITEMS: &str = "http://jabber.org/protocol/disco#items";
 
 /// What alice says about herself.
 pub(crate) const TEXT: &str = "In a meeting until 3";
@@ -28,6 +32,9 @@ pub(crate) const ALICE: Contact = Contact {
     name: "Alice",
     address: stage::ALICE,
 };
+
+/// Bob's presentity.
+const BOB: &str = r"bob\40localhost@presence.localhost";
 
 /// The component itself, to which bob has given no name.
 pub(crate) const COMPONENT: Contact = Contact {
@@ -88,6 +95,54 @@ impl Scene {
         self.alice.send(stanza(presence)).await;
     }
 
+    /// Bob says this to the component before his client is there, as in “grant …”.
+    pub(crate) async fn bob_has_said(&self, line: &str, answer: &str) -> Result<(), Failure> {
+        let mut bob = self.stage.login("bob", "setting-up").await?;
+        bob.send(stanza("<presence/>")).await;
+        say(&mut bob, line, answer).await;
+        bob.logout().await;
+        Ok(())
+    }
+
+    /// Another client of bob's, which is not there for others.
+    pub(crate) async fn bob_elsewhere(&self) -> Result<Client, Failure> {
+        self.stage.login("bob", "elsewhere").await
+    }
+
+    /// Alice runs a right at bob, and is told that it was done.
+    pub(crate) async fn alice_runs(&mut self, right: &str, fields: &[(&str, &str)]) -> String {
+        let node = adhoc::node_of(right);
+        let answer = adhoc::submit_at_once(&mut self.alice, BOB, &node, fields).await;
+        adhoc::completed(&answer).1
+    }
+
+    /// Waits until alice's client gets a message of the component with these words.
+    pub(crate) async fn alice_is_told(&mut self, words: &str) -> String {
+        stage::body_of(&stage::expect_message(&mut self.alice, words).await)
+    }
+
+    /// An agent of bob's that can activate his client, once the component knows of it.
+    pub(crate) async fn agent_of_bob(&mut self) -> Result<Client, Failure> {
+        let mut agent = self.stage.login("bob", "agent").await?;
+        agent.advertise(adhoc::NS_AGENT);
+        agent
+            .send(stanza("<presence><priority>-1</priority></presence>"))
+            .await;
+        let asks = |e: &minidom::Element| {
+            e.get_child("query", NS_ITEMS)
+                .is_some_and(|query| query.attr("node") == Some(adhoc::NS_COMMANDS))
+        };
+        let question = agent.expect("question for commands", SOON, asks).await;
+        let (jid, node) = (agent.jid(), format!("{}#activate-client", adhoc::NS_AGENT));
+        let commands = format!(
+            "<query xmlns='{NS_ITEMS}' node='{}'><item jid='{jid}' node='{node}'/></query>",
+            adhoc::NS_COMMANDS
+        );
+        agent.reply(&question, Some(stanza(&commands))).await;
+        stage::reach_component(&mut agent).await;
+        Ok(agent)
+    }
+
     /// Waits until the component says in its log that this user has joined.
     pub(crate) async fn joined(&mut self, user: &str) -> Result<(), Failure> {
         let line = format!("{user} has joined");
@@ -111,6 +166,19 @@ impl Scene {
             .map_err(|error| Failure::new(format!("cannot make {folder:?}: {error}")))?;
         Ok(folder)
     }
+}
+
+/// Waits until a question with these words waits for bob.
+pub(crate) async fn is_asked(bob: &mut Client, words: &str) -> Result<(), Failure> {
+    let end = Instant::now() + PATIENCE;
+    // Of every answer: “No question waits for your answer”, “Answer with the code”.
+    while !say(bob, "questions", "nswer").await.contains(words) {
+        if Instant::now() > end {
+            return Err(Failure::new(format!("bob is not asked {words:?}")));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
 }
 
 /// Bob adds the component and alice as contacts, and alice approves him.

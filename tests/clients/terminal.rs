@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::confined::{self, missing, output};
+use crate::conversation::one_line;
 use crate::scene::Scene;
 use crate::story::{LOOK, PATIENCE};
 use crate::support::Failure;
@@ -17,6 +18,9 @@ const LINES: &str = "40";
 
 /// How long tmux may take to answer on its socket.
 const START: Duration = Duration::from_secs(20);
+
+/// What was typed and is not there by then was lost.
+const TYPED: Duration = Duration::from_secs(5);
 
 /// A running client and its screen. Dropping it ends both.
 #[derive(Debug)]
@@ -73,10 +77,32 @@ impl Terminal {
         self.order(&[&["send-keys"], keys].concat()).await.map(drop)
     }
 
-    /// Types a line and sends it.
+    /// Types these words.
+    pub(crate) async fn type_in(&self, words: &str) -> Result<(), Failure> {
+        if words.is_empty() {
+            return Ok(());
+        }
+        self.order(&["send-keys", "-l", words]).await.map(drop)
+    }
+
+    /// Types a line where the cursor is, sees that it is there, and sends it. A busy client loses keys.
     pub(crate) async fn enter(&self, line: &str) -> Result<(), Failure> {
-        self.order(&["send-keys", "-l", line]).await?;
-        self.press(&["Enter"]).await
+        let end = Instant::now() + PATIENCE;
+        loop {
+            self.type_in(line).await?;
+            let seen = Instant::now() + TYPED;
+            while Instant::now() < seen {
+                if self.screen().await?.iter().any(|one| one.trim() == line) {
+                    return self.press(&["Enter"]).await;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+            if Instant::now() > end {
+                return self.has(line).await;
+            }
+            // What is there of it is taken back.
+            self.press(&["C-u"]).await?;
+        }
     }
 
     /// Tells whether the screen has these words in it; else what it has.
@@ -88,9 +114,68 @@ impl Terminal {
         Err(Failure::new(format!("no {words:?} on\n{screen}")))
     }
 
+    /// The words of the screen, wherever its lines are broken.
+    pub(crate) async fn words(&self) -> Result<String, Failure> {
+        Ok(one_line(&self.screen().await?.join(" ")))
+    }
+
+    /// Waits until the screen has these words in it, wherever its lines are broken.
+    pub(crate) async fn until_words(&self, words: &str) -> Result<(), Failure> {
+        self.until_words_within(words, PATIENCE).await
+    }
+
+    /// The same, so long.
+    pub(crate) async fn until_words_within(
+        &self,
+        words: &str,
+        patience: Duration,
+    ) -> Result<(), Failure> {
+        let end = Instant::now() + patience;
+        while !self.words().await?.contains(words) {
+            if Instant::now() > end {
+                return self.has(words).await;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until these words are a line of the screen.
+    pub(crate) async fn until_line(&self, words: &str) -> Result<(), Failure> {
+        let end = Instant::now() + PATIENCE;
+        while !self.screen().await?.iter().any(|line| line.trim() == words) {
+            if Instant::now() > end {
+                return self.has(words).await;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
     /// Waits until the screen has these words in it.
     pub(crate) async fn until(&self, words: &str) -> Result<(), Failure> {
+        self.until_within(words, PATIENCE).await
+    }
+
+    /// Waits until the screen has these words no longer in it.
+    pub(crate) async fn until_without(&self, words: &str) -> Result<(), Failure> {
         let end = Instant::now() + PATIENCE;
+        while self.has(words).await.is_ok() {
+            if Instant::now() > end {
+                return Err(Failure::new(format!("{words:?} is still there")));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// Waits so long until the screen has these words in it.
+    pub(crate) async fn until_within(
+        &self,
+        words: &str,
+        patience: Duration,
+    ) -> Result<(), Failure> {
+        let end = Instant::now() + patience;
         loop {
             let result = self.has(words).await;
             if result.is_ok() || Instant::now() > end {

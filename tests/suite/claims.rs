@@ -5,6 +5,7 @@ use crate::architecture::root;
 
 const PAGE: &str = include_str!("../../docs/claims.md");
 const STORIES: &str = include_str!("main_job.rs");
+const CLIENTS: &str = include_str!("../clients/main.rs");
 
 /// A row of its tables.
 struct Row {
@@ -78,23 +79,27 @@ fn is_run(test: &str) -> Result<(), String> {
     let (file, name) = test
         .split_once("::")
         .ok_or_else(|| format!("not a test: {test}"))?;
-    let folder = if file.starts_with("src/") {
-        ""
-    } else {
-        "tests/suite"
+    let folder = match file.split('/').next() {
+        Some("src") => "",
+        Some("clients") => "tests",
+        _ => "tests/suite",
     };
     let text = std::fs::read_to_string(root().join(folder).join(file))
         .map_err(|error| format!("{file}: {error}"))?;
-    let before = text
-        .split_once(&format!("fn {name}("))
+    let before = [format!("fn {name}("), format!("fn {name}<")]
+        .iter()
+        .find_map(|start| text.split_once(start))
         .map(|(before, _)| before)
         .ok_or_else(|| format!("there is no {name} in {file}"))?;
-    let story = file
-        .strip_prefix("main_job/")
-        .and_then(|file| file.strip_suffix(".rs"));
-    let is_run = match story {
-        Some(topic) => STORIES.contains(&format!("{topic}::{name} as ")),
-        None => before
+    let topic = file
+        .strip_suffix(".rs")
+        .and_then(|file| file.split_once('/'));
+    let is_run = match topic {
+        Some(("main_job", topic)) => STORIES.contains(&format!("{topic}::{name} as ")),
+        Some(("clients", topic)) => [" as ", "::<"]
+            .iter()
+            .any(|end| CLIENTS.contains(&format!("{topic}::{name}{end}"))),
+        _ => before
             .lines()
             .rev()
             .take(4)
@@ -112,6 +117,7 @@ fn what_is_not_run_would_be_found() {
         ("claims.rs::is_nowhere", "there is no is_nowhere"),
         ("claims.rs::is_run", "is not run"),
         ("main_job/stage.rs::query", "is not run"),
+        ("clients/forms.rs::own", "is not run"),
         ("nowhere.rs::it", "nowhere.rs: "),
     ] {
         let found = is_run(test).unwrap_err();
