@@ -282,16 +282,15 @@ fn finished(
         Way::Message => Some(relay::delivered(&request)),
         Way::Agent | Way::Prompt(_) => end.text.clone(),
     };
+    // What is done by a message goes out before anybody is told that it is done: it cannot be lost alone.
+    let told = end.way != Way::Message;
+    if !told {
+        relay::end(core, turn, (id, &request), execution.level, &end);
+    }
     conclude(core, turn, id, end.state, note);
     prompt::acknowledge(core, turn, &request, &watcher, &end);
-    match end.way {
-        Way::Message if right != Right::SetStatus => {
-            relay::deliver(core, turn, &request, execution.level);
-        }
-        Way::Prompt(_) => {} // She knows what she has said; and silence is no.
-        _ if !tell::is_now(core, turn, user, id, (right, execution.level)) => {}
-        Way::Message => relay::deliver(core, turn, &request, execution.level),
-        Way::Agent => relay::report(core, turn, &request, end.state, end.text.as_deref()),
+    if told {
+        relay::end(core, turn, (id, &request), execution.level, &end);
     }
 }
 

@@ -13,7 +13,7 @@ use xmpp_parsers::data_forms::{DataForm, DataFormType, FieldType};
 use xmpp_parsers::ns;
 
 use super::authorization::{Level, Right};
-use super::execution::{self, Asker};
+use super::execution::{self, Asker, End, Way};
 use super::form;
 use super::limits::MESSAGE_CHARS_MAX;
 use super::modules::ARGUMENT;
@@ -22,7 +22,7 @@ use super::reply::{NS_HINTS, Refusal, message_error};
 use super::request::Request;
 use super::route::About;
 use super::watcher::Watcher;
-use super::{Component, Turn, command, rates, set_status};
+use super::{Component, Turn, command, rates, set_status, tell};
 use crate::address::{Address, Bare};
 use crate::stanza::Inbound;
 use crate::stanza::compose::{Compose, element};
@@ -109,6 +109,24 @@ pub(super) fn deliver(core: &mut Component, turn: &mut Turn, request: &Request, 
         }
     };
     tell(core, turn, request, ExecutionState::Completed, &body, link);
+}
+
+/// Tells the user of a command that has ended: the message that does it, or how it went.
+pub(super) fn end(
+    core: &mut Component,
+    turn: &mut Turn,
+    (id, request): (&str, &Request),
+    level: Level,
+    end: &End,
+) {
+    let (user, right) = (&request.user, request.right);
+    match end.way {
+        Way::Message if right != Right::SetStatus => deliver(core, turn, request, level),
+        Way::Prompt(_) => {} // She knows what she has said; and silence is no.
+        _ if !tell::is_now(core, turn, user, id, (right, level)) => {}
+        Way::Message => deliver(core, turn, request, level),
+        Way::Agent => report(core, turn, request, end.state, end.text.as_deref()),
+    }
 }
 
 /// Tells the user who did what at her client, and how it ended.
