@@ -6,9 +6,9 @@ use tokio::time::Instant;
 
 use crate::conversation::Converses;
 use crate::forms::{Commands, Entry, Fill, Named};
-use crate::scene::{COMPONENT, Contact, Scene};
+use crate::scene::{Contact, Scene};
 use crate::stage::{HOME, PASSWORD};
-use crate::story::{ChatClient, PATIENCE, Shown, State, Texts, until};
+use crate::story::{ChatClient, PATIENCE, Shown, State, Texts};
 use crate::support::Failure;
 use crate::support::server::Kind;
 use crate::terminal::Terminal;
@@ -168,17 +168,15 @@ impl Profanity {
 /// Bob joins by adding the component as a contact.
 pub(crate) async fn joins_by_contact(kind: Kind) -> Result<(), Failure> {
     let mut scene = Scene::without_contacts(kind).await?;
-    let mut profanity = Profanity::start(&scene).await?;
-    profanity.0.until("[online]").await?;
+    let profanity = Profanity::start(&scene).await?;
+    profanity.0.until("[TLS]").await?;
     profanity.0.enter(&format!("/sub request {HOME}")).await?;
     profanity.0.until("Received authorization request").await?;
     profanity.0.enter(&format!("/sub allow {HOME}")).await?;
     scene.joined("bob@localhost").await?;
-    let online = Shown {
-        state: State::Online,
-        text: None,
-    };
-    until(&mut profanity, &COMPONENT, &online).await
+    // It is the one contact that is online, with one message that is not read: the welcome.
+    profanity.0.until("Online (1)").await?;
+    profanity.0.until(&format!("{HOME} (1)")).await
 }
 
 /// It lists the component's commands, and sets bob's status by the form of one.
