@@ -13,6 +13,7 @@ mod exports;
 mod look;
 mod parties;
 mod partners;
+mod web;
 
 use std::future::Future;
 use std::pin::pin;
@@ -30,6 +31,7 @@ use crate::stanza::Outbound;
 use crate::store::Durability;
 use crate::store::committer::{Batch, Committer, Outcome};
 use crate::store::export::{Exported, Failure};
+use crate::web::desk::Counter;
 use alone::Alone;
 use chance::Chance;
 use connection::{Connection, Step, wait};
@@ -76,6 +78,8 @@ pub struct Parts<C> {
     pub metrics: Arc<Metrics>,
     /// Where partners come in; `None`: nowhere.
     pub doors: Option<Doors>,
+    /// Where the web comes in; `None`: nowhere.
+    pub web: Option<Counter>,
     /// Where a changed configuration comes in.
     pub reloads: Option<mpsc::Receiver<Reload>>,
 }
@@ -110,7 +114,7 @@ pub async fn run<C: Clock>(
 ) -> Result<(), Error> {
     let mut shutdown = pin!(shutdown);
     let Parts {
-        core,
+        mut core,
         committer,
         mut outcomes,
         link,
@@ -119,8 +123,12 @@ pub async fn run<C: Clock>(
         exports,
         metrics,
         doors,
+        web,
         mut reloads,
     } = parts;
+    if web.is_some() {
+        core.watch_changes();
+    }
     let now = clock.now();
     let mut driver = Driver {
         core,
@@ -137,9 +145,11 @@ pub async fn run<C: Clock>(
         watch: clock::Watch::new(now),
         partners: Partners::new(doors, Arc::clone(&metrics)),
         metrics,
+        web: web::Web(web),
         alarm: None,
     };
     loop {
+        driver.pump_web()?;
         let busy = driver.pump()?;
         driver.look()?;
         let sleep = driver.sleep(busy);
@@ -163,6 +173,7 @@ pub async fn run<C: Clock>(
             step = wait(&mut driver.connection, &driver.clock) => driver.moved(step)?,
             result = driver.exports.ended() => driver.exported(result)?,
             turn = driver.partners.wait(now) => driver.partner_moved(turn)?,
+            call = driver.web.next() => driver.called(call)?,
             () = tokio::time::sleep(sleep) => {
                 driver.feed(Event::Deadline)?;
                 driver.keep_alive();
@@ -200,6 +211,7 @@ struct Driver<C> {
     watch: clock::Watch,
     metrics: Arc<Metrics>,
     partners: Partners,
+    web: web::Web,
     /// Why the store takes no changes, as the core knows it.
     alarm: Option<String>,
 }
@@ -237,6 +249,7 @@ impl<C: Clock> Driver<C> {
                 }
                 Effect::Send(stanza) => self.send(&stanza),
                 Effect::Report(report) => tracing::info!("{report}"),
+                Effect::Web(news) => self.web.told(news),
             }
         }
         Ok(())

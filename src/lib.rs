@@ -6,7 +6,7 @@
 //!
 //! The core, [`component`], is a value: inputs in, effects out, time and chance as arguments. Everything
 //! that touches the world stands around it: [`driver`] feeds it, [`link`] carries stanzas, [`store`] keeps
-//! records. [`agent`] is the program of `vestibule-agent`. `docs/architecture.md` has the whole map.
+//! records, [`web`] is the web face. [`agent`] is the program of `vestibule-agent`. `docs/architecture.md` has the whole map.
 
 pub mod address;
 pub mod agent;
@@ -18,4 +18,5 @@ pub mod metrics;
 pub mod reload;
 pub mod stanza;
 pub mod store;
+pub mod web;
 pub mod web_address;

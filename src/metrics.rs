@@ -55,6 +55,10 @@ pub struct Metrics {
     pub partners_received: Figure,
     /// Stanzas that were given to the links of partners.
     pub partners_sent: Figure,
+    /// Requests over the web.
+    pub web_requests: Figure,
+    /// Live streams over the web.
+    pub web_streams: Figure,
     questions: Figure,
     refused: Figure,
     beyond: Figure,
@@ -181,6 +185,18 @@ impl Metrics {
             counter,
             "Stanzas that went to partners.",
             &self.partners_sent.get(),
+        );
+        put(
+            "web_requests_total",
+            counter,
+            "Requests over the web.",
+            &self.web_requests.get(),
+        );
+        put(
+            "web_streams",
+            gauge,
+            "Live streams over the web.",
+            &self.web_streams.get(),
         );
         put(
             "questions_total",

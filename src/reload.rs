@@ -12,6 +12,7 @@ use tracing::Level;
 use crate::config::Config;
 use crate::driver::Reload;
 use crate::link::dedicated::Admission;
+use crate::web::Tokens;
 
 /// Where the configuration is, and what is neither the core's nor the driver's.
 pub struct Reloading {
@@ -28,6 +29,7 @@ impl Reloading {
         mut config: Config,
         mut hangup: Signal,
         admission: watch::Sender<Arc<Admission>>,
+        tokens: watch::Sender<Arc<Tokens>>,
         driver: mpsc::Sender<Reload>,
     ) {
         while hangup.recv().await.is_some() {
@@ -41,6 +43,7 @@ impl Reloading {
                     continue;
                 }
             };
+            tokens.send_replace(Arc::new(Tokens::of(&next)));
             (self.set_level)(next.log_level);
             let reload = Reload {
                 settings: next.settings(),

@@ -28,6 +28,8 @@ use vestibule::store::committer::Committer;
 use vestibule::store::embedded::Embedded;
 use vestibule::store::export;
 use vestibule::store::import::{self, Import};
+use vestibule::web::desk::{self, Counter};
+use vestibule::web::{self, Tokens};
 
 /// Bad usage or configuration (sysexits: `EX_USAGE`).
 const USAGE: u8 = 64;
@@ -233,6 +235,47 @@ async fn open_doors(
     Ok((sender, Some(doors)))
 }
 
+/// What the web face needs beside its calls: whom it knows, and when to end.
+struct WebFace {
+    tokens: watch::Sender<Arc<Tokens>>,
+    stopping: watch::Sender<bool>,
+    serving: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl WebFace {
+    /// Takes no more requests, and lets those under way end.
+    async fn stop(self) {
+        self.stopping.send_replace(true);
+        if let Some(serving) = self.serving {
+            let _ = serving.await;
+        }
+    }
+}
+
+/// Opens the web face, where there is one.
+async fn open_web(
+    config: &Config,
+    metrics: Arc<Metrics>,
+) -> Result<(WebFace, Option<Counter>), String> {
+    let (sender, tokens) = watch::channel(Arc::new(Tokens::of(config)));
+    let (stopping, stopped) = watch::channel(false);
+    let mut opened = WebFace {
+        tokens: sender,
+        stopping,
+        serving: None,
+    };
+    let Some(http) = &config.http else {
+        return Ok((opened, None));
+    };
+    let listener = web::listener::bind(http.listen).await?;
+    tracing::info!("the web face listens on {}", http.listen);
+    let (desk, counter) = desk::desk();
+    let domain = config.domain.clone();
+    let face = web::Face::new(http.clone(), domain, desk, tokens, metrics, stopped);
+    opened.serving = Some(tokio::spawn(web::listener::serve(listener, face)));
+    Ok((opened, Some(counter)))
+}
+
 /// Opens the store, attaches, and serves until told to end.
 fn start(config: Config, reloading: Reloading, retry: bool) -> ExitCode {
     let mut core = Component::new(config.settings(), []);
@@ -277,6 +320,10 @@ fn start(config: Config, reloading: Reloading, retry: bool) -> ExitCode {
             Ok(opened) => opened,
             Err(why) => return fail(USAGE, why),
         };
+        let (web_face, web) = match open_web(&config, metrics.clone()).await {
+            Ok(opened) => opened,
+            Err(why) => return fail(USAGE, why),
+        };
         let (reload, reloads) = mpsc::channel(1);
         let parts = Parts {
             core,
@@ -288,14 +335,16 @@ fn start(config: Config, reloading: Reloading, retry: bool) -> ExitCode {
             exports: Some(config.exports()),
             metrics,
             doors,
+            web,
             reloads: Some(reloads),
         };
-        tokio::spawn(reloading.run(config, hangup, admission, reload));
+        tokio::spawn(reloading.run(config, hangup, admission, web_face.tokens.clone(), reload));
         let shutdown = async {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
+            web_face.stop().await; // While the core still answers.
         };
         match driver::run(parts, shutdown).await {
             Ok(()) => ExitCode::SUCCESS,

@@ -133,6 +133,8 @@ pub struct Party {
     pub rights: BTreeSet<Right>,
     /// Whether it may attach to the dedicated link.
     pub has_link: bool,
+    /// Whether it has a token for the web.
+    pub has_web: bool,
 }
 
 /// What speaks for a watcher in one request.

@@ -14,16 +14,16 @@ const CLEAR_EVERY: Duration = Duration::from_secs(1);
 
 /// A rate with its burst.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Rate {
+pub(crate) struct Rate {
     /// Tokens a second; 0 is no limit.
-    pub(super) per_s: f64,
+    pub(crate) per_s: f64,
     /// Tokens at most.
-    pub(super) burst: f64,
+    pub(crate) burst: f64,
 }
 
 /// Token buckets by address, or by something else.
 #[derive(Debug)]
-pub(super) struct Buckets<K = Bare> {
+pub(crate) struct Buckets<K = Bare> {
     rate: Rate,
     levels: HashMap<K, (f64, Duration)>,
     /// When there was last no room, and full ones were dropped.
@@ -32,7 +32,7 @@ pub(super) struct Buckets<K = Bare> {
 
 impl Rate {
     /// So many a minute in the long run; 0 is no limit.
-    pub(super) fn a_minute(n: f64, burst: f64) -> Self {
+    pub(crate) fn a_minute(n: f64, burst: f64) -> Self {
         Self {
             per_s: n / 60.0,
             burst,
@@ -54,7 +54,7 @@ impl Rate {
 }
 
 impl<K: Clone + Eq + Hash> Buckets<K> {
-    pub(super) fn new(rate: Rate) -> Self {
+    pub(crate) fn new(rate: Rate) -> Self {
         Self {
             rate,
             levels: HashMap::new(),
@@ -63,17 +63,17 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
     }
 
     /// Goes on at another rate; what is in the buckets stays.
-    pub(super) fn set_rate(&mut self, rate: Rate) {
+    pub(crate) fn set_rate(&mut self, rate: Rate) {
         self.rate = rate;
     }
 
     /// Takes one token; `false` where there is none.
-    pub(super) fn take(&mut self, who: &K, at: Duration) -> bool {
+    pub(crate) fn take(&mut self, who: &K, at: Duration) -> bool {
         self.take_many(who, 1, at)
     }
 
     /// Takes all of `n` tokens, or none; `false` where there are fewer.
-    pub(super) fn take_many(&mut self, who: &K, n: usize, at: Duration) -> bool {
+    pub(crate) fn take_many(&mut self, who: &K, n: usize, at: Duration) -> bool {
         let (rate, n) = (self.rate, n as f64);
         if rate.per_s <= 0.0 {
             return true;
@@ -103,7 +103,7 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
     }
 
     /// How long until there is a token; `None` where there is one.
-    pub(super) fn until(&self, who: &K, at: Duration) -> Option<Duration> {
+    pub(crate) fn until(&self, who: &K, at: Duration) -> Option<Duration> {
         let rate = self.rate;
         let (level, since) = self.levels.get(who).filter(|_| rate.per_s > 0.0)?;
         let lacking = 1.0 - refilled(rate, *level, *since, at);
@@ -112,7 +112,7 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
 
     /// How many of `n` tokens are there: all of them, or as many as a bucket ever holds. Where there
     /// are fewer: whole seconds until then, at least one.
-    pub(super) fn room(&self, who: &K, n: usize, at: Duration) -> Result<usize, u64> {
+    pub(crate) fn room(&self, who: &K, n: usize, at: Duration) -> Result<usize, u64> {
         let rate = self.rate;
         if rate.per_s <= 0.0 {
             return Ok(n);
@@ -129,7 +129,7 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
     }
 
     /// Whole seconds until the next token, at least one.
-    pub(super) fn retry_after_s(&self) -> u64 {
+    pub(crate) fn retry_after_s(&self) -> u64 {
         (1.0 / self.rate.per_s.max(0.001)).ceil() as u64
     }
 }

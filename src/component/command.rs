@@ -12,7 +12,7 @@ use super::session::{Move, Stage, open, read};
 use super::setting::Reply;
 use super::table::Page;
 use super::watcher::Watcher;
-use super::{Component, Turn, admin, consent, execution, face, offer, probe, register};
+use super::{Component, Turn, admin, concluding, consent, execution, face, offer, probe, register};
 use crate::address::Bare;
 use crate::stanza::command::{Action, Command, Malformed, Severity, Status};
 
@@ -117,7 +117,7 @@ pub(super) fn watcher(
     match step {
         Move::Cancel(_) => canceled(core, &asked, &command.node, session),
         Move::Poll(_, execution) => {
-            execution::poll(core, asked, &session, execution.as_deref(), right);
+            concluding::poll(core, asked, &session, execution.as_deref(), right);
         }
         // A watcher's command has no pages.
         Move::Turn(..) | Move::Close(_) => core.answer(&asked, Err(Refusal::BadAction)),

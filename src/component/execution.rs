@@ -10,6 +10,7 @@
 //! What is stored is never behind what has happened: `queued` was not sent, `sent` may have been.
 
 use super::authorization::Right;
+use super::concluding::{conclude, forget};
 use super::face::cut;
 use super::limits::OUTCOME_CHARS_MAX;
 use super::presence::ResourceName;
@@ -22,10 +23,9 @@ use super::timer::Timer;
 use super::watcher::Watcher;
 use super::written::level;
 use super::{
-    Component, Turn, command, delivery, lane, offer, prompt, relay, reported, resume, tell,
+    Component, Turn, command, delivery, lane, offer, prompt, relay, reported, resume, tell, web,
 };
 use crate::address::Bare;
-use crate::stanza::command::{Severity, Status};
 use crate::stanza::outcome::Outcome;
 
 /// After this the watcher's IQ is answered `executing` (protocol.md §9.4).
@@ -117,7 +117,7 @@ pub(super) enum Step {
 /// Takes a request that has been read; everything about it is decided when its turn comes.
 pub(super) fn request(core: &mut Component, turn: &mut Turn, request: Request, asker: Asker) {
     if let Err(refusal) = admit(core, turn, &request) {
-        return refuse(core, asker, refusal);
+        return refuse(core, asker, None, refusal);
     }
     let id = turn.chance.id();
     let user = request.user.clone();
@@ -141,6 +141,11 @@ pub(super) fn request(core: &mut Component, turn: &mut Turn, request: Request, a
         let at = turn.now.mono + std::time::Duration::from_secs(ANSWER_S);
         running.answer = Some(core.timers.set(at, Timer::Answer(id.clone())));
     }
+    if let Asker::Web { asked, wait_s, .. } = running.asker {
+        web::admitted(core, turn, &id, &request, asked);
+        let at = turn.now.mono + std::time::Duration::from_secs(wait_s);
+        running.answer = Some(core.timers.set(at, Timer::Answer(id.clone())));
+    }
     core.running.insert(id.clone(), running);
     let step = Step::Start {
         id,
@@ -151,9 +156,11 @@ pub(super) fn request(core: &mut Component, turn: &mut Turn, request: Request, a
     lane::submit(core, turn, &user, lane::Task::Execution(step));
 }
 
-fn refuse(core: &mut Component, asker: Asker, refusal: Refusal) {
+/// `id`: the command's own name, where it has one yet.
+fn refuse(core: &mut Component, asker: Asker, id: Option<&str>, refusal: Refusal) {
     match asker {
         Asker::Iq { asked, session } => core.refuse_in(&asked, &session, refusal),
+        Asker::Web { call, .. } => web::refused(core, id, call, &refusal),
         Asker::Message(stanza) => core.send(super::reply::message_error(&stanza, &refusal)),
         Asker::Nobody => {}
     }
@@ -181,7 +188,7 @@ pub(super) fn done(
             Ok(()) => started(core, turn, user, &id, &request, way),
             Err(refusal) => {
                 if let Some(running) = forget(core, &id) {
-                    refuse(core, running.asker, refusal);
+                    refuse(core, running.asker, Some(id.as_str()), refusal);
                 }
             }
         },
@@ -233,7 +240,7 @@ fn started(
                 // Taken away while it was written: it is not done.
                 amend(core, turn, user, id);
                 if let Some(running) = forget(core, id) {
-                    refuse(core, running.asker, refusal);
+                    refuse(core, running.asker, Some(id), refusal);
                 }
                 return;
             }
@@ -394,90 +401,6 @@ pub(super) fn review(core: &mut Component, turn: &mut Turn, whose: &Bare) {
             let end = End::new(ExecutionState::Refused, text, way);
             finish(core, turn, &id, end, None);
         }
-    }
-}
-
-/// The watcher's IQ cannot wait any longer.
-pub(super) fn answer_late(core: &mut Component, id: &str) {
-    let Some(running) = core.running.get_mut(id) else {
-        return;
-    };
-    let Asker::Iq { asked, session } = running.asker.clone() else {
-        return;
-    };
-    running.answered = true;
-    let right = running.right;
-    let note = (Severity::Info, "Waiting for the user.".to_owned());
-    command::progress(core, &asked, &session, right, Status::Executing, note, None);
-}
-
-/// A watcher asks how its command goes on; its end is kept in the session.
-pub(super) fn poll(
-    core: &mut Component,
-    asked: Asked,
-    session: &str,
-    id: Option<&str>,
-    right: Right,
-) {
-    if id.is_some_and(|id| core.running.contains_key(id)) {
-        let note = (Severity::Info, "Waiting for the user.".to_owned());
-        return command::progress(core, &asked, session, right, Status::Executing, note, None);
-    }
-    match core.take_end(session) {
-        Some((severity, note, form)) => {
-            let (status, note) = (Status::Completed, (severity, note));
-            command::progress(core, &asked, session, right, status, note, Some(form));
-        }
-        None => core.answer(&asked, Err(Refusal::SessionExpired)),
-    }
-}
-
-/// Forgets a command and its timers.
-fn forget(core: &mut Component, id: &str) -> Option<Running> {
-    let running = core.running.remove(id)?;
-    let timers = [running.answer, running.silence, running.expiry];
-    for key in timers.into_iter().flatten() {
-        core.timers.cancel(key);
-    }
-    Some(running)
-}
-
-/// Tells the watcher how its command has ended: in the IQ, else by an outcome message.
-fn conclude(
-    core: &mut Component,
-    turn: &mut Turn,
-    id: &str,
-    state: ExecutionState,
-    text: Option<String>,
-) {
-    let Some(running) = forget(core, id) else {
-        return;
-    };
-    let outcome = Outcome {
-        request_id: running.request_id,
-        right: running.right,
-        state,
-        at: Some(turn.now.wall),
-        text: text.clone(),
-    };
-    let severity = match state {
-        ExecutionState::Completed => Severity::Info,
-        _ => Severity::Error,
-    };
-    let note = text.unwrap_or_else(|| relay::sentence(state).to_owned());
-    let form = relay::result_form(&outcome, &note);
-    match running.asker {
-        Asker::Iq { asked, session } if !running.answered => {
-            let (right, note, form) = (running.right, (severity, note), Some(form));
-            let status = Status::Completed;
-            command::progress(core, &asked, &session, right, status, note, form);
-        }
-        Asker::Iq { session, .. } => {
-            core.keep_end(&session, (severity, note, form));
-            relay::push(core, turn, &running.user, &running.watcher, outcome);
-        }
-        Asker::Nobody => relay::push(core, turn, &running.user, &running.watcher, outcome),
-        Asker::Message(_) => {}
     }
 }
 

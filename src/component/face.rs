@@ -12,7 +12,7 @@ use super::live::{Knowledge, Resource, Told};
 use super::record::{LastFace, LastSeen, Scope, ShownState, Text};
 use super::state::User;
 use super::watcher::Watcher;
-use super::{Settings, identity, offer, text};
+use super::{Settings, identity, offer, text, web};
 use crate::address::{Address, Bare};
 use crate::stanza::presented::{Availability, Presented, Rights};
 pub(super) use crate::stanza::presented::{NS_RIGHTS, VIRTUAL_RESOURCE};
@@ -28,6 +28,8 @@ pub(super) struct Face {
     pub(super) emoji: Option<String>,
     /// Since when her client has been idle, where she lets that be seen, as precisely as she lets it.
     pub(super) idle: Option<Wall>,
+    /// Whether the text is one that was set, and not her client's.
+    pub(super) is_custom: bool,
     /// Whether the truth about her is known since the attach.
     pub(super) known: bool,
     /// Never told as it is: see [`Self::since_for`].
@@ -61,6 +63,7 @@ impl Face {
                 state: None,
                 text,
                 emoji,
+                is_custom: shown && custom.is_some(),
                 idle: None,
                 known,
                 since: at,
@@ -83,6 +86,7 @@ impl Face {
                 .or(Some(ShownState::Online)),
             text,
             emoji,
+            is_custom: custom.is_some(),
             idle: idle.and_then(|idle| last_seen.of(idle.max(unseen_until))),
             known,
             since,
@@ -284,6 +288,9 @@ fn evidence<'a>(
         interface,
         token,
     } = watcher;
+    if web::is_visitor(&settings.domain, bare) {
+        return (*interface, Evidence::default()); // Whoever it is: nothing was given to him.
+    }
     let party = settings.party(bare, *interface);
     (*interface, known.evidence(bare, party, token.as_deref()))
 }

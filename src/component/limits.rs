@@ -210,6 +210,8 @@ pub(super) const FAREWELL: Duration = Duration::from_secs(3);
 pub const RECORDS_PER_USER_MAX: usize = 1000;
 /// The highest limit of uses a day that a grant may have; with more it is none.
 pub(super) const USES_PER_DAY_MAX: u32 = 10_000;
+/// Commands over the web that are remembered for a day, each with some hundred bytes.
+pub(super) const WEB_JOBS_MAX: usize = 10_000;
 /// Names of requests that are kept for a day: 12 watchers at their full rate (security T43).
 pub(super) const NAMES_MAX: usize = 100_000;
 /// Questions about commands that wait for her answer at once: more than she can tell apart by their codes.

@@ -15,13 +15,14 @@ pub mod authorization;
 mod behind;
 mod border;
 mod broadcast;
-mod bucket;
+pub(crate) mod bucket;
 mod bulk;
 mod caps;
 mod ceiling;
 mod chat;
 pub mod clock;
 mod command;
+mod concluding;
 mod consent;
 mod counts;
 mod decision;
@@ -82,6 +83,7 @@ mod token;
 mod unreachable;
 pub mod uses;
 mod watcher;
+pub mod web;
 mod whom;
 mod wish;
 mod words;
@@ -138,6 +140,8 @@ pub enum Event {
     Alarm(Option<String>),
     /// An export of everybody has ended: as it was written, or why there is none.
     Exported(Result<export::Written, String>),
+    /// Somebody asks over the web.
+    Web(web::Call),
     /// The time that [`Component::deadline`] named has come.
     Deadline,
     /// The process is about to end: say good-bye.
@@ -176,6 +180,8 @@ pub enum Effect {
     Export,
     /// Send a stanza (`jabber:client`).
     Send(Outbound),
+    /// Tell the web.
+    Web(web::News),
     /// Tell the operator.
     Report(Report),
 }
@@ -235,6 +241,7 @@ pub struct Component {
     executions_for_user: Buckets,
     prompts: prompt::Prompts,
     names: names::Names,
+    jobs: web::Jobs,
     /// By user, and the watcher that sets her status.
     statuses: Buckets<(Bare, Bare)>,
     /// The same of each foreign domain: (user, domain).
@@ -302,6 +309,7 @@ impl Component {
             guesses_of_domain: Buckets::new(limits.token_guesses()),
             prompts: prompt::Prompts::default(),
             names: names::Names::default(),
+            jobs: web::Jobs::default(),
             statuses: Buckets::new(limits.statuses()),
             executions_by_watcher: Buckets::new(limits.commands_by_watcher()),
             executions_for_user: Buckets::new(limits.commands_for_user()),
@@ -344,6 +352,7 @@ impl Component {
             Event::Failed(ticket) => lane::settled(self, &mut turn, ticket, false),
             Event::Exported(result) => export::ended(self, &mut turn, &result),
             Event::Alarm(alarm) => self.alarm = alarm,
+            Event::Web(call) => web::take(self, &mut turn, call),
             Event::Deadline => {}
             Event::Shutdown => {
                 behind::remember(self, &turn);
@@ -351,6 +360,7 @@ impl Component {
             }
         }
         self.fire(&mut turn);
+        web::flush(self);
     }
 
     /// The next effect, in order.

@@ -83,6 +83,7 @@ mod tests {
             jids: jids.iter().map(|jid| Bare::parse(jid).unwrap()).collect(),
             rights: [].into(),
             has_link: false,
+            has_web: false,
         }
     }
 

@@ -11,7 +11,7 @@ use super::reply::{Asked, Refusal};
 use super::timer::Timer;
 use super::token::step as token;
 use super::watcher::Watcher;
-use super::{Component, Turn, about, bulk, command, learning, pace, rates};
+use super::{Component, Turn, about, bulk, command, learning, pace, rates, web};
 use crate::address::{Address, Bare};
 use crate::stanza::Probe;
 use crate::stanza::compose::{Compose, element};
@@ -25,6 +25,8 @@ pub(super) enum Held {
     Query(Asked, Option<String>),
     /// The query for her last activity.
     Last(Asked),
+    /// A call of the web with this number, which shows a token.
+    Web(u64, Watcher),
 }
 
 impl Held {
@@ -33,6 +35,7 @@ impl Held {
         match self {
             Self::Probe(from, interface, _) => Watcher::new(from, *interface),
             Self::Query(asked, _) | Self::Last(asked) => asked.watcher(),
+            Self::Web(_, watcher) => watcher.clone(),
         }
     }
 }
@@ -128,13 +131,18 @@ fn ask_by_iq(
 
 /// Refuses a question that came by IQ.
 pub(super) fn refuse_question(core: &mut Component, question: Held, refusal: Refusal) {
-    if let Held::Query(asked, _) | Held::Last(asked) = question {
-        core.answer(&asked, Err(refusal));
+    match question {
+        Held::Query(asked, _) | Held::Last(asked) => core.answer(&asked, Err(refusal)),
+        Held::Web(call, _) => web::refuse(core, call, &refusal),
+        Held::Probe(..) => {}
     }
 }
 
 /// Holds a question while nothing is known of the user since the attach; else answers it.
 pub(super) fn ask(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
+    if let Held::Web(call, watcher) = question {
+        return web::answer(core, turn, user, call, &watcher); // Who is not learned is `unknown` there.
+    }
     if !learning::is_unlearned(core, user) || core.learning.n_held >= HELD_MAX {
         return answer(core, turn, user, question);
     }
@@ -195,6 +203,7 @@ fn answer(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
             Held::Query(asked, _) | Held::Last(asked) => {
                 core.answer(&asked, Err(Refusal::ServiceUnavailable));
             }
+            Held::Web(call, _) => web::refuse(core, call, &Refusal::ServiceUnavailable),
         };
     }
     let Some((face, rights)) = core.view(user, watcher, turn) else {
@@ -208,6 +217,7 @@ fn answer(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
             let occasion = Occasion::Probe(id.as_deref());
             core.send(face::presence(&presentity, &from, face, rights, occasion));
         }
+        Held::Web(call, watcher) => web::answer(core, turn, user, call, &watcher),
         Held::Last(asked) => {
             let last = about::activity(turn, &face, rights.level);
             core.answer(&asked, last);

@@ -226,6 +226,9 @@ impl Component {
 
     /// Answers an IQ.
     pub(super) fn answer(&mut self, asked: &Asked, answer: Result<Option<Element>, Refusal>) {
+        if asked.interface == Interface::Http {
+            return super::web::redeemed(self, asked, answer); // Nothing else asks so.
+        }
         let stanza = match answer {
             Ok(payload) => asked.result(payload),
             Err(refusal) => asked.error(&refusal),

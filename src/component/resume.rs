@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
+use super::authorization::Interface;
 use super::clock::Now;
 use super::delivery::next;
 use super::execution::{Asker, End, Running, Stage, Way, finish};
 use super::record::ExecutionState;
 use super::timer::Timer;
-use super::{Component, Turn, names, tell};
+use super::{Component, Turn, names, tell, web};
 use crate::address::Bare;
 
 /// So long after an attach her agents are not known yet: within it she is learned (protocol.md §4.2).
@@ -117,6 +118,7 @@ pub(super) fn lapsed(core: &mut Component, turn: &mut Turn, id: &str) {
 /// Takes up what was open when the component ended, each as far as its record says that it may have come.
 pub(super) fn resume(core: &mut Component, now: Now) {
     names::resume(core, now.wall);
+    web::resume(core, now);
     tell::resume(core, now);
     let open: Vec<_> = core
         .state
@@ -133,13 +135,21 @@ pub(super) fn resume(core: &mut Component, now: Now) {
             (_, _, Some(resource)) => (Stage::Sent(resource), true),
             (_, _, None) => (Stage::Waiting, true),
         };
+        let asker = match execution.interface {
+            Interface::Http => Asker::Web {
+                call: None,
+                asked: [0; 32],
+                wait_s: 0,
+            },
+            _ => Asker::Nobody,
+        };
         let running = Running {
             user: execution.user,
             watcher: execution.watcher,
             right: execution.right,
             agent_request_id,
             request_id: execution.request_id,
-            asker: Asker::Nobody,
+            asker,
             answered: true,
             stage,
             tried: Vec::new(),

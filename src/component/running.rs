@@ -17,6 +17,12 @@ pub(super) enum Asker {
     Iq { asked: Asked, session: String },
     /// A plain message to the presentity: only a refusal is answered.
     Message(Box<Inbound>),
+    /// A call of the web, as long as it waits; what was filled in, as a digest; how long it waits.
+    Web {
+        call: Option<u64>,
+        asked: [u8; 32],
+        wait_s: u64,
+    },
     /// Nobody that could be answered any more: the component was restarted.
     Nobody,
 }

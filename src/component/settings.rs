@@ -34,11 +34,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The party that a watcher belongs to: on the dedicated link by the link's own domain, else by its
-    /// own address, else by its domain.
+    /// The party that a watcher belongs to: on the dedicated link and over the web by its domain below ours,
+    /// else by its own address, else by its domain.
     #[must_use]
     pub fn party(&self, watcher: &Bare, interface: Interface) -> Option<&Party> {
-        if interface == Interface::Dedicated {
+        if interface != Interface::Public {
             let name = self.domain.below(watcher)?;
             return self.parties.named(name);
         }
@@ -61,10 +61,14 @@ impl Settings {
         link.into_iter().chain(party.jids.iter().cloned()).collect()
     }
 
-    /// A party's name for a person: with the domain of its link, where it has one.
+    /// A party's name for a person: with the domain that its link has and that it has over the web, where it
+    /// may come either way.
     #[must_use]
     pub fn name_of(&self, party: &Party) -> String {
-        let link = self.domain.partner(&party.name).filter(|_| party.has_link);
+        let link = self
+            .domain
+            .partner(&party.name)
+            .filter(|_| party.has_link || party.has_web);
         match link {
             Some(link) => format!("{} ({link})", party.name),
             None => party.name.clone(),

@@ -4,6 +4,7 @@
 //! change that is still being written is about to take away.
 
 mod narrowing;
+mod touched;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,7 @@ use super::record::{
 };
 use crate::address::Bare;
 pub(super) use narrowing::Narrowing;
+use touched::Touched;
 
 /// All that is known of one user.
 #[derive(Debug, Default)]
@@ -142,6 +144,8 @@ pub(super) struct State {
     bordered: BTreeMap<(Bare, Bare), Wall>,
     /// When tokens end that somebody has redeemed: (end, user, public name).
     pub(super) token_ends: BTreeSet<(Wall, Bare, String)>,
+    /// Whose face may have changed.
+    pub(super) touched: Touched,
 }
 
 impl State {
@@ -157,6 +161,7 @@ impl State {
 
     /// The same, to change what is known only while attached.
     pub(super) fn live(&mut self, user: &Bare) -> Option<&mut Live> {
+        self.touched.note(user);
         self.users
             .get_mut(user)
             .filter(|known| known.is_served())
@@ -231,6 +236,7 @@ impl State {
     pub(super) fn take_border(&mut self, now: Wall) -> Option<(Bare, Bare, bool)> {
         self.next_border().filter(|at| *at <= now)?;
         let (at, user, watcher) = self.borders.pop_first()?;
+        self.touched.note(&user);
         self.bordered.remove(&(user.clone(), watcher.clone()));
         Some((user, watcher, at != UNSEEN))
     }
@@ -258,7 +264,9 @@ impl State {
     /// Takes the next user whose custom status has ended; each is taken once.
     pub(super) fn take_expired(&mut self, now: Wall) -> Option<Bare> {
         self.expiries.first().filter(|(at, _)| *at <= now)?;
-        self.expiries.pop_first().map(|(_, user)| user)
+        let (_, user) = self.expiries.pop_first()?;
+        self.touched.note(&user);
+        Some(user)
     }
 
     /// Takes down again when her status ends, from now on: the clock may have been set back.
@@ -291,6 +299,7 @@ impl State {
 
     /// Forgets all that only an attached component can know.
     pub(super) fn forget_live(&mut self) {
+        self.touched.note_all();
         for user in self.users.values_mut() {
             user.live.forget();
         }
@@ -298,6 +307,15 @@ impl State {
 
     /// Applies one change. Idempotent.
     pub(super) fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Profile { user, .. }
+            | Change::Status { user, .. }
+            | Change::Grant { user, .. }
+            | Change::Block { user, .. }
+            | Change::Token { user, .. } => self.touched.note(user),
+            Change::OperatorBlock { .. } => self.touched.note_all(),
+            _ => {}
+        }
         match change {
             Change::Execution {
                 id,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Component, Turn, admin, behind, bulk, delivery, execution, learning, offer, pace, pending,
-    presence, probe, resume, route, session, tell, unreachable,
+    Component, Turn, admin, behind, bulk, concluding, delivery, execution, learning, offer, pace,
+    pending, presence, probe, resume, route, session, tell, unreachable,
 };
 use crate::address::Bare;
 
@@ -113,7 +113,7 @@ impl Component {
                 Timer::Relearn => learning::again(self, turn),
                 Timer::Remember => behind::remember(self, turn),
                 Timer::Session(id) => session::expire(self, turn, &id),
-                Timer::Answer(id) => execution::answer_late(self, &id),
+                Timer::Answer(id) => concluding::answer_late(self, turn, &id),
                 Timer::Silence(id) => delivery::silent(self, turn, &id),
                 Timer::Expire(id) => resume::expired(self, turn, &id),
                 Timer::Lapse(id) => resume::lapsed(self, turn, &id),

@@ -122,7 +122,8 @@ pub(super) fn check(source: &Source, raw: Raw) -> Result<Config, Problems> {
     let limits = check.limits();
     let ceiling = check.ceiling();
     let dedicated = check.dedicated();
-    let (parties, links) = check.parties(raw.parties, domain.as_ref());
+    let http = check.http();
+    let registered = check.parties(raw.parties, domain.as_ref());
 
     // Beside a line that is no TOML, what is missing may well be there.
     let broken: Vec<_> = raw.faults.iter().filter_map(Problem::line).collect();
@@ -167,12 +168,22 @@ pub(super) fn check(source: &Source, raw: Raw) -> Result<Config, Problems> {
             limits,
             ceiling,
             dedicated,
-            parties,
+            http,
+            parties: registered.parties,
             contacts,
-            links,
+            links: registered.links,
+            web_tokens: registered.tokens,
         }),
         _ => Err(Problems::sorted(problems)),
     }
+}
+
+/// The parties, and their secrets by name.
+#[derive(Default)]
+struct Registered {
+    parties: Vec<Party>,
+    links: BTreeMap<String, Secret>,
+    tokens: BTreeMap<String, Secret>,
 }
 
 /// The check under way.
@@ -300,13 +311,8 @@ impl Check<'_> {
         Some(domains.into_iter().map(|(_, domain)| domain).collect())
     }
 
-    fn parties(
-        &mut self,
-        raw: Vec<RawParty>,
-        ours: Option<&ComponentDomain>,
-    ) -> (Vec<Party>, BTreeMap<String, Secret>) {
-        let mut links = BTreeMap::new();
-        let mut parties = Vec::with_capacity(raw.len());
+    fn parties(&mut self, raw: Vec<RawParty>, ours: Option<&ComponentDomain>) -> Registered {
+        let mut all = Registered::default();
         let mut names: BTreeSet<String> = BTreeSet::new();
         let mut owners: BTreeMap<Bare, String> = BTreeMap::new();
         for RawParty { place, keys } in raw {
@@ -316,18 +322,24 @@ impl Check<'_> {
             let rights = self.party_rights(&place);
             let secret = self.secret("party.link-secret");
             let has_link = secret.is_some();
-            if let Some(secret) = secret {
+            let token = self.party_token(&all.tokens);
+            let has_web = token.is_some();
+            if has_link || has_web {
                 self.partner(&name, ours);
-                links.insert(name.clone(), secret);
             }
-            parties.push(Party {
+            self.reserved(&name);
+            all.links
+                .extend(secret.map(|secret| (name.clone(), secret)));
+            all.tokens.extend(token.map(|token| (name.clone(), token)));
+            all.parties.push(Party {
                 name,
                 jids,
                 rights,
                 has_link,
+                has_web,
             });
         }
-        (parties, links)
+        all
     }
 
     fn party_name(&mut self, place: &Place, names: &mut BTreeSet<String>) -> Option<String> {

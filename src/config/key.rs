@@ -1,4 +1,4 @@
-//! The names: every section and key there is, their environment variables, and those still to come.
+//! The names: every section and key there is, and their environment variables.
 
 use crate::component::authorization::Interface;
 
@@ -12,7 +12,7 @@ pub(super) struct Section {
 }
 
 /// Every section but [`PARTY`].
-pub(super) const SECTIONS: [Section; 11] = [
+pub(super) const SECTIONS: [Section; 13] = [
     Section {
         name: "component",
         keys: &[
@@ -76,6 +76,22 @@ pub(super) const SECTIONS: [Section; 11] = [
         keys: &RIGHTS,
     },
     Section {
+        name: CEILINGS[3].0,
+        keys: &RIGHTS,
+    },
+    Section {
+        name: "http",
+        keys: &[
+            "listen",
+            "base-url",
+            "trusted-proxies",
+            "requests-per-second",
+            "requests-burst",
+            "streams",
+            "streams-per-address",
+        ],
+    },
+    Section {
         name: "log",
         keys: &["level", "format"],
     },
@@ -115,10 +131,11 @@ pub(super) const CONTACT_KEYS: [&str; 7] = [
 ];
 
 /// The sections of the ceiling, and the interface that each is about; the first is about all.
-pub(super) const CEILINGS: [(&str, Option<Interface>); 3] = [
+pub(super) const CEILINGS: [(&str, Option<Interface>); 4] = [
     ("ceiling", None),
     ("ceiling-public", Some(Interface::Public)),
     ("ceiling-dedicated", Some(Interface::Dedicated)),
+    ("ceiling-http", Some(Interface::Http)),
 ];
 
 /// The keys of a ceiling; a test holds them against the rights.
@@ -133,17 +150,25 @@ pub(super) const RIGHTS: [&str; 7] = [
 ];
 
 /// The keys of a party.
-pub(super) const PARTY_KEYS: [&str; 5] =
-    ["name", "jids", "rights", "link-secret", "link-secret-file"];
+pub(super) const PARTY_KEYS: [&str; 7] = [
+    "name",
+    "jids",
+    "rights",
+    "link-secret",
+    "link-secret-file",
+    "http-token",
+    "http-token-file",
+];
 
 /// Those of them that a variable may override; by the name the party is found.
-pub(super) const PARTY_VARIABLES: [&str; 4] = ["jids", "rights", "link-secret", "link-secret-file"];
-
-/// Sections of the interface that this version does not have.
-pub(super) const LATER_SECTIONS: [&str; 1] = ["http"];
-
-/// Keys of a party that this version does not have.
-pub(super) const LATER_PARTY_KEYS: [&str; 2] = ["http-token", "http-token-file"];
+pub(super) const PARTY_VARIABLES: [&str; 6] = [
+    "jids",
+    "rights",
+    "link-secret",
+    "link-secret-file",
+    "http-token",
+    "http-token-file",
+];
 
 /// What every environment variable of ours begins with.
 pub(super) const PREFIX: &str = "VESTIBULE_";

@@ -8,6 +8,7 @@ mod ceiling;
 mod check;
 mod contact;
 mod dedicated;
+mod http;
 mod key;
 mod limits;
 mod problem;
@@ -36,6 +37,7 @@ use crate::store::export::Place;
 use crate::{component, link};
 
 pub use dedicated::{Certificate, Dedicated};
+pub use http::{Http, Network};
 pub use problem::{Problem, Problems};
 pub use secret::Secret;
 
@@ -85,12 +87,16 @@ pub struct Config {
     pub ceiling: Ceiling,
     /// The listener that partners attach to.
     pub dedicated: Option<Dedicated>,
+    /// The web face.
+    pub http: Option<Http>,
     /// Third parties that the operator has registered.
     pub parties: Vec<Party>,
     /// The operator's contact addresses, by purpose.
     pub contacts: BTreeMap<String, Vec<String>>,
     /// The secrets of those that may attach to the dedicated link, by name.
     pub links: BTreeMap<String, Secret>,
+    /// The tokens of those that are known by one over the web, by name.
+    pub web_tokens: BTreeMap<String, Secret>,
 }
 
 /// How lines of the log are written.

@@ -9,13 +9,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Source;
-use super::key::{
-    self, LATER_PARTY_KEYS, LATER_SECTIONS, PARTY, PARTY_KEYS, PARTY_VARIABLES, PREFIX, SECTIONS,
-};
+use super::key::{self, PARTY, PARTY_KEYS, PARTY_VARIABLES, PREFIX, SECTIONS};
 use super::problem::{Place, Problem};
 use super::value::{Value, shown};
-
-const LATER: &str = "not in this version yet: remove it";
 
 /// A value that was typed.
 #[derive(Clone, Debug)]
@@ -148,13 +144,6 @@ impl Raw {
         file: &Path,
     ) -> String {
         let of_section = |section: &str| name.starts_with(&key::variable(section, ""));
-        let is_later_of_party = of_section(PARTY)
-            && LATER_PARTY_KEYS
-                .iter()
-                .any(|key| name.ends_with(&key::variable("", key)[PREFIX.len()..]));
-        if LATER_SECTIONS.into_iter().any(of_section) || is_later_of_party {
-            return LATER.to_owned();
-        }
         if of_section(PARTY) {
             return format!(
                 "unknown variable, expected VESTIBULE_PARTY_<NAME>_<KEY> with one of {} of a party that \
@@ -206,11 +195,9 @@ impl Reader<'_> {
             let name = name.get_ref().as_ref();
             if name == PARTY {
                 self.parties(&place, value.get_ref(), raw);
-            } else if LATER_SECTIONS.contains(&name) {
-                raw.problem(&place, name, LATER);
             } else if let Some(section) = SECTIONS.iter().find(|section| section.name == name) {
                 match value.get_ref() {
-                    DeValue::Table(keys) => self.keys(keys, name, section.keys, &[], raw),
+                    DeValue::Table(keys) => self.keys(keys, name, section.keys, raw),
                     other => {
                         let what =
                             format!("found {}, expected a section [{name}]", Value::from(other));
@@ -239,20 +226,13 @@ impl Reader<'_> {
             };
             // Read as a section of its own, then set apart.
             let others = std::mem::take(&mut raw.keys);
-            self.keys(keys, PARTY, &PARTY_KEYS, &LATER_PARTY_KEYS, raw);
+            self.keys(keys, PARTY, &PARTY_KEYS, raw);
             let keys = std::mem::replace(&mut raw.keys, others);
             raw.parties.push(RawParty { place, keys });
         }
     }
 
-    fn keys(
-        &self,
-        table: &DeTable<'_>,
-        section: &str,
-        known: &[&str],
-        later: &[&str],
-        raw: &mut Raw,
-    ) {
+    fn keys(&self, table: &DeTable<'_>, section: &str, known: &[&str], raw: &mut Raw) {
         for (name, value) in table {
             let place = self.place(name.span().start);
             let name: &str = name.get_ref();
@@ -260,8 +240,6 @@ impl Reader<'_> {
             if known.contains(&name) {
                 let value = Value::from(Spanned::get_ref(value));
                 raw.keys.insert(key.clone(), Found { place, key, value });
-            } else if later.contains(&name) {
-                raw.problem(&place, &key, LATER);
             } else {
                 let what = format!("unknown key, expected one of {}", known.join(", "));
                 raw.problem(&place, &key, &what);

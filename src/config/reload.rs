@@ -29,6 +29,7 @@ impl Config {
             export_keep: "store.export-keep",
             metrics_listen: "metrics.listen",
             log_format: "log.format",
+            http: "http",
         }
         let listens = |config: &Self| config.dedicated.as_ref().map(|one| one.listen);
         if listens(self) != listens(&adopted) {

@@ -148,6 +148,7 @@ fn main() -> ExitCode {
         exports: None,
         metrics: Arc::default(),
         doors: None,
+        web: None,
         reloads: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -248,7 +248,7 @@ impl World {
                         Effect::Persist { ticket, .. } | Effect::Remember { ticket, .. } => {
                             events.push(Event::Committed(ticket));
                         }
-                        Effect::Report(_) | Effect::Export => {}
+                        Effect::Report(_) | Effect::Export | Effect::Web(_) => {}
                     }
                 }
                 let chance = self.draw();

@@ -65,6 +65,7 @@ fn party(rights: &[Right]) -> Party {
         jids: vec![jid("bot@acme.example")],
         rights: rights.iter().copied().collect(),
         has_link: false,
+        has_web: false,
     }
 }
 

@@ -78,7 +78,7 @@ fn goes_on_past_questions_that_are_lost() {
                         now,
                     );
                 }
-                Effect::Send(_) | Effect::Export => {}
+                Effect::Send(_) | Effect::Export | Effect::Web(_) => {}
             }
         }
         assert!(open.len() + lost <= WINDOW, "{} open", open.len() + lost);
@@ -162,6 +162,7 @@ async fn of_ten_thousand_users_takes_seconds() {
         exports: None,
         metrics: std::sync::Arc::default(),
         doors: None,
+        web: None,
         reloads: None,
     };
     let driver = tokio::spawn(driver::run(parts, async {

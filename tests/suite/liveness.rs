@@ -67,6 +67,7 @@ pub(crate) fn component(server: String) -> (Ahead, oneshot::Sender<()>) {
         exports: None,
         metrics: Arc::default(),
         doors: None,
+        web: None,
         reloads: None,
     };
     let (end, ended) = oneshot::channel();

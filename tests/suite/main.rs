@@ -36,4 +36,5 @@ mod support_smoke;
 mod third_parties;
 mod tokens;
 mod transcripts;
+mod web;
 mod world;

@@ -35,6 +35,7 @@ mod statuses;
 mod subscribing;
 mod third_parties;
 mod tokens;
+mod web;
 
 /// Each story once on each server.
 macro_rules! on_both_servers {
@@ -85,6 +86,9 @@ on_both_servers! {
     consent::goes_when_she_says_so as what_she_gave_goes_when_she_says_so;
     tokens::from_making_to_end as a_token_from_its_making_to_its_end;
     tokens::at_her_agent as a_token_opens_pages_until_it_is_taken_back;
+    web::shows_and_acts as a_site_shows_her_and_acts;
+    web::tells_nobody_who_there_is as the_web_tells_nobody_who_there_is;
+    web::follows_live as the_web_follows_live;
     ghosts::hibernate_and_end_with_their_server as hibernated_sessions_end_with_their_server;
     ghosts::of_reconnects_do_not_stay as ghosts_of_reconnects_do_not_stay;
     ghosts::of_a_killed_server_are_gone as ghosts_of_a_killed_server_are_gone;

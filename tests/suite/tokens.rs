@@ -77,7 +77,7 @@ impl Bench {
                 Effect::Persist { ticket, changes } | Effect::Remember { ticket, changes } => {
                     self.open.push_back((ticket, changes));
                 }
-                Effect::Export | Effect::Report(_) => {}
+                Effect::Export | Effect::Report(_) | Effect::Web(_) => {}
             }
         }
     }

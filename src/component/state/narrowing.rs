@@ -37,8 +37,10 @@ impl State {
         if let Narrowing::Bar(who, block) = narrowing {
             let block = || block.clone();
             self.barred.entry(who.clone()).or_insert_with(block);
+            self.touched.note_all();
             return;
         }
+        self.touched.note(user);
         let Some(known) = self.users.get_mut(user) else {
             return;
         };

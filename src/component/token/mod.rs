@@ -24,6 +24,7 @@ use super::face::NS_RIGHTS;
 use super::limits::TOKEN_PEOPLE_BYTES_MAX;
 use super::reply::{Asked, Refusal};
 use super::state::State;
+use super::watcher::Watcher;
 use super::{Component, Turn};
 use crate::address::Bare;
 use crate::stanza::command::NS as NS_COMMANDS;
@@ -281,6 +282,45 @@ pub(super) fn present(
     match sees(core, asked) {
         true => Err(Refusal::TokenInvalid),
         false => Ok(()),
+    }
+}
+
+/// Finds the token that is shown over the web for a user, and who shows it, by the name that `holder` makes of
+/// its public name and its label. `again`: for a request that has used it already.
+///
+/// # Errors
+///
+/// Too many guesses from where it is shown.
+pub(super) fn of_web(
+    core: &Component,
+    turn: &Turn,
+    user: Option<&Bare>,
+    (guesser, text): (&Bare, &str),
+    again: bool,
+    holder: &dyn Fn(&str, &str) -> Watcher,
+) -> Result<Option<Watcher>, Refusal> {
+    if let Err(wait_s) = core.guesses.room(guesser, 1, turn.now.mono) {
+        return Err(Refusal::PolicyViolation(wait_s));
+    }
+    let shown = Shown::read(text);
+    let found = user.and_then(|user| core.state.user(user)?.tokens.get(&shown.id));
+    let Some(token) = found.filter(|token| token.digest.is(&shown.digest)) else {
+        return Ok(None);
+    };
+    let watcher = holder(&shown.id, &token.label);
+    let counts = match again {
+        true => token.gives(&watcher.bare, true, turn.now.wall),
+        false => token.admits(&watcher.bare, turn.now.wall),
+    };
+    Ok(counts.then_some(watcher))
+}
+
+/// Counts a wrong one that was shown over the web.
+pub(super) fn guessed(core: &mut Component, turn: &Turn, guesser: &Bare) -> Result<(), Refusal> {
+    // Where there are more guessers than are remembered, nobody else may guess.
+    match core.guesses.take(guesser, turn.now.mono) {
+        true => Ok(()),
+        false => Err(Refusal::PolicyViolation(core.guesses.retry_after_s())),
     }
 }
 

@@ -31,10 +31,19 @@ fn is_of_the_place(line: &str) -> bool {
         .any(|key| line.starts_with(&format!("{key} =")))
 }
 
-const OF_THE_PLACE: [(&str, &[&str]); 3] = [
+const OF_THE_PLACE: [(&str, &[&str]); 4] = [
     ("component", &["secret", "tls-ca", "tls-name"]),
     ("dedicated", &["tls-cert", "tls-key"]),
-    ("party", &["link-secret", "link-secret-file"]),
+    ("http", &["base-url"]),
+    (
+        "party",
+        &[
+            "link-secret",
+            "link-secret-file",
+            "http-token",
+            "http-token-file",
+        ],
+    ),
 ];
 
 #[test]
@@ -49,6 +58,7 @@ fn the_annotated_file_has_the_defaults_of_the_code() {
     // Off, until there is an address to listen at.
     config.metrics_listen = None;
     config.dedicated = None;
+    config.http = None;
     assert_eq!(config, load(LEAST));
 }
 

@@ -2,6 +2,7 @@
 
 mod annotated;
 mod dedicated;
+mod http;
 mod problems;
 mod tls;
 

@@ -180,7 +180,7 @@ fn wrong_values_are_named_with_line_and_expectation() {
 }
 
 #[test]
-fn unknown_names_and_those_of_later_versions_are_told_apart() {
+fn unknown_names_are_told() {
     for (text, expected) in [
         (
             "[store]\nmin-fre = 5",
@@ -199,12 +199,12 @@ fn unknown_names_and_those_of_later_versions_are_told_apart() {
         (
             "[stor]\npath = 5",
             "6: stor: unknown section, expected one of component, store, users, contact, \
-             metrics, dedicated, ceiling, ceiling-public, ceiling-dedicated, log, limits, party",
+             metrics, dedicated, ceiling, ceiling-public, ceiling-dedicated, ceiling-http, http, log, limits, party",
         ),
         (
             "[\"a\\u001b[31mb\"]",
             "6: \"a\\u{1b}[31mb\": unknown section, expected one of component, store, users, contact, \
-             metrics, dedicated, ceiling, ceiling-public, ceiling-dedicated, log, limits, party",
+             metrics, dedicated, ceiling, ceiling-public, ceiling-dedicated, ceiling-http, http, log, limits, party",
         ),
         (
             "[party]\nname = 'a'",
@@ -213,16 +213,6 @@ fn unknown_names_and_those_of_later_versions_are_told_apart() {
         (
             "[[store]]\npath = 'x'",
             "6: store: found a list, expected a section [store]",
-        ),
-        (
-            "[http]\nlisten = 'x'",
-            "6: http: not in this version yet: remove it",
-        ),
-        ("[http]", "6: http: not in this version yet: remove it"),
-        (
-            "[[party]]\nname = 'a'\nrights = ['see']\nhttp-token = 'hidden'\nhttp-token-file = 'x'",
-            "9: party.http-token: not in this version yet: remove it\n\
-             10: party.http-token-file: not in this version yet: remove it",
         ),
     ] {
         let expected: Vec<_> = expected
@@ -248,7 +238,7 @@ fn all_is_told_at_once() {
             "c.toml:4: users.domains: found nothing, expected a list of the domains whose users may join, \
              such as [\"example.org\"]",
             "c.toml:5: x: unknown section, expected one of component, store, users, contact, \
-             metrics, dedicated, ceiling, ceiling-public, ceiling-dedicated, log, limits, party",
+             metrics, dedicated, ceiling, ceiling-public, ceiling-dedicated, ceiling-http, http, log, limits, party",
             "c.toml: component.secret: missing, expected the secret that the server has for this \
              component, or secret-file",
             "c.toml: component.domain: missing, expected a domain such as \"presence.example.org\"",
@@ -354,17 +344,9 @@ fn unknown_variables_are_named() {
             "unknown variable, expected one of VESTIBULE_<SECTION>_<KEY>",
         ),
         (
-            "VESTIBULE_HTTP_LISTEN",
-            "not in this version yet: remove it",
-        ),
-        (
-            "VESTIBULE_PARTY_ACME_HTTP_TOKEN",
-            "not in this version yet: remove it",
-        ),
-        (
             "VESTIBULE_PARTY_ACME_RIGHTS",
             "unknown variable, expected VESTIBULE_PARTY_<NAME>_<KEY> with one of JIDS, RIGHTS, \
-             LINK_SECRET, LINK_SECRET_FILE of a party that stands in c.toml",
+             LINK_SECRET, LINK_SECRET_FILE, HTTP_TOKEN, HTTP_TOKEN_FILE of a party that stands in c.toml",
         ),
     ] {
         assert_eq!(

@@ -190,6 +190,7 @@ impl Crate {
             jids: Vec::new(),
             rights: names(named),
             has_link: true,
+            has_web: true,
         });
         let grant = |grant: Grant| record::Grant {
             confirm: match grant.confirm {

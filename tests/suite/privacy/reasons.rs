@@ -392,6 +392,7 @@ impl Reason {
                 jids: vec![Bare::parse(stranger).unwrap()],
                 rights: see.into_iter().chain([Right::OpenUrl]).collect(),
                 has_link: false,
+                has_web: false,
             });
         }
         let mut world = World::new(settings);

@@ -12,6 +12,7 @@ mod connection;
 mod ejabberd;
 pub(crate) mod fake_server;
 pub(crate) mod far_end;
+pub(crate) mod http;
 pub(crate) mod partner;
 pub(crate) mod ports;
 pub(crate) mod process;

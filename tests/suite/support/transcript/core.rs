@@ -144,7 +144,7 @@ impl Core {
                 }
                 // As the driver answers where nothing is set up for it.
                 Effect::Export => self.exports += 1,
-                Effect::Report(_) => {}
+                Effect::Report(_) | Effect::Web(_) => {}
             }
         }
         done

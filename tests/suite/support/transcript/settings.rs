@@ -148,6 +148,7 @@ fn party(text: &str) -> Result<Party, String> {
         jids: Vec::new(),
         rights: BTreeSet::new(),
         has_link: true,
+        has_web: true,
     };
     for word in words {
         match word.split_once('=') {

@@ -135,6 +135,7 @@ impl Tcp {
             exports: None,
             metrics: Arc::default(),
             doors: None,
+            web: None,
             reloads: Some(reloads),
         };
         let (listener, address) = self

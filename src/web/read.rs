@@ -1,0 +1,183 @@
+//! Reading: one user as JSON, text and picture, many as JSON.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Uri};
+use url::form_urlencoded;
+
+use super::asker::{Asker, Peer};
+use super::badge::{self, Look};
+use super::respond::{Cache, Fault, JSON, Reply, SVG, TEXT, reply_once};
+use super::{Face, json};
+use crate::component::limits::SNAPSHOT_MAX;
+use crate::component::web::{Answer, Problem, View, What};
+
+/// Seconds for which anybody may keep what anybody may see.
+pub(super) const PUBLIC: Cache = Cache::Public(10);
+const PUBLIC_BADGE: Cache = Cache::Public(30);
+
+/// The values of a query, in order.
+pub(super) fn query(uri: &Uri) -> impl Iterator<Item = (String, String)> {
+    let query = uri.query().unwrap_or_default();
+    form_urlencoded::parse(query.as_bytes()).into_owned()
+}
+
+/// The value of one name of a query.
+pub(super) fn value(uri: &Uri, name: &str) -> Option<String> {
+    query(uri)
+        .find(|(one, _)| one == name)
+        .map(|(_, value)| value)
+}
+
+impl Face {
+    /// What an asker sees of users, paid for.
+    pub(super) async fn views(
+        &self,
+        asker: &Asker,
+        users: Vec<String>,
+        again: bool,
+    ) -> Result<Vec<Option<View>>, Fault> {
+        match self.ask(asker, What::Read { users, again }).await? {
+            Answer::Views(views) => Ok(views),
+            _ => Err(Fault::Problem(Problem::Unavailable)),
+        }
+    }
+
+    /// Asks the core.
+    pub(super) async fn ask(&self, asker: &Asker, what: What) -> Result<Answer, Fault> {
+        match self.desk.ask(asker.who.clone(), what).await {
+            Some(Answer::Refused(problem)) => Err(Fault::Problem(problem)),
+            Some(answer) => Ok(answer),
+            None => Err(Fault::Ending),
+        }
+    }
+
+    /// Who asks, and one user as he sees her. Who is not seen is not found.
+    async fn one(
+        &self,
+        peer: Peer,
+        headers: &HeaderMap,
+        jid: String,
+    ) -> Result<(Asker, View), Fault> {
+        self.metrics.web_requests.add(1);
+        let asker = self.asker(peer, headers)?;
+        self.budget.take(&asker.payer, 1)?;
+        let mut views = self.views(&asker, vec![jid], false).await?;
+        let view = views.pop().flatten();
+        Ok((asker, view.ok_or(Fault::Problem(Problem::NotFound))?))
+    }
+}
+
+fn cache(asker: &Asker, public: Cache) -> Cache {
+    if asker.is_visitor() {
+        public
+    } else {
+        Cache::No
+    }
+}
+
+/// `GET /v1/users/{jid}`.
+pub(super) async fn user(
+    State(face): State<Arc<Face>>,
+    Extension(peer): Extension<Peer>,
+    Path(jid): Path<String>,
+    headers: HeaderMap,
+) -> Reply {
+    match face.one(peer, &headers, jid).await {
+        Ok((asker, view)) => reply_once(&headers, JSON, json::view(&view), cache(&asker, PUBLIC)),
+        Err(fault) => fault.json(),
+    }
+}
+
+/// `GET /v1/users/{jid}/text`: the state and the text on one line, or one of the two.
+pub(super) async fn text(
+    State(face): State<Arc<Face>>,
+    Extension(peer): Extension<Peer>,
+    Path(jid): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Reply {
+    match face.one(peer, &headers, jid).await {
+        Ok((asker, view)) => {
+            let status = view.status.as_deref();
+            let line = match (value(&uri, "only").as_deref(), status) {
+                (Some("show"), _) | (None, None) => view.show.to_owned(),
+                (Some("status"), status) => status.unwrap_or_default().to_owned(),
+                (_, Some(status)) => format!("{}: {status}", view.show),
+                (Some(_), None) => view.show.to_owned(),
+            };
+            reply_once(&headers, TEXT, line + "\n", cache(&asker, PUBLIC))
+        }
+        Err(fault) => fault.text(),
+    }
+}
+
+/// `GET /v1/users/{jid}/badge.svg`: always a picture. What cannot be told is `unknown`.
+pub(super) async fn badge(
+    State(face): State<Arc<Face>>,
+    Extension(peer): Extension<Peer>,
+    Path(jid): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Reply {
+    let look = Look::read(query(&uri));
+    match face.one(peer, &headers, jid).await {
+        Ok((asker, view)) => {
+            let picture = badge::draw(&look, view.show, view.status.as_deref());
+            reply_once(&headers, SVG, picture, cache(&asker, PUBLIC_BADGE))
+        }
+        Err(fault) => {
+            // Whoever may see nobody is not told by the headers either.
+            let is_nobody = fault == Fault::Problem(Problem::NotFound);
+            let is_public = is_nobody && !headers.contains_key("authorization");
+            let kept = if is_public { PUBLIC_BADGE } else { Cache::No };
+            let picture = badge::draw(&look, "unknown", None);
+            reply_once(&headers, SVG, picture, kept)
+        }
+    }
+}
+
+/// `GET /v1/users?ids=…`: many, in one answer.
+pub(super) async fn users(
+    State(face): State<Arc<Face>>,
+    Extension(peer): Extension<Peer>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Reply {
+    face.metrics.web_requests.add(1);
+    let answer = async {
+        let typed = list(&uri, "ids")?;
+        let asker = face.asker(peer, &headers)?;
+        face.budget.take(&asker.payer, typed.len())?;
+        let views = face.views(&asker, typed.clone(), false).await?;
+        let body = json::views(&typed, &views);
+        Ok(reply_once(&headers, JSON, body, cache(&asker, PUBLIC)))
+    };
+    answer.await.unwrap_or_else(|fault: Fault| fault.json())
+}
+
+/// The users that a query names, each once.
+pub(super) fn list(uri: &Uri, name: &str) -> Result<Vec<String>, Fault> {
+    let mut users: Vec<String> = Vec::new();
+    let values = query(uri).filter(|(one, _)| one == name);
+    for (_, value) in values {
+        for jid in value
+            .split(',')
+            .map(str::trim)
+            .filter(|jid| !jid.is_empty())
+        {
+            if !users.iter().any(|one| one == jid) {
+                users.push(jid.to_owned());
+            }
+        }
+        if users.len() > SNAPSHOT_MAX {
+            return Err(Fault::BadRequest("At most 100 users can be named."));
+        }
+    }
+    match users.is_empty() {
+        true => Err(Fault::BadRequest("No user is named.")),
+        false => Ok(users),
+    }
+}

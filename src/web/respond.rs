@@ -1,0 +1,257 @@
+//! Answers over HTTP: their headers, what may be cached, and every error.
+
+use axum::body::Body;
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, REFERRER_POLICY, RETRY_AFTER, VARY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, Response, StatusCode};
+use sha2::{Digest, Sha256};
+
+use super::json;
+use crate::component::web::Problem;
+
+pub(super) const JSON: &str = "application/json; charset=utf-8";
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const SVG: &str = "image/svg+xml; charset=utf-8";
+pub(super) const HTML: &str = "text/html; charset=utf-8";
+
+/// What is not a page runs nothing and is framed nowhere.
+const CSP_DATA: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
+/// A picture has a style of its own.
+const CSP_SVG: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
+/// Methods and headers of requests that pages of other sites may make: what counts is in a header that no
+/// browser adds by itself.
+const METHODS: &str = "GET, HEAD, POST, OPTIONS";
+const HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID";
+
+pub(super) type Reply = Response<Body>;
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The core's reason, or one of that kind.
+    Problem(Problem),
+    /// The request is not built as it must be; the sentence says how.
+    BadRequest(&'static str),
+    /// A visitor's request that does not come from a page of ours.
+    Origin,
+    /// The method is not one of this address.
+    Method,
+    /// The body is too large.
+    TooLarge,
+    /// The body came too slowly.
+    TooSlow,
+    /// The body is of another kind.
+    Kind,
+    /// The process is about to end.
+    Ending,
+}
+
+impl Fault {
+    /// Status, code and sentence.
+    pub(super) fn told(&self) -> (StatusCode, &'static str, String) {
+        let (status, code, text) = match self {
+            Self::Problem(problem) => match problem {
+                Problem::NotFound => (
+                    StatusCode::NOT_FOUND,
+                    "not-found",
+                    "There is nothing here for you.",
+                ),
+                Problem::Forbidden => (
+                    StatusCode::FORBIDDEN,
+                    "forbidden",
+                    "You may see this user, but not do this.",
+                ),
+                Problem::TokenInvalid => (
+                    StatusCode::UNAUTHORIZED,
+                    "token-invalid",
+                    "The token does not count here, or not any more.",
+                ),
+                Problem::TooOften(_) => (
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "too-often",
+                    "That is too often; Retry-After says when to try again.",
+                ),
+                Problem::Unavailable => (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "unavailable",
+                    "That could not be done just now; please try again.",
+                ),
+                Problem::OneUserOnly => (
+                    StatusCode::BAD_REQUEST,
+                    "one-user-only",
+                    "A token of a user is for her alone: ask for one user.",
+                ),
+                Problem::Invalid(text) => {
+                    return (StatusCode::BAD_REQUEST, "invalid", text.clone());
+                }
+                Problem::Conflict(text) => {
+                    return (StatusCode::CONFLICT, "conflict", text.clone());
+                }
+            },
+            Self::BadRequest(text) => (StatusCode::BAD_REQUEST, "bad-request", *text),
+            Self::Origin => (
+                StatusCode::FORBIDDEN,
+                "origin-refused",
+                "Without a token this can be done on our own pages only.",
+            ),
+            Self::Method => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "This address does not take that method.",
+            ),
+            Self::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "The body of the request is too large.",
+            ),
+            Self::TooSlow => (
+                StatusCode::REQUEST_TIMEOUT,
+                "too-slow",
+                "The body of the request came too slowly.",
+            ),
+            Self::Kind => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "The body must be application/json.",
+            ),
+            Self::Ending => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "The service is about to restart; please try again.",
+            ),
+        };
+        (status, code, text.to_owned())
+    }
+
+    fn retry_after_s(&self) -> Option<u64> {
+        match self {
+            Self::Problem(Problem::TooOften(seconds)) => Some(*seconds),
+            Self::Problem(Problem::Unavailable) | Self::Ending => Some(5),
+            _ => None,
+        }
+    }
+
+    /// The error as JSON.
+    pub(super) fn json(&self) -> Reply {
+        let (status, code, text) = self.told();
+        let body = json::error(code, &text);
+        self.dress(reply(status, JSON, body, Cache::No))
+    }
+
+    /// The error as text.
+    pub(super) fn text(&self) -> Reply {
+        let (status, _, text) = self.told();
+        self.dress(reply(status, TEXT, text + "\n", Cache::No))
+    }
+
+    pub(super) fn dress(&self, mut reply: Reply) -> Reply {
+        if let Some(seconds) = self.retry_after_s() {
+            put(&mut reply, RETRY_AFTER, &seconds.to_string());
+        }
+        if *self == Self::Problem(Problem::TokenInvalid) {
+            put(&mut reply, WWW_AUTHENTICATE, "Bearer");
+        }
+        if *self == Self::Method {
+            put(&mut reply, axum::http::header::ALLOW, METHODS);
+        }
+        reply
+    }
+}
+
+/// Who may keep an answer, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cache {
+    /// Nobody: it is for one asker, or not what anybody should keep.
+    No,
+    /// Everybody, for so many seconds.
+    Public(u32),
+}
+
+/// An answer with the headers that all have.
+pub(super) fn reply(
+    status: StatusCode,
+    kind: &'static str,
+    body: impl Into<Body>,
+    cache: Cache,
+) -> Reply {
+    let mut reply = Response::new(body.into());
+    *reply.status_mut() = status;
+    let headers = reply.headers_mut();
+    let mut put = |name: HeaderName, value: &'static str| {
+        headers.insert(name, HeaderValue::from_static(value));
+    };
+    put(CONTENT_TYPE, kind);
+    put(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    put(REFERRER_POLICY, "no-referrer");
+    put(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "cross-origin",
+    );
+    let csp = if kind == SVG { CSP_SVG } else { CSP_DATA };
+    put(CONTENT_SECURITY_POLICY, csp);
+    put(ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    put(ACCESS_CONTROL_EXPOSE_HEADERS, "ETag, Location, Retry-After");
+    put(VARY, "Authorization");
+    match cache {
+        Cache::No => put(CACHE_CONTROL, "no-store"),
+        Cache::Public(10) => put(CACHE_CONTROL, "public, max-age=10"),
+        Cache::Public(_) => put(CACHE_CONTROL, "public, max-age=30"),
+    }
+    reply
+}
+
+/// The same where the asker may know it already.
+pub(super) fn reply_once(
+    asked: &HeaderMap,
+    kind: &'static str,
+    body: String,
+    cache: Cache,
+) -> Reply {
+    let tag = tag(body.as_bytes());
+    let is_known = asked.get(IF_NONE_MATCH).is_some_and(|known| {
+        let known = known.to_str().unwrap_or_default().split(',');
+        known
+            .map(str::trim)
+            .any(|one| one == tag || one == "*" || one.strip_prefix("W/") == Some(&tag))
+    });
+    let mut answer = match is_known {
+        true => reply(StatusCode::NOT_MODIFIED, kind, Body::empty(), cache),
+        false => reply(StatusCode::OK, kind, body, cache),
+    };
+    put(&mut answer, ETAG, &tag);
+    answer
+}
+
+/// A name for a content.
+fn tag(body: &[u8]) -> String {
+    let digest = Sha256::digest(body);
+    let mut tag = String::with_capacity(18);
+    tag.push('"');
+    for byte in &digest[..8] {
+        for nibble in [byte >> 4, byte & 15] {
+            tag.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
+        }
+    }
+    tag.push('"');
+    tag
+}
+
+/// Sets a header; a value that is none is left out.
+pub(super) fn put(reply: &mut Reply, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        reply.headers_mut().insert(name, value);
+    }
+}
+
+/// The answer to a browser that asks what pages of other sites may do.
+pub(super) fn preflight() -> Reply {
+    let mut reply = reply(StatusCode::NO_CONTENT, TEXT, Body::empty(), Cache::No);
+    put(&mut reply, ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+    put(&mut reply, ACCESS_CONTROL_ALLOW_HEADERS, HEADERS);
+    put(&mut reply, ACCESS_CONTROL_MAX_AGE, "86400");
+    reply
+}
