@@ -8,6 +8,7 @@ pub mod committer;
 mod directory;
 pub mod embedded;
 mod engine;
+mod erased;
 pub mod export;
 pub mod import;
 mod isolation;
