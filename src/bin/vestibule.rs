@@ -73,8 +73,9 @@ enum Command {
         /// The file: lines of JSON, for the eyes of its owner alone.
         file: PathBuf,
     },
-    /// Makes an empty store from an export. Grants do not come back, and approved contacts wait for the
-    /// user's word again, unless it is known that nothing was taken away since.
+    /// Makes an empty store from an export. Who has left since does not come back, grants do not, and
+    /// approved contacts wait for the user's word again, unless it is known that nothing was taken away
+    /// since.
     Import {
         /// The export.
         file: PathBuf,
@@ -82,6 +83,9 @@ enum Command {
         /// that nothing was taken away since.
         #[arg(long, value_name = "DIRECTORY")]
         since: Option<PathBuf>,
+        /// All users of the export come back, where it is not known who has left since.
+        #[arg(long)]
+        all_users: bool,
         /// Everything comes back, what was taken away since as well.
         #[arg(long)]
         revive: bool,
@@ -122,6 +126,7 @@ fn main() -> ExitCode {
         Command::Import {
             file,
             since,
+            all_users,
             revive,
         } => {
             let what = Import {
@@ -131,6 +136,7 @@ fn main() -> ExitCode {
                 default_visibility: checked.default_visibility,
                 since: since.as_deref(),
                 now: SystemClock::default().now().wall,
+                all_users,
                 revive,
             };
             match import::import(&what) {

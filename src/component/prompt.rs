@@ -169,7 +169,7 @@ fn is_tired_of(core: &Component, now: Now, user: &Bare, watcher: &Bare) -> bool 
         return false;
     };
     let lately = known.history.iter().filter(|((at, _), line)| {
-        line.watcher == *watcher && in_vain(line) && now.wall < at.plus_s(day)
+        line.watcher == *watcher && in_vain(line) && now.wall < line.when(*at).plus_s(day)
     });
     lately.count() >= 2 || core.refusals.is_tired_of(user, watcher, now.mono)
 }

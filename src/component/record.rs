@@ -461,9 +461,17 @@ pub struct Audit {
     /// So many lines that waited for the digest have given way before this one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub untold_before: u32,
+    /// What the clock said, where it had been set back: then the line is filed behind those before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<Wall>,
 }
 
 impl Audit {
+    /// When it was, of a line that is filed at `at`.
+    pub(super) fn when(&self, at: Wall) -> Wall {
+        self.clock.unwrap_or(at)
+    }
+
     /// Whether the digest has something to tell of it.
     pub(super) fn is_untold(&self) -> bool {
         self.untold || self.untold_before > 0

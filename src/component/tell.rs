@@ -225,12 +225,12 @@ fn again(core: &mut Component, turn: &Turn, user: &Bare) {
 pub(super) fn plan(user: &Bare, known: &User, zone: Tz) -> (Vec<Change>, String) {
     let untold = known.history.iter().filter(|(_, line)| line.is_untold());
     let untold: Vec<_> = untold.collect();
-    let Some(((since, _), _)) = untold.first() else {
+    let Some(((since, _), first)) = untold.first() else {
         return (Vec::new(), String::new());
     };
     let mut lines = vec![format!(
         "What was done since {}:",
-        ending::stamp(*since, zone)
+        ending::stamp(first.when(*since), zone)
     )];
     let n_before: u32 = untold.iter().map(|(_, line)| line.untold_before).sum();
     if n_before > 0 {

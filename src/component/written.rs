@@ -91,6 +91,7 @@ pub(super) fn plan(
                 untold: tells(known.right, &end.way)
                     && tell::waits(core, user, known.right, known.level),
                 untold_before: 0,
+                clock: None,
             };
             changes.extend(audited(core, user, now.wall, id, done));
             if end.always {
@@ -223,6 +224,7 @@ fn audit(core: &Component, request: &Request, state: ExecutionState) -> Audit {
         token: token::label(core, &request.user, request.token.as_deref()),
         untold: false,
         untold_before: 0,
+        clock: None,
     }
 }
 
@@ -236,7 +238,8 @@ fn tells(right: Right, way: &Way) -> bool {
     }
 }
 
-/// One more line of history; the oldest ones give way.
+/// One more line of history; the oldest ones give way. It is filed as the newest, also where the clock
+/// has been set back since the one before.
 pub(super) fn audited(
     core: &Component,
     user: &Bare,
@@ -254,7 +257,13 @@ pub(super) fn audited(
         value,
     };
     let mut changes = Vec::new();
+    let mut filed = at;
     if let Some(known) = core.state.user(user) {
+        let newest = known.history.last_key_value();
+        if let Some(((newest, _), _)) = newest.filter(|((newest, _), _)| *newest > at) {
+            filed = Wall(newest.0.saturating_add(1));
+            audit.clock = Some(at);
+        }
         let surplus = (known.history.len() + 1).saturating_sub(HISTORY_MAX);
         for gone in known.history.values().take(surplus) {
             let n = gone.untold_before.saturating_add(u32::from(gone.untold));
@@ -268,7 +277,7 @@ pub(super) fn audited(
                 .map(|(at, id)| line(*at, id, None)),
         );
     }
-    changes.insert(0, line(at, id, Some(audit)));
+    changes.insert(0, line(filed, id, Some(audit)));
     changes
 }
 

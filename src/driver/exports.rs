@@ -35,9 +35,14 @@ impl Exports {
         let due = schedule.as_ref().and_then(|schedule| {
             let every = schedule.every?;
             let age = export::newest(&schedule.place.directory).map_or(every, |made| {
-                let age = now.wall.0.saturating_sub(made.0);
-                // One from the future says nothing.
-                Duration::from_millis(u64::try_from(age).unwrap_or(0))
+                let age = Duration::from_millis(now.wall.0.abs_diff(made.0));
+                match made <= now.wall {
+                    true => age,
+                    // A little ahead it may be one of several in a second. From farther in the future
+                    // it says nothing: the clock has been set back.
+                    false if age < every => Duration::ZERO,
+                    false => every,
+                }
             });
             Some(now.mono + every.saturating_sub(age))
         });
@@ -86,6 +91,48 @@ impl Exports {
         match &mut self.running {
             Some(running) => running.await.unwrap_or(Err(Failure::Closed)),
             None => future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::component::clock::Wall;
+
+    #[test]
+    fn the_next_is_due_by_the_age_of_the_newest_whatever_the_clock_did() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = Now {
+            mono: Duration::from_secs(10),
+            wall: Wall::parse("2026-11-23T13:00:00Z").unwrap(),
+        };
+        let hour = Duration::from_secs(3600);
+        let due_in = || {
+            let schedule = Schedule {
+                place: Place {
+                    directory: folder.path().to_owned(),
+                    keep: 7,
+                    min_free: 0,
+                },
+                every: Some(24 * hour),
+            };
+            Exports::new(Some(schedule), now).deadline(now).unwrap()
+        };
+        assert_eq!(due_in(), Duration::ZERO, "the first");
+        for (name, due) in [
+            ("20261121T130000Z", Duration::ZERO),
+            ("20261123T120000Z", 23 * hour),
+            ("20261123T130002Z", 24 * hour),
+            ("20261124T125959Z", 24 * hour),
+            ("20271123T130000Z", Duration::ZERO),
+        ] {
+            let file = folder.path().join(format!("vestibule-{name}.jsonl"));
+            fs::write(&file, "").unwrap();
+            assert_eq!(due_in(), due, "{name}");
+            fs::remove_file(file).unwrap();
         }
     }
 }

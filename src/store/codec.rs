@@ -193,6 +193,11 @@ pub(super) fn is_consent(key: &[u8]) -> bool {
     )
 }
 
+/// Whose profile is at `key`, as bytes: who has none is no user.
+pub(super) fn profile_of(key: &[u8]) -> Option<&[u8]> {
+    key.strip_prefix(&[table::PROFILE])
+}
+
 /// Finds the fault that a batch has by itself, before it shares a write with others.
 pub(super) fn check(batch: &[Change]) -> Result<(), Error> {
     batch.iter().try_for_each(|change| encode(change).map(drop))

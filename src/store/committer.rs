@@ -31,6 +31,10 @@ use exporting::{Exporting, Order};
 /// and no longer save anything.
 const GROUP_CHANGES: usize = 2048;
 
+/// How long one more of a group is waited for, where the last group was larger: who was answered in it
+/// may have more, and one sync for all is cheaper than two.
+const GATHER: Duration = Duration::from_micros(100);
+
 /// How often a healthy store is looked at where nothing is written.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
@@ -184,6 +188,7 @@ fn run(store: impl Store, asked: &mpsc::Receiver<Asked>, health: Arc<Health>) {
         health,
     };
     let mut exporting: Option<Exporting> = None;
+    let mut expected = 0;
     loop {
         let first = match &exporting {
             None => asked.recv_timeout(writer.pause()),
@@ -194,7 +199,7 @@ fn run(store: impl Store, asked: &mpsc::Receiver<Asked>, health: Arc<Health>) {
                 let mut size = first.size();
                 let mut group = vec![first];
                 while size < GROUP_CHANGES
-                    && let Ok(next) = asked.try_recv()
+                    && let Ok(next) = gather(asked, group.len() < expected)
                 {
                     match next {
                         Asked::Write(job) => {
@@ -206,6 +211,7 @@ fn run(store: impl Store, asked: &mpsc::Receiver<Asked>, health: Arc<Health>) {
                         }
                     }
                 }
+                expected = group.len();
                 commit(&mut writer, group);
             }
             // Of two orders at a time the second is dropped, and so its asker is told.
@@ -217,45 +223,68 @@ fn run(store: impl Store, asked: &mpsc::Receiver<Asked>, health: Arc<Health>) {
         exporting = exporting.and_then(|exporting| exporting.go_on(&mut writer));
     }
     // What was written behind would otherwise be lost with the power.
-    writer.write(&[], Durability::Synced);
+    let _ = writer.write(&[], Durability::Synced);
+}
+
+/// The next of a group; of as many as were answered last others are about to come, and are waited for.
+fn gather(asked: &mpsc::Receiver<Asked>, is_expected: bool) -> Result<Asked, RecvTimeoutError> {
+    asked.recv_timeout(match is_expected {
+        true => GATHER,
+        false => Duration::ZERO,
+    })
 }
 
 /// Writes a group and tells the outcomes, in order.
 fn commit(writer: &mut Writer<impl Store>, group: Vec<Job>) {
-    let mut changes = Vec::new();
+    let mut changes = Vec::with_capacity(group.iter().map(Job::size).sum());
     let mut durability = Durability::Behind;
     let mut answers = Vec::with_capacity(group.len());
     for Job { batch, place } in group {
-        // One batch's own fault must not be that of the others.
-        let sound = match codec::check(&batch.changes) {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::warn!(
-                    ticket = batch.ticket.0,
-                    "a change cannot be stored: {error}"
-                );
-                false
-            }
-        };
-        if sound {
-            changes.extend(batch.changes);
-            if batch.durability == Durability::Synced {
-                durability = Durability::Synced;
-            }
+        let end = changes.len() + batch.changes.len();
+        changes.extend(batch.changes);
+        if batch.durability == Durability::Synced {
+            durability = Durability::Synced;
         }
-        answers.push((batch.ticket, sound, place));
+        answers.push((batch.ticket, end, place));
     }
-    let refused = answers.iter().filter(|(_, sound, _)| !sound).count();
-    let written = answers.iter().any(|(_, sound, _)| *sound) && writer.write(&changes, durability);
-    let refused = if written { refused } else { answers.len() };
-    writer.health.refused.add(refused as u64);
-    for (ticket, sound, place) in answers {
-        place.send(Outcome {
-            ticket,
-            committed: sound && written,
-        });
+    let mut outcomes = match writer.write(&changes, durability) {
+        Ok(written) => vec![written; answers.len()],
+        Err(TooLarge) => sift(writer, &changes, durability, &answers),
+    }
+    .into_iter();
+    for (ticket, _, place) in answers {
+        let committed = outcomes.next().unwrap_or(false);
+        writer.health.refused.add(u64::from(!committed));
+        place.send(Outcome { ticket, committed });
     }
 }
+
+/// Writes a group without those of which one cannot be stored: one batch's own fault must not be that of
+/// the others. Gives which were written.
+fn sift(
+    writer: &mut Writer<impl Store>,
+    changes: &[Change],
+    durability: Durability,
+    answers: &[(Ticket, usize, OwnedPermit<Outcome>)],
+) -> Vec<bool> {
+    let (mut begin, mut rest) = (0, Vec::new());
+    let mut sound = Vec::with_capacity(answers.len());
+    for (ticket, end, _) in answers {
+        let own = &changes[mem::replace(&mut begin, *end)..*end];
+        let checked = codec::check(own);
+        match &checked {
+            Ok(()) => rest.extend_from_slice(own),
+            Err(error) => tracing::warn!(ticket = ticket.0, "a change cannot be stored: {error}"),
+        }
+        sound.push(checked.is_ok());
+    }
+    let written = sound.contains(&true) && writer.write(&rest, durability) == Ok(true);
+    sound.iter().map(|sound| *sound && written).collect()
+}
+
+/// One record is larger than any store takes; nothing was written.
+#[derive(Debug, PartialEq, Eq)]
+struct TooLarge;
 
 impl Job {
     /// Its part of a group; an empty batch takes a place too.
@@ -273,17 +302,20 @@ struct Writer<S> {
 }
 
 impl<S: Store> Writer<S> {
-    fn write(&mut self, changes: &[Change], durability: Durability) -> bool {
+    /// Writes; whether that was done.
+    fn write(&mut self, changes: &[Change], durability: Durability) -> Result<bool, TooLarge> {
         match self.call(|store| store.apply(changes, durability)) {
+            // Says nothing of the store.
+            Some(Err(Error::TooLarge { .. })) => Err(TooLarge),
             Some(result) => {
                 let written = self.tell(result);
                 if written {
                     self.health.writes.add(1);
                     self.health.changes.add(changes.len() as u64);
                 }
-                written
+                Ok(written)
             }
-            None => false,
+            None => Ok(false),
         }
     }
 

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::codec;
 use super::directory::Directory;
 use super::engine::{Engine, Fault, Writes};
+use super::erased::{self, Erased};
 use super::isolation;
 use super::mark::{Mark, Sum};
 use super::proof::{NoProof, Proof};
@@ -39,6 +40,7 @@ pub struct Embedded {
     // Before `directory`: its lock is the last to go.
     engine: Option<Engine>,
     proof: Proof,
+    erased: Erased,
     // What the records amount to, with what was written behind.
     mark: Mark,
     condition: Condition,
@@ -123,9 +125,12 @@ impl Embedded {
         let mut directory = Directory::claim(path, min_free)?;
         let (proof, mark, engine) =
             open(&mut directory).map_err(|fault| named(&directory, fault))?;
+        let erased = Erased::open(&path.join(erased::NAME), mark)
+            .map_err(|error| named(&directory, error.into()))?;
         Ok(Self {
             engine: Some(engine),
             proof,
+            erased,
             mark,
             condition: Condition::Unread,
             reopened: None,
@@ -201,8 +206,12 @@ impl Embedded {
         if !writes.is_empty() {
             let mut mark = self.mark;
             mark.seq += 1;
+            let mut leaving = Vec::new();
             for (key, value) in writes {
                 let old = self.engine().value(key)?;
+                if let (Some(user), Some(_), None) = (codec::profile_of(key), &old, value) {
+                    leaving.push(user);
+                }
                 if let Some(old) = &old {
                     mark.sum.remove(key, old);
                 }
@@ -214,6 +223,8 @@ impl Embedded {
                 }
                 before.insert(key.clone(), old);
             }
+            mark.left += leaving.len() as u64;
+            self.erased.enter(&leaving, mark.seq)?;
             self.engine().write(writes, mark)?;
             self.mark = mark;
         }
@@ -307,6 +318,7 @@ impl Embedded {
         }
         self.proof.compare(Some(mark)).map_err(Fault::Damaged)?;
         self.mark = mark;
+        self.erased.fit(mark);
         let engine = self.engine.insert(engine);
         engine.sync()?;
         Ok(self.proof.write(mark)?)

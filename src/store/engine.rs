@@ -29,9 +29,16 @@ use super::directory::{self, LOCK_PATIENCE};
 use super::isolation::contain;
 use super::mark::{Mark, NoMark, Sum};
 
-/// sled's page cache: records are read once, at start-up, so only what is written again must fit. sled
-/// takes several times as much.
-const CACHE_BYTES: u64 = 16 << 20;
+/// sled's page cache: records are read once, at start-up, so only what is written again must fit, for sled
+/// reads a page before it changes it. It takes several times as much.
+const CACHE_BYTES: u64 = 64 << 20;
+
+/// The same of a store whose file is larger than [`LARGE_BYTES`]: not all pages would fit, and the start
+/// would fill it for nothing.
+const CACHE_BYTES_OF_LARGE: u64 = 16 << 20;
+
+/// About what 300,000 users take.
+const LARGE_BYTES: u64 = 256 << 20;
 
 /// How often sled writes and syncs by itself what was written behind.
 const WRITE_BEHIND: Duration = Duration::from_millis(500);
@@ -136,9 +143,13 @@ impl Engine {
     pub(super) fn open(path: &Path) -> Result<Self, Fault> {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         discard_half_written_snapshots(path)?;
+        let is_large = fs::metadata(path.join("db")).is_ok_and(|db| db.len() > LARGE_BYTES);
         let config = sled::Config::new()
             .path(path)
-            .cache_capacity(CACHE_BYTES)
+            .cache_capacity(match is_large {
+                true => CACHE_BYTES_OF_LARGE,
+                false => CACHE_BYTES,
+            })
             .flush_every_ms(Some(WRITE_BEHIND.as_millis() as u64));
         #[expect(
             clippy::disallowed_methods,

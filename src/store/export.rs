@@ -47,6 +47,14 @@ pub(super) struct Header {
     pub(super) records: u64,
 }
 
+impl Header {
+    /// The name of the store.
+    pub(super) fn name(&self) -> Option<[u8; 16]> {
+        let digits = Some(&self.store).filter(|name| name.len() == 32 && name.is_ascii())?;
+        u128::from_str_radix(digits, 16).ok().map(u128::to_be_bytes)
+    }
+}
+
 /// The last line.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -141,7 +149,8 @@ pub(super) fn receive(
         made.map_err(unwritable)?;
     }
     discard_unfinished(&place.directory).map_err(unwritable)?;
-    let path = place.directory.join(file_name(made));
+    let named = behind_all(&place.directory, made).map_err(unwritable)?;
+    let path = place.directory.join(file_name(named));
     let mut draft = Draft::create(&path, origin, made, place.min_free)?;
     loop {
         match pages.recv() {
@@ -200,6 +209,13 @@ fn time_of(name: &str) -> Option<Wall> {
     Wall::parse(&time)
 }
 
+/// The time that an export begun at `made` is named after: behind all that are there, so that none takes
+/// another's place and the one that was made last sorts last, also where the clock has been set back.
+fn behind_all(directory: &Path, made: Wall) -> io::Result<Wall> {
+    let newest = all(directory)?.pop();
+    Ok(newest.map_or(made, |(newest, _)| made.max(newest.plus_s(1))))
+}
+
 /// The exports in a directory, the oldest first.
 fn all(directory: &Path) -> io::Result<Vec<(Wall, PathBuf)>> {
     let mut found = Vec::new();
@@ -214,7 +230,7 @@ fn all(directory: &Path) -> io::Result<Vec<(Wall, PathBuf)>> {
     Ok(found)
 }
 
-/// When the newest export in a directory was made; `None` where there is none.
+/// The time in the name of the newest export in a directory; `None` where there is none.
 #[must_use]
 pub fn newest(directory: &Path) -> Option<Wall> {
     all(directory).ok()?.last().map(|(time, _)| *time)

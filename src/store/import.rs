@@ -6,26 +6,22 @@
 //! nobody more than a user gives who has just joined (`docs/design/0005-export.md`).
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-
-use sha2::{Digest, Sha256};
 
 use super::directory::Directory;
 use super::embedded::{Embedded, draw_name, named};
 use super::engine::{Engine, Fault, Writes};
-use super::export::{End, FORMAT, Header, hex};
+use super::erased::Left;
+use super::export::{Header, hex};
 use super::mark::Mark;
 use super::proof::Proof;
 use super::{Error, Store, codec};
 use crate::component::authorization::Visibility;
 use crate::component::clock::Wall;
-use crate::component::line;
 use crate::component::record::{Change, Profile, Subscription, SubscriptionState, Token};
-
-/// Bytes of a line: a value of the largest size, each of its bytes written with an escape of six.
-const LINE_BYTES_MAX: u64 = 6 * codec::VALUE_BYTES_MAX as u64 + 2 * codec::KEY_BYTES_MAX as u64;
+use lines::Lines;
 
 /// Records in one write.
 const WRITE_RECORDS: usize = 1000;
@@ -46,6 +42,8 @@ pub struct Import<'a> {
     pub since: Option<&'a Path>,
     /// The present moment: contacts that must be approved again ask from now on.
     pub now: Wall,
+    /// The operator's word that all users of the export come back where it is not known who has left.
+    pub all_users: bool,
     /// The operator's word that everything comes back as it was.
     pub revive: bool,
 }
@@ -59,6 +57,8 @@ pub struct Imported {
     pub made: String,
     /// Why everything came back as it was; `None` where it did not.
     pub whole: Option<Whole>,
+    /// Users who have left since, and were left out.
+    pub left: u64,
     /// Grants that were left out.
     pub grants: u64,
     /// Tokens that were left out.
@@ -101,6 +101,16 @@ pub enum Failure {
         /// What is wrong with it.
         what: String,
     },
+    /// It is not known who has left since, and so the operator must say whether they come back.
+    #[error(
+        "the export {path:?} is not imported: who has left since it was made is not known; name the \
+         directory of the store that it is of with --since, even a damaged one, or take all its users \
+         back with --all-users"
+    )]
+    WhoHasLeft {
+        /// The file.
+        path: PathBuf,
+    },
     /// The store could not be made.
     #[error(transparent)]
     Store(#[from] Error),
@@ -123,8 +133,17 @@ pub fn import(what: &Import<'_>) -> Result<Imported, Failure> {
         },
         ..Imported::default()
     };
+    // Where nothing was taken away nobody has left.
+    let left = match imported.whole {
+        Some(_) => None,
+        None => who_left(what, &header),
+    };
+    if imported.whole.is_none() && left.is_none() && !what.all_users && header.records > 0 {
+        let path = what.file.to_owned();
+        return Err(Failure::WhoHasLeft { path });
+    }
     let mut directory = claim(what)?;
-    let written = write(what, &mut directory, hash, &mut imported);
+    let written = write(what, &mut directory, hash, left.as_ref(), &mut imported);
     if written.is_err() {
         // Without a proof the rest is no store; it only takes room.
         let _ = fs::remove_dir_all(directory.path().join("sled"));
@@ -149,6 +168,17 @@ fn is_current(header: &Header, since: &Path) -> Result<bool, Error> {
     Ok(!proof.is_spoilt()
         && hex(&latest.store) == header.store
         && latest.taken_away <= header.batch)
+}
+
+/// Who has left after the export: as the store at `since` knows, or the one in whose directory, or in whose
+/// directory of exports, the file is.
+fn who_left(what: &Import<'_>, header: &Header) -> Option<Left> {
+    let file = fs::canonicalize(what.file).ok();
+    let above = file
+        .iter()
+        .flat_map(|file| file.ancestors().skip(1).take(2));
+    let mut places = what.since.into_iter().chain(above);
+    places.find_map(|place| Left::after(place, header.name()?, header.batch))
 }
 
 /// Takes a directory in which there is no store, or an empty one, which goes.
@@ -180,6 +210,7 @@ fn write(
     what: &Import<'_>,
     directory: &mut Directory,
     hash: [u8; 32],
+    left: Option<&Left>,
     imported: &mut Imported,
 ) -> Result<(), Failure> {
     let fault = |directory: &Directory, fault: Fault| Failure::Store(named(directory, fault));
@@ -206,6 +237,10 @@ fn write(
                 (key, Some(value)) => (key, value),
                 (_, None) => return Ok(()),
             },
+            None if left.is_some_and(|left| left.has(&change)) => {
+                imported.left += u64::from(matches!(change, Change::Profile { .. }));
+                return Ok(());
+            }
             None => match imported.without_proof(change, what) {
                 None => return Ok(()),
                 Some(change) => match codec::encode(&change)? {
@@ -253,11 +288,16 @@ impl fmt::Display for Imported {
             ),
             None => write!(
                 f,
-                ". Because users may have taken something away since then: {} grants are left out, {} tokens too, {} \
-                 approved and {} pre-approved contacts must be approved again, and {} users are not \
-                 seen by more than the default visibility says. Blocks, and who has left, are as they \
-                 were then. With --revive everything would be",
-                self.grants, self.tokens, self.approvals, self.preapprovals, self.visibilities
+                ". Because users may have taken something away since then: {} users who have left stay away, \
+                 {} grants are left out, {} tokens too, {} approved and {} pre-approved contacts must \
+                 be approved again, and {} users are not seen by more than the default visibility says. \
+                 Blocks are as they were then. With --revive everything would be",
+                self.left,
+                self.grants,
+                self.tokens,
+                self.approvals,
+                self.preapprovals,
+                self.visibilities
             ),
         }
     }
@@ -351,127 +391,4 @@ fn used_up(change: Change) -> Change {
     }
 }
 
-/// An export, read line by line.
-struct Lines {
-    path: PathBuf,
-    input: BufReader<File>,
-    hash: Sha256,
-    line: u64,
-}
-
-/// Takes a record: as a change, as a key, as a value.
-type Each<'a> = &'a mut dyn FnMut(Change, Vec<u8>, Vec<u8>) -> Result<(), Failure>;
-
-impl Lines {
-    fn open(path: &Path) -> Result<Self, Failure> {
-        let file = File::open(path).map_err(|reason| Failure::Unreadable {
-            path: path.to_owned(),
-            reason,
-        })?;
-        Ok(Self {
-            path: path.to_owned(),
-            input: BufReader::new(file),
-            hash: Sha256::new(),
-            line: 0,
-        })
-    }
-
-    fn wrong(&self, what: impl Into<String>) -> Failure {
-        Failure::Wrong {
-            path: self.path.clone(),
-            line: self.line,
-            what: what.into(),
-        }
-    }
-
-    /// The next line without its end; `None` at the end of the file.
-    fn next(&mut self) -> Result<Option<String>, Failure> {
-        self.line += 1;
-        let mut bytes = Vec::new();
-        let mut limited = (&mut self.input).take(LINE_BYTES_MAX + 1);
-        match limited.read_until(b'\n', &mut bytes) {
-            Ok(0) => return Ok(None),
-            Ok(_) => {}
-            Err(reason) => {
-                return Err(Failure::Unreadable {
-                    path: self.path.clone(),
-                    reason,
-                });
-            }
-        }
-        if bytes.pop() != Some(b'\n') {
-            return Err(self.wrong("it has no end: the file is cut off, or this is no export"));
-        }
-        match String::from_utf8(bytes) {
-            Ok(line) => Ok(Some(line)),
-            Err(_) => Err(self.wrong("it is not UTF-8")),
-        }
-    }
-
-    /// Reads all of it; gives its header and the hash of what is before its end.
-    fn read(mut self, each: Each<'_>) -> Result<(Header, [u8; 32]), Failure> {
-        let header = self.header()?;
-        let (mut n, mut last) = (0, Vec::new());
-        loop {
-            let Some(line) = self.next()? else {
-                return Err(self.wrong("the file ends before its last line"));
-            };
-            if line.starts_with("{\"end\"") {
-                let before: [u8; 32] = self.hash.clone().finalize().into();
-                self.end(&line, n, &header, &before)?;
-                return Ok((header, before));
-            }
-            let change = line::read(&line).map_err(|what| self.wrong(what))?;
-            match codec::encode(&change) {
-                Err(error) => return Err(self.wrong(error.to_string())),
-                Ok((key, Some(value))) if key > last => {
-                    last.clone_from(&key);
-                    each(change, key, value)?;
-                }
-                Ok(_) => return Err(self.wrong("it is not in order, or stands there twice")),
-            }
-            self.count(&line);
-            n += 1;
-        }
-    }
-
-    fn header(&mut self) -> Result<Header, Failure> {
-        let line = self.next()?.unwrap_or_default();
-        let format = serde_json::from_str::<serde_json::Value>(&line)
-            .ok()
-            .filter(|header| header["vestibule"] == "export")
-            .and_then(|header| header["format"].as_u64());
-        match format {
-            None => Err(self.wrong("this is no export of Vestibule")),
-            Some(later) if later > u64::from(FORMAT) => Err(self.wrong(format!(
-                "a newer Vestibule wrote it (format {later}, and this one reads {FORMAT})"
-            ))),
-            Some(_) => {
-                self.count(&line);
-                serde_json::from_str(&line).map_err(|error| self.wrong(error.to_string()))
-            }
-        }
-    }
-
-    fn end(&mut self, line: &str, n: u64, header: &Header, hash: &[u8]) -> Result<(), Failure> {
-        let end: End = serde_json::from_str(line).map_err(|error| self.wrong(error.to_string()))?;
-        if end.end != "export" || end.records != n || header.records != n {
-            return Err(self.wrong(format!(
-                "there are {n} records, and there were {}",
-                header.records
-            )));
-        }
-        if end.sha256 != hex(hash) {
-            return Err(self.wrong("the SHA-256 of the lines before is another one"));
-        }
-        match self.next()? {
-            None => Ok(()),
-            Some(_) => Err(self.wrong("there is something behind the end")),
-        }
-    }
-
-    fn count(&mut self, line: &str) {
-        self.hash.update(line);
-        self.hash.update("\n");
-    }
-}
+mod lines;

@@ -22,6 +22,8 @@ pub(super) struct Mark {
     pub(super) seq: u64,
     /// The last batch that took something away from anybody (`taken`); unknown, it is `seq`.
     pub(super) taken_away: u64,
+    /// How many users have ever left; earlier versions do not count them.
+    pub(super) left: u64,
     /// The number and digest of the records.
     pub(super) sum: Sum,
 }
@@ -78,6 +80,7 @@ impl Mark {
             store,
             seq: 0,
             taken_away: 0,
+            left: 0,
             sum: Sum::default(),
         }
     }
@@ -87,6 +90,8 @@ impl Mark {
         let mut bytes = [0; MARK_BYTES];
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..10].copy_from_slice(&FORMAT.to_be_bytes());
+        // Six bytes that were zero before: no new format is needed for them.
+        bytes[10..16].copy_from_slice(&self.left.to_be_bytes()[2..]);
         bytes[16..32].copy_from_slice(&self.store);
         bytes[32..40].copy_from_slice(&self.seq.to_be_bytes());
         bytes[40..48].copy_from_slice(&self.sum.count.to_be_bytes());
@@ -126,6 +131,7 @@ impl Mark {
                 1 => seq,
                 _ => u64::from_be_bytes(part(bytes, 64)),
             },
+            left: u64::from_be_bytes(part(bytes, 8)) & 0xffff_ffff_ffff,
             sum: Sum {
                 count: u64::from_be_bytes(part(bytes, 40)),
                 digest: u128::from_be_bytes(part(bytes, 48)),
@@ -153,6 +159,7 @@ mod tests {
             store: [7; 16],
             seq,
             taken_away: seq / 2,
+            left: 0,
             sum,
         }
     }
@@ -205,6 +212,10 @@ mod tests {
             second.escape_ascii().to_string()
         );
         assert_eq!(Mark::from_bytes(&second), Ok(mark(1)));
+        for left in [1, 0x1234, 0xffff_ffff_ffff] {
+            let mark = Mark { left, ..mark(3) };
+            assert_eq!(Mark::from_bytes(&mark.to_bytes()), Ok(mark));
+        }
     }
 
     const GOLDEN_DIGEST: &[u8] = b"^\xa3\x14d\xf8\xde\x91h2\xdb\xeb>\x82\xc3\"\xd5";

@@ -8,6 +8,7 @@ pub mod committer;
 mod directory;
 pub mod embedded;
 mod engine;
+mod erased;
 pub mod export;
 pub mod import;
 mod isolation;
@@ -32,7 +33,8 @@ pub trait Store: Send + 'static {
     fn load(&mut self, each: &mut dyn FnMut(Change)) -> Result<(), Error>;
 
     /// Applies `batch` in order, all or nothing; when it returns `Ok` with [`Durability::Synced`], all
-    /// of it, and all that was applied before, survives power loss.
+    /// of it, and all that was applied before, survives power loss. A batch with a record that is too
+    /// large is refused before anything else happens.
     ///
     /// An empty batch with [`Durability::Synced`] makes durable what was written behind.
     fn apply(&mut self, batch: &[Change], durability: Durability) -> Result<(), Error>;

@@ -191,6 +191,7 @@ mod tests {
             store: [7; 16],
             seq,
             taken_away: seq,
+            left: 0,
             sum,
         }
     }

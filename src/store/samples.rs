@@ -170,6 +170,7 @@ pub(crate) fn all() -> Vec<Change> {
                 token: None,
                 untold: false,
                 untold_before: 0,
+                clock: None,
             }),
         },
         Change::Face {
@@ -286,6 +287,7 @@ pub(crate) fn later() -> Vec<Change> {
                 token: Some("For the nurse".into()),
                 untold: true,
                 untold_before: 2,
+                clock: None,
             }),
         },
         Change::Grant {
@@ -307,6 +309,24 @@ pub(crate) fn later() -> Vec<Change> {
                     ..text("Rome", "🚂", None)
                 }],
                 states: Vec::new(),
+            }),
+        },
+        // The clock had been set back by an hour.
+        Change::Audit {
+            user: jid("romeo@montague.example"),
+            at,
+            id: "3c4b".into(),
+            value: Some(Audit {
+                watcher: jid("bot@acme.example"),
+                right: Right::OpenUrl,
+                state: ExecutionState::Completed,
+                detail: String::new(),
+                request_id: None,
+                reported: false,
+                token: None,
+                untold: false,
+                untold_before: 0,
+                clock: Some(at.plus_s(-3600)),
             }),
         },
     ]

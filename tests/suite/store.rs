@@ -5,6 +5,7 @@ mod exports;
 mod full_disk;
 mod kill;
 mod metrics;
+mod returning;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

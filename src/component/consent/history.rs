@@ -30,7 +30,7 @@ pub(in super::super) fn line(at: Wall, audit: &Audit, zone: Tz) -> String {
     let detail = words::quotable(&audit.detail, DETAIL_SHOWN);
     format!(
         "{} {} {}: {}{}{}",
-        ending::stamp(at, zone),
+        ending::stamp(audit.when(at), zone),
         audit.watcher.shown(),
         audit.right,
         ended(audit.state),
@@ -94,7 +94,7 @@ pub(super) fn table(core: &Component, user: &Bare) -> Option<Table> {
     let rows = known.history.iter().rev().map(|((at, _), audit)| {
         let detail = words::quotable(&audit.detail, DETAIL_KEPT);
         let cells = vec![
-            ending::stamp(*at, zone),
+            ending::stamp(audit.when(*at), zone),
             audit.watcher.shown(),
             command::title(audit.right).to_owned(),
             format!("{}{}", ended(audit.state), token(audit)),

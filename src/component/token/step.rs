@@ -198,6 +198,7 @@ pub(in super::super) fn plan(
                 token: Some(token.label.clone()),
                 untold: false,
                 untold_before: 0,
+                clock: None,
             };
             let line = turn.chance.id();
             let mut changes = vec![put(&id, Some(token))];

@@ -39,7 +39,7 @@ const GOLDEN_1: [(&[u8], &[u8]); 8] = [
 ];
 
 /// The same with the optional fields that came later.
-const GOLDEN_1_LATER: [(&[u8], &[u8]); 8] = [
+const GOLDEN_1_LATER: [(&[u9], &[u9]); 9] = [
     (
         b"\x01romeo@montague.example",
         b"\x01\x99\xd4.\xae{\"joined\":1795440005250,\"visibility\":\"public\",\"show_when_offline\":true,\"public_rights\":null,\"dormant\":false,\"subscribed\":true,\"last_seen\":\"day\",\"share_idle\":true,\"timezone\":\"Europe/Rome\",\"tell\":{\"notify\":\"digest\"}}",
@@ -68,6 +68,10 @@ const GOLDEN_1_LATER: [(&[u8], &[u8]); 8] = [
     (
         b"\x02romeo@montague.example",
         b"\x01\xdf\x81c>{\"text\":\"Rome\",\"state\":null,\"scope\":\"always\",\"set\":1795440005250,\"until\":null,\"author\":\"bot@acme.example\",\"unsigned\":true,\"emoji\":\"\xf0\x9f\x9a\x82\"}",
+    ),
+    (
+        b"\x07romeo@montague.example\x00\x80\x00\x01\xa2\x08\x90P\x823c4b",
+        b"\x01O>\xcf\xc7{\"watcher\":\"bot@acme.example\",\"right\":\"open-url\",\"state\":\"completed\",\"detail\":\"\",\"clock\":1795436405250}",
     ),
 ];
 

@@ -22,6 +22,7 @@ impl Store for Scripted {
     }
 
     fn apply(&mut self, batch: &[Change], durability: Durability) -> Result<(), Error> {
+        codec::check(batch)?;
         let mut applied = self.applied.lock().unwrap();
         applied.push((batch.to_vec(), durability));
         let call = applied.len();
@@ -268,8 +269,9 @@ fn the_operator_is_told_of_each_change_once() {
         refused: None,
     };
     tracing::subscriber::with_default(subscriber, || {
-        for _ in 0..9 {
-            writer.write(&[samples::status(1, 1)], Durability::Synced);
+        for call in 1..=9 {
+            let written = writer.write(&[samples::status(1, 1)], Durability::Synced);
+            assert_eq!(written, Ok(!(2..=6).contains(&call)));
         }
     });
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();

@@ -109,12 +109,28 @@ pub(super) async fn and_importing(kind: Kind) -> Result<(), Failure> {
 
     // She leaves by command, and nothing is left of her.
     let mut alice = stage.login("alice", "phone").await?;
+    say(&mut alice, "export store", "has begun").await;
+    let told = body_of(&expect_message(&mut alice, "records: ").await);
+    let file = told.split_once("records: ").unwrap().1.to_owned();
+    assert!(std::fs::read_to_string(&file).unwrap().contains("alice"));
     let node = "urn:x-presence-service:consent:0#leave";
     let fields = [("erase", "1")];
     let answer = submit_at_once(&mut alice, HOME, node, &fields).await;
     assert!(completed(&answer).1.contains("erased"));
     assert_eq!(stage.component.stop().await?, 0);
     let rest = stage.component.folder().join("rest.jsonl");
+    vestibule(&stage.component, &["export", rest.to_str().unwrap()])?;
+    let rest = std::fs::read_to_string(rest).unwrap();
+    assert!(!rest.contains("alice"), "{rest}");
+
+    // The records are lost as well; the export from before does not bring her back.
+    let left = stage.component.folder().join("left");
+    std::fs::rename(&store, &left).unwrap();
+    std::fs::remove_dir_all(left.join("sled")).unwrap();
+    let file = file.replace("/store/", "/left/");
+    let said = vestibule(&stage.component, &["import", &file])?;
+    assert!(said.contains("1 users who have left stay away"), "{said}");
+    let rest = stage.component.folder().join("after.jsonl");
     vestibule(&stage.component, &["export", rest.to_str().unwrap()])?;
     let rest = std::fs::read_to_string(rest).unwrap();
     assert!(!rest.contains("alice"), "{rest}");

@@ -15,15 +15,15 @@ use vestibule::store::import::{self, Import, Imported, Whole};
 
 use super::*;
 
-const MADE: Wall = Wall(1_795_438_800_000);
+pub(super) const MADE: Wall = Wall(1_795_438_800_000);
 /// An export of format 1, as it was once written.
 const FIRST: &str = include_str!("../../records/export-1.jsonl");
 
-fn jid(text: &str) -> Bare {
+pub(super) fn jid(text: &str) -> Bare {
     Bare::parse(text).unwrap()
 }
 
-fn profile(user: &str, visibility: Visibility) -> Change {
+pub(super) fn profile(user: &str, visibility: Visibility) -> Change {
     Change::Profile {
         user: jid(user),
         value: Some(Profile {
@@ -43,7 +43,7 @@ fn profile(user: &str, visibility: Visibility) -> Change {
     }
 }
 
-fn grant(user: &str, watcher: &str, until: Option<Wall>) -> Change {
+pub(super) fn grant(user: &str, watcher: &str, until: Option<Wall>) -> Change {
     Change::Grant {
         user: jid(user),
         watcher: jid(watcher),
@@ -64,7 +64,7 @@ fn grant(user: &str, watcher: &str, until: Option<Wall>) -> Change {
     }
 }
 
-fn subscription(user: &str, watcher: &str, state: SubscriptionState) -> Change {
+pub(super) fn subscription(user: &str, watcher: &str, state: SubscriptionState) -> Change {
     Change::Subscription {
         user: jid(user),
         watcher: jid(watcher),
@@ -77,7 +77,7 @@ fn subscription(user: &str, watcher: &str, state: SubscriptionState) -> Change {
     }
 }
 
-fn revoked(user: &str, watcher: &str) -> Change {
+pub(super) fn revoked(user: &str, watcher: &str) -> Change {
     Change::Grant {
         user: jid(user),
         watcher: jid(watcher),
@@ -86,7 +86,7 @@ fn revoked(user: &str, watcher: &str) -> Change {
 }
 
 /// A store with some of everything.
-fn some(path: &Path) -> Embedded {
+pub(super) fn some(path: &Path) -> Embedded {
     let mut store = Embedded::open(path, 0).unwrap();
     let batch = [
         profile("alice@example.org", Visibility::Public),
@@ -116,14 +116,14 @@ fn some(path: &Path) -> Embedded {
     store
 }
 
-fn all(path: &Path) -> Vec<Change> {
+pub(super) fn all(path: &Path) -> Vec<Change> {
     let mut all = Vec::new();
     let mut store = Embedded::open(path, 0).unwrap();
     store.load(&mut |change| all.push(change)).unwrap();
     all
 }
 
-fn how<'a>(file: &'a Path, store: &'a Path) -> Import<'a> {
+pub(super) fn how<'a>(file: &'a Path, store: &'a Path) -> Import<'a> {
     Import {
         file,
         store,
@@ -131,12 +131,13 @@ fn how<'a>(file: &'a Path, store: &'a Path) -> Import<'a> {
         default_visibility: Visibility::Subscribers,
         since: None,
         now: MADE,
+        all_users: true,
         revive: false,
     }
 }
 
 /// Everything of an export but its first line, which tells of the store and the time.
-fn records(file: &Path) -> String {
+pub(super) fn records(file: &Path) -> String {
     let text = fs::read_to_string(file).unwrap();
     let (_, rest) = text.split_once('\n').unwrap();
     let (rest, _end) = rest.rsplit_once("{\"end\"").unwrap();
@@ -197,6 +198,7 @@ fn without_proof_nobody_gets_more_than_from_one_who_has_just_joined() {
         records: 10,
         made: MADE.to_string(),
         whole: None,
+        left: 0,
         grants: 2,
         tokens: 0,
         approvals: 1,
