@@ -39,7 +39,7 @@ const GOLDEN_1: [(&[u8], &[u8]); 8] = [
 ];
 
 /// The same with the optional fields that came later.
-const GOLDEN_1_LATER: [(&[u9], &[u9]); 9] = [
+const GOLDEN_1_LATER: [(&[u8], &[u8]); 9] = [
     (
         b"\x01romeo@montague.example",
         b"\x01\x99\xd4.\xae{\"joined\":1795440005250,\"visibility\":\"public\",\"show_when_offline\":true,\"public_rights\":null,\"dormant\":false,\"subscribed\":true,\"last_seen\":\"day\",\"share_idle\":true,\"timezone\":\"Europe/Rome\",\"tell\":{\"notify\":\"digest\"}}",

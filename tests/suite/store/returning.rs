@@ -167,7 +167,7 @@ fn exports_keep_their_order_when_the_clock_does_not() {
     let (folder, path) = place();
     let exports = folder.path().join("exports");
     let place = Place {
-        directory: exports.clone(),
+        directory: exports,
         keep: 3,
         min_free: 0,
     };
