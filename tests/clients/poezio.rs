@@ -1,5 +1,7 @@
 //! poezio 0.14, in a terminal.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::conversation::Converses;
@@ -86,7 +88,7 @@ impl Poezio {
         self.0.press(&["Up"; ROWS]).await?;
         for _ in 0..ROWS {
             self.0.press(&["Down"]).await?;
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
             if selected(&self.0.screen().await?, contact).is_some() {
                 return Ok(true);
             }
@@ -198,6 +200,9 @@ pub(crate) async fn joins_by_contact(kind: Kind) -> Result<(), Failure> {
 /// More than any form has.
 const FIELDS: usize = 12;
 
+/// For the list of commands; it comes at once, or not at all.
+const ANSWER: Duration = Duration::from_secs(15);
+
 /// Below every form.
 const SEND: &str = "Ctrl+Y: send form";
 
@@ -237,8 +242,16 @@ async fn run_command(
     address: &str,
     name: &str,
 ) -> Result<(), Failure> {
-    order(terminal, &format!("ad-hoc {address}")).await?;
-    terminal.until(title).await?;
+    let end = Instant::now() + PATIENCE;
+    loop {
+        order(terminal, &format!("ad-hoc {address}")).await?;
+        // While it logs in an order may come to nothing.
+        let listed = terminal.until_within(title, ANSWER).await;
+        if listed.is_ok() || Instant::now() > end {
+            listed?;
+            break;
+        }
+    }
     terminal.until(name).await?;
     let screen = terminal.screen().await?;
     // Below the headline, the first one is selected.
