@@ -194,7 +194,7 @@ fn unknown_names_are_told() {
         (
             "[[party]]\nname = 'a'\nrights = ['see']\nlink_secret = 'hidden'",
             "9: party.link_secret: unknown key, expected one of name, jids, rights, link-secret, \
-             link-secret-file",
+             link-secret-file, http-token, http-token-file",
         ),
         (
             "[stor]\npath = 5",
