@@ -140,7 +140,7 @@ pub async fn run<C: Clock>(
         backoff: Backoff::default(),
         connection: Connection::Waiting(Duration::ZERO),
         alone: None,
-        taken: (0, Duration::ZERO),
+        taken: None,
         exports: Exports::new(exports, now),
         watch: clock::Watch::new(now),
         partners: Partners::new(doors, Arc::clone(&metrics)),
@@ -205,8 +205,8 @@ struct Driver<C> {
     connection: Connection,
     /// The stream among others of its name, while attached.
     alone: Option<Alone>,
-    /// Bytes that the server has taken of what waited for it, and since when no more.
-    taken: (u64, Duration),
+    /// While anything waits for the server: how many bytes it has taken, and since when no more.
+    taken: Option<(u64, Duration)>,
     exports: Exports,
     watch: clock::Watch,
     metrics: Arc<Metrics>,
@@ -419,7 +419,7 @@ impl<C: Clock> Driver<C> {
             link::Kind::Conflict => self.backoff.after_failure(link::Kind::Conflict, random),
             _ => self.backoff.after_loss(random),
         };
-        self.alone = None;
+        (self.alone, self.taken) = (None, None);
         if let Connection::Attached(link) = self.wait_for(&error, delay) {
             // The server is told what was wrong, if it still listens.
             tokio::spawn(link.close(GRACE));

@@ -45,10 +45,13 @@ impl<C: Clock> Driver<C> {
             return Ok(());
         };
         let now = self.clock.now().mono;
-        let (taken, since) = &mut self.taken;
-        if link.queued() == 0 || link.taken() != *taken {
-            (*taken, *since) = (link.taken(), now);
-        } else if now.saturating_sub(*since) >= STALL {
+        // From when it was first seen: how long nothing was looked at before says nothing of the server.
+        let (taken, since) = match self.taken {
+            Some(before) if before.0 == link.taken() => before,
+            _ => (link.taken(), now),
+        };
+        self.taken = (link.queued() > 0).then_some((taken, since));
+        if self.taken.is_some() && now.saturating_sub(since) >= STALL {
             let stage = link::Stage::Stanzas;
             return self.lost(link::Error::Timeout { stage });
         }
