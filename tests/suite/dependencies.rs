@@ -6,9 +6,10 @@ use serde_json::Value;
 
 /// Licences of dependencies, as they are written in the packages. Each was read and fits
 /// `MIT OR Apache-2.0`; the MPL-2.0 crates are used unmodified. A new spelling is a decision.
-const LICENCES: [&str; 18] = [
+const LICENCES: [&str; 20] = [
     "(MIT OR Apache-2.0) AND Apache-2.0",
     "(MIT OR Apache-2.0) AND Unicode-3.0",
+    "Apache-2.0",
     "Apache-2.0 AND ISC",
     "Apache-2.0 OR BSL-1.0",
     "Apache-2.0 OR ISC OR MIT",
@@ -18,6 +19,7 @@ const LICENCES: [&str; 18] = [
     "BSD-3-Clause",
     "ISC",
     "MIT",
+    "MIT AND BSD-3-Clause",
     "MIT OR Apache-2.0",
     "MIT/Apache-2.0",
     "MPL-2.0",
