@@ -1,6 +1,6 @@
 //! The component's command line: exit codes, messages and the log.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -205,10 +205,13 @@ fn the_log_is_as_configured() {
         .spawn()
         .unwrap();
     let mut log = BufReader::new(component.stderr.take().unwrap());
-    let mut line = String::new();
-    log.read_line(&mut line).unwrap();
-    let object: serde_json::Value = serde_json::from_str(&line).unwrap();
-    assert_eq!(object["level"], "WARN", "{line}");
+    // The first export may be told before that there is no server.
+    let warned = log.by_ref().lines().take(2).any(|line| {
+        let line = line.unwrap();
+        let object: serde_json::Value = serde_json::from_str(&line).unwrap();
+        object["level"] == "WARN"
+    });
+    assert!(warned);
 
     // It tries again, and ends at once and well when it is told to, though there is no server.
     let id = component.id().to_string();
