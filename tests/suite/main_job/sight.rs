@@ -214,6 +214,16 @@ async fn delete_account(mut user: Client) {
     let remove =
         "<iq type='set' id='remove'><query xmlns='jabber:iq:register'><remove/></query></iq>";
     user.send(stanza(remove)).await;
+    // Who leaves before the server has read that does not delete anything.
+    let until = tokio::time::Instant::now() + SOON;
+    let told = |user: &mut Client| {
+        user.received()
+            .iter()
+            .any(|e| e.attr("id") == Some("remove"))
+    };
+    while !told(&mut user) && tokio::time::Instant::now() < until {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     user.logout().await;
 }
 
