@@ -43,9 +43,7 @@ pub(super) async fn body(body: Body) -> Result<Bytes, Fault> {
 
 /// Who asks for something to be done: a visitor on a page of ours only.
 pub(super) fn actor(face: &Face, peer: Peer, headers: &HeaderMap) -> Result<Asker, Fault> {
-    face.metrics.web_requests.add(1);
-    let asker = face.asker(peer, headers)?;
-    face.budget.take(&asker.payer, COST)?;
+    let asker = face.admit(peer, headers, COST)?;
     if asker.is_visitor() && !face.is_same_origin(peer, headers) {
         return Err(Fault::Origin);
     }
@@ -175,9 +173,7 @@ pub(super) async fn job(
     headers: HeaderMap,
 ) -> Reply {
     let answer = async {
-        face.metrics.web_requests.add(1);
-        let asker = face.asker(peer, &headers)?;
-        face.budget.take(&asker.payer, 1)?;
+        let asker = face.admit(peer, &headers, 1)?;
         let job = face.job(&asker, id).await?;
         Ok(reply(StatusCode::OK, JSON, json::job(&job), Cache::No))
     };

@@ -51,6 +51,19 @@ impl Asker {
 }
 
 impl Face {
+    /// Counts a request that costs so much, and finds out who asks; an error where the budget is spent.
+    pub(super) fn admit(
+        &self,
+        peer: Peer,
+        headers: &HeaderMap,
+        cost: usize,
+    ) -> Result<Asker, Fault> {
+        self.metrics.web_requests.add(1);
+        let asker = self.asker(peer, headers)?;
+        self.budget.take(&asker.payer, cost)?;
+        Ok(asker)
+    }
+
     /// Finds out who asks.
     pub(super) fn asker(&self, peer: Peer, headers: &HeaderMap) -> Result<Asker, Fault> {
         let address: Arc<str> = place(self.address(peer, headers)).into();

@@ -93,9 +93,7 @@ pub(super) async fn job(
     headers: HeaderMap,
 ) -> Reply {
     let answer = async {
-        face.metrics.web_requests.add(1);
-        let asker = face.asker(peer, &headers)?;
-        face.budget.take(&asker.payer, 1)?;
+        let asker = face.admit(peer, &headers, 1)?;
         let place = face.budget.stream(&asker.payer)?;
         let following = face.desk.follow(vec![Subject::Job(id.clone())]);
         let job = face.job(&asker, id.clone()).await?;

@@ -48,9 +48,7 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Reply {
     let answer = async {
-        face.metrics.web_requests.add(1);
-        let asker = face.asker(peer, &headers)?;
-        face.budget.take(&asker.payer, 1)?;
+        let asker = face.admit(peer, &headers, 1)?;
         let view = face.views(&asker, vec![jid], false).await?.pop().flatten();
         let view = view.ok_or(Fault::Problem(Problem::NotFound))?;
         let base = face.base_url(peer, &headers).unwrap_or_default();

@@ -61,9 +61,7 @@ impl Face {
         headers: &HeaderMap,
         jid: String,
     ) -> Result<(Asker, View), Fault> {
-        self.metrics.web_requests.add(1);
-        let asker = self.asker(peer, headers)?;
-        self.budget.take(&asker.payer, 1)?;
+        let asker = self.admit(peer, headers, 1)?;
         let mut views = self.views(&asker, vec![jid], false).await?;
         let view = views.pop().flatten();
         Ok((asker, view.ok_or(Fault::Problem(Problem::NotFound))?))
