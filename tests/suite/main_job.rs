@@ -36,6 +36,8 @@ mod subscribing;
 mod third_parties;
 mod tokens;
 mod web;
+mod web_crowd;
+mod web_strangers;
 
 /// Each story once on each server.
 macro_rules! on_both_servers {
@@ -111,6 +113,8 @@ on_both_servers! {
     floods::of_a_watcher_slow_nobody_down as a_flooding_watcher_slows_nobody_down;
     sealing::any_text_in_any_field as any_text_in_any_field_leaves_the_stream_alive;
     sealing::whatever_people_type as whatever_people_type_leaves_the_stream_alive;
+    web_strangers::get_the_same_bytes_of_all as a_visitor_gets_the_same_bytes_of_all_he_may_not_see;
+    web_crowd::is_told_of_a_change as a_thousand_live_watchers_are_told_of_a_change;
     hostile::stanzas_cost_only_themselves as hostile_stanzas_cost_only_themselves;
 }
 

@@ -1,10 +1,10 @@
 //! A small HTTP client over plain TCP, which sends what it is told to and shows what came back.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -67,9 +67,32 @@ pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
     panic!("nobody listens on {address}");
 }
 
+/// Connects from a loopback address of its own, as another visitor does.
+pub(crate) async fn connect_from(visitor: Ipv4Addr, address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((visitor, 0).into()).unwrap();
+    socket.connect(address).await.unwrap()
+}
+
+/// Asks from a loopback address of its own.
+pub(crate) async fn ask_from(
+    visitor: Ipv4Addr,
+    address: SocketAddr,
+    (method, path): (&str, &str),
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let stream = connect_from(visitor, address).await;
+    let request = request(method, path, headers, body);
+    Answer::read(&exchange_over(stream, request.as_bytes()).await)
+}
+
 /// Sends bytes and reads until the other end closes.
 pub(crate) async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
-    let mut stream = connect(address).await;
+    exchange_over(connect(address).await, bytes).await
+}
+
+async fn exchange_over(mut stream: TcpStream, bytes: &[u8]) -> String {
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
     let reading = stream.read_to_end(&mut answer);
