@@ -18,12 +18,12 @@ demo: toolchain
 	@KEEP='$(KEEP)' $(CARGO) run --locked --quiet --example demo
 
 test: toolchain
-	@tests/install.sh prosody ejabberd dbus-daemon
+	@tests/install.sh prosody ejabberd dbus-daemon browser
 	@tests/third-parties/install.sh
 	$(CARGO) test --locked
 
 test-long: toolchain
-	@tests/install.sh prosody ejabberd dbus-daemon clients
+	@tests/install.sh prosody ejabberd dbus-daemon browser clients
 	@tests/third-parties/install.sh
 	VESTIBULE_TEST_LONG=1 $(CARGO) test --locked
 	$(CARGO) test --locked --test clients -- --test-threads=1

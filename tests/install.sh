@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs what the demo or the tests need and this machine lacks:
 #
-#   tests/install.sh prosody                     for `make demo`
-#   tests/install.sh prosody ejabberd            for `make test`
-#   tests/install.sh prosody ejabberd clients    for `make test-long`
+#   tests/install.sh prosody                             for `make demo`
+#   tests/install.sh prosody ejabberd browser            for `make test`
+#   tests/install.sh prosody ejabberd browser clients    for `make test-long`
+#   tests/install.sh prosody ejabberd webpresence        for `make bench`
 #
 # It does nothing, and needs no rights, when everything is there. The servers are only installed: none
 # is started, and none will be at the next boot. The tests run them in folders of their own.
@@ -24,6 +25,12 @@ readonly clients=(
   fonts-dejavu-core adwaita-icon-theme ca-certificates openssl libresolv-wrapper
 )
 
+# A browser that shows the web face, what it writes with, and a web server in front.
+readonly browser=(chromium fonts-dejavu-core nginx-light)
+
+# What the servers show of presence on the web by themselves, to be measured beside.
+readonly webpresence=(prosody-modules ejabberd-mod-webpresence)
+
 say() {
   printf 'install: %s\n' "$*"
 }
@@ -38,6 +45,10 @@ is_present() {
   case $1 in
     prosody) command -v prosody >/dev/null ;;
     ejabberd) command -v erl >/dev/null && compgen -G '/usr/lib/*/ejabberd-*/ebin' >/dev/null ;;
+    chromium) command -v chromium >/dev/null ;;
+    nginx-light) command -v nginx >/dev/null ;;
+    prosody-modules) [ -e /usr/lib/prosody/modules/mod_webpresence ] ;;
+    ejabberd-mod-webpresence) compgen -G '/usr/lib/*/ejabberd-*/ebin/mod_webpresence.beam' >/dev/null ;;
     gcc) command -v cc >/dev/null ;;
     libc6-dev) compgen -G '/usr/include/*/sys/types.h' >/dev/null || [ -e /usr/include/sys/types.h ] ;;
     gajim | profanity | poezio | dino-im | tmux | xdotool | openssl) command -v "$1" >/dev/null ;;
@@ -57,7 +68,7 @@ is_present() {
     python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
     nodejs) command -v node >/dev/null ;;
     npm) command -v npm >/dev/null ;;
-    *) fail "unknown: $1; usage: $0 [prosody] [ejabberd] [dbus-daemon] [clients] [python3-venv] [nodejs] [npm]" ;;
+    *) fail "unknown: $1; usage: $0 [prosody] [ejabberd] [dbus-daemon] [browser] [webpresence] [clients] [python3-venv] [nodejs] [npm]" ;;
   esac
 }
 
@@ -68,6 +79,9 @@ reason() {
     python3-venv) echo 'examples and a test use a library for Python, which goes to a folder below target/' ;;
     nodejs) echo 'examples in JavaScript are run' ;;
     npm) echo 'it brings the library that they use, into a folder below target/' ;;
+    chromium) echo 'a browser: it must show the web face as it is, and run nothing that is hidden in it' ;;
+    nginx-light) echo 'a web server: the recipe for one in front of the web face is tried' ;;
+    prosody-modules | ejabberd-mod-webpresence) echo 'presence on the web by a server itself, measured beside ours' ;;
     gcc | libc6-dev) echo 'cargo links with it, and one dependency is partly written in C' ;;
     gajim | profanity | poezio | dino-im) echo 'a chat client: it must show a contact as it is' ;;
     tmux) echo 'a terminal for the clients that want one' ;;
@@ -166,6 +180,8 @@ wanted=()
 for name in "$@"; do
   case $name in
     clients) wanted+=("${clients[@]}") ;;
+    browser) wanted+=("${browser[@]}") ;;
+    webpresence) wanted+=("${webpresence[@]}") ;;
     *) wanted+=("$name") ;;
   esac
 done
@@ -209,6 +225,9 @@ for name in prosody ejabberd; do
     units+=("$name.service")
   fi
 done
+if [[ " ${missing[*]} " == *' nginx-light '* ]]; then
+  units+=(nginx.service)
+fi
 if [[ " ${missing[*]} " == *' ejabberd '* ]] && ! is_installed erlang-base; then
   units+=(epmd.socket epmd.service)
 fi
