@@ -9,7 +9,7 @@ help:
 	@echo 'make demo       shows the whole loop on a real server; KEEP=1 leaves it running'
 	@echo 'make test       runs every test, also against real Prosody and ejabberd'
 	@echo 'make test-long  the same with larger numbers, and what ordinary chat clients show'
-	@echo 'make bench      measures the link, beside other libraries, and the store'
+	@echo 'make bench      measures the link and the web face, beside others, and the store'
 	@echo 'make lint       checks format, lints, documentation, dependencies and architecture'
 
 demo: toolchain
@@ -29,10 +29,12 @@ test-long: toolchain
 	$(CARGO) test --locked --test clients -- --test-threads=1
 
 bench: toolchain
+	@tests/install.sh prosody ejabberd webpresence
 	@$(CARGO) build --locked --release --example pipeline
 	@CARGO='$(CARGO)' tests/bench/peers/install.sh
 	$(CARGO) bench --locked --bench link
 	$(CARGO) bench --locked --bench store
+	$(CARGO) bench --locked --bench web
 
 lint: toolchain
 	@$(CARGO) fmt --version >/dev/null 2>&1 || { \

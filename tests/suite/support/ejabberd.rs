@@ -16,6 +16,9 @@ use super::server::{Certificate, DOMAIN, Server};
 const DEBIAN: &str = "/etc/ejabberd/ejabberd.yml";
 const DEBIAN_CERTIFICATE: &str = "/etc/ejabberd/ejabberd.pem";
 
+/// The icons of `mod_webpresence`, where Debian has them.
+const PIXMAPS: &str = "/usr/share/ejabberd-mod-webpresence/pixmaps";
+
 /// The TCP ports in it: clients, clients over TLS, servers, two for HTTP, MQTT.
 pub(super) const DEBIAN_PORTS: [u16; 6] = [5222, 5223, 5269, 5443, 5280, 1883];
 /// The UDP port in it: STUN. Our reservations are UDP ports themselves.
@@ -163,6 +166,17 @@ fn configuration(server: &Server) -> io::Result<String> {
         Some(seconds) => format!("\n    resume_timeout: {seconds}"),
         None => " {}".to_owned(),
     };
+    let (web_port, web) = match server.options().web_presence {
+        true => (
+            format!(
+                "  - port: {}\n    ip: \"127.0.0.1\"\n    module: ejabberd_http\n    \
+                 request_handlers:\n      /presence: mod_webpresence\n",
+                server.web_address().port()
+            ),
+            format!("  mod_webpresence:\n    pixmaps_path: {PIXMAPS:?}\n"),
+        ),
+        false => (String::new(), String::new()),
+    };
     // `mod_muc`: without it `mod_caps` crashes a hook at every presence from a component.
     // No `mod_pres_counter`: it drops all but 5 subscription stanzas a minute, without a word.
     // `registration_timeout`: else one registration per address in ten minutes.
@@ -184,8 +198,10 @@ registration_timeout: infinity
 {component_tls}    hosts:
       "{component_domain}":
         password: "{secret}"
-access_rules:
+{web_port}access_rules:
   register_ok:
+    allow: all
+  webpresence_auto:
     allow: all
 modules:
   mod_adhoc: {{}}
@@ -207,6 +223,6 @@ modules:
   mod_roster: {{}}
   mod_stream_mgmt:{hibernation}
   mod_version: {{}}
-"#
+{web}"#
     ))
 }

@@ -47,6 +47,13 @@ fn configuration(server: &Server) -> String {
         .map_or_else(String::new, |seconds| {
             format!("smacks_hibernation_time = {seconds}")
         });
+    let (web_port, web) = match server.options().web_presence {
+        true => (
+            server.web_address().port().to_string(),
+            r#", "webpresence""#,
+        ),
+        false => (String::new(), ""),
+    };
     // `nagle = false`: with Nagle on and 32 probes in flight it stalls at 1,000 a second instead of 11,000.
     // `run_as_root`: else it refuses to start as root, as in most containers.
     format!(
@@ -61,7 +68,8 @@ legacy_ssl_ports = {{}}
 component_ports = {{ {component} }}
 component_interfaces = {{ "127.0.0.1" }}
 s2s_ports = {{}}
-http_ports = {{}}
+http_ports = {{ {web_port} }}
+http_interfaces = {{ "127.0.0.1" }}
 https_ports = {{}}
 network_settings = {{ nagle = false }}
 c2s_require_encryption = false
@@ -71,7 +79,7 @@ storage = "internal"
 allow_registration = true
 modules_enabled = {{
     "roster", "saslauth", "disco", "presence", "message", "iq", "ping", "pep", "register", "carbons",
-    "mam", "offline", "smacks", "blocklist", "private", "lastactivity", "version", "time"{tls}
+    "mam", "offline", "smacks", "blocklist", "private", "lastactivity", "version", "time"{tls}{web}
 }}
 modules_disabled = {{ {no_tls}"s2s" }}
 {certificate}

@@ -80,6 +80,8 @@ pub(crate) struct Options {
     /// Accounts, `name` with the password `name`, made before the server runs with Debian's own
     /// configuration, which registers nobody; empty: the tests' configuration. ejabberd only.
     pub(crate) debian: Vec<String>,
+    /// Whether it shows its users' presence on the web by a module of its own, `mod_webpresence`.
+    pub(crate) web_presence: bool,
 }
 
 /// Who the server says it is, as two files in PEM.
@@ -100,6 +102,7 @@ impl Default for Options {
             component_certificate: None,
             hibernation_s: None,
             debian: Vec::new(),
+            web_presence: false,
         }
     }
 }
@@ -114,6 +117,7 @@ pub(crate) struct Server {
     folder: TempDir,
     c2s: Port,
     component: Port,
+    web: Port,
     /// Of what else Debian's configuration listens for.
     spare: Vec<Port>,
     _turn: SemaphorePermit<'static>,
@@ -141,6 +145,7 @@ impl Server {
             folder,
             c2s: Port::reserve()?,
             component: Port::reserve()?,
+            web: Port::reserve()?,
             spare: Vec::new(),
             _turn: turn,
         };
@@ -201,6 +206,11 @@ impl Server {
     /// Where clients connect.
     pub(crate) fn c2s_address(&self) -> SocketAddr {
         self.c2s.address()
+    }
+
+    /// Where it shows presence on the web, where it does.
+    pub(crate) fn web_address(&self) -> SocketAddr {
+        self.web.address()
     }
 
     /// Where the component connects.
