@@ -22,7 +22,7 @@ use super::setting::Reply;
 use super::watcher::Watcher;
 use super::whom::Read;
 use super::words::quotable;
-use super::{Component, Turn, command, delivery, ending, offer};
+use super::{Component, Turn, command, delivery, ending, offer, web};
 use crate::address::Bare;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -192,9 +192,13 @@ pub(super) fn ask(core: &mut Component, turn: &mut Turn, id: &str, code: &str) {
     }
     core.prompts.note(user, code, turn.now.mono);
     let until = ending::shown(execution.expires, turn.now.wall, core.zone(user));
+    let always = match web::is_visitor(&core.settings.domain, &watcher.bare) {
+        true => String::new(),
+        false => format!("“always {code}” is a yes that holds from now on, "),
+    };
     let text = format!(
-        "{} Answer “yes {code}” or “no {code}” until {until}; no answer means no. “always {code}” is a yes \
-         that holds from now on, “block {code}” lets this address do nothing any more.",
+        "{} Answer “yes {code}” or “no {code}” until {until}; no answer means no. {always}“block {code}” lets \
+         this address do nothing any more.",
         question(&execution)
     );
     let stanza = turn.chance.id();
@@ -359,6 +363,14 @@ pub(super) fn acknowledge(
         let right = request.right;
         let text = match (end.state, end.always) {
             (ExecutionState::Completed, false) => format!("Yes to {who}: {right}."),
+            (ExecutionState::Completed, true)
+                if web::is_visitor(&core.settings.domain, &watcher.bare) =>
+            {
+                format!(
+                    "Yes to {who}: {right}. You are asked again all the same: who a visitor of the web is \
+                     nobody knows for long."
+                )
+            }
             (ExecutionState::Completed, true) => match core.decision(turn, user, without, right) {
                 Decision::Allow { confirm: false } => format!(
                     "Yes to {who}: {right}, and from now on without a question. “revoke {who}” \
@@ -379,10 +391,14 @@ pub(super) fn acknowledge(
 }
 
 /// The grant by which she is not asked again for this; never more than the operator's ceiling allows, which
-/// `decide` holds against it each time.
+/// `decide` holds against it each time. A visitor of the web gets none: his name is that of a network address
+/// until the next start, and nothing that is given to it counts.
 pub(super) fn no_more(core: &Component, now: Now, user: &Bare, done: &Execution) -> Option<Change> {
     let known = core.state.user(user)?;
     let watcher = done.watcher.bare.clone();
+    if web::is_visitor(&core.settings.domain, &watcher) {
+        return None;
+    }
     let standing = known.grants.get(&watcher);
     let standing = standing.filter(|grant| !grant.has_ended(now.wall));
     if standing.is_none() && known.grants.len() >= RECORDS_PER_USER_MAX {

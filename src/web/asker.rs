@@ -48,6 +48,11 @@ impl Asker {
     pub(super) fn is_visitor(&self) -> bool {
         matches!(self.who, Who::Visitor(_))
     }
+
+    /// Whether a secret of the configuration was shown.
+    pub(super) fn is_party(&self) -> bool {
+        matches!(self.who, Who::Party(_))
+    }
 }
 
 impl Face {

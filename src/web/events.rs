@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::time::{Interval, Sleep};
 
-use super::asker::{Asker, Peer};
+use super::asker::{Asker, Peer, Tokens};
 use super::budget::StreamPlace;
 use super::desk::{Following, Subject};
 use super::read::list;
@@ -47,6 +47,7 @@ pub(super) async fn users(
     let answer = async {
         face.metrics.web_requests.add(1);
         let typed = list(&uri, "users")?;
+        let trust = face.trust();
         let asker = face.asker(peer, &headers)?;
         face.budget.take(&asker.payer, typed.len())?;
         let place = face.budget.stream(&asker.payer)?;
@@ -68,6 +69,7 @@ pub(super) async fn users(
                 waiting.push_back(event(&name(&bodies), "init", &data));
             }
         }
+        let is_of_party = asker.is_party();
         let watching = Watching {
             face: face.clone(),
             asker,
@@ -80,6 +82,7 @@ pub(super) async fn users(
             following,
             waiting,
             Source::Users(watching),
+            is_of_party.then_some(trust),
         ))
     };
     answer.await.unwrap_or_else(|fault: Fault| fault.json())
@@ -93,16 +96,18 @@ pub(super) async fn job(
     headers: HeaderMap,
 ) -> Reply {
     let answer = async {
+        let trust = face.trust();
         let asker = face.admit(peer, &headers, 1)?;
         let place = face.budget.stream(&asker.payer)?;
         let following = face.desk.follow(vec![Subject::Job(id.clone())]);
         let job = face.job(&asker, id.clone()).await?;
         let waiting = VecDeque::from([RETRY.to_owned(), of_job(&job)]);
+        let trust = asker.is_party().then_some(trust);
         let source = match job.state {
             JobState::Open => Source::Job(face.clone(), asker, id),
             JobState::Ended(_) => Source::Over,
         };
-        Ok(stream_of(&face, place, following, waiting, source))
+        Ok(stream_of(&face, place, following, waiting, source, trust))
     };
     answer.await.unwrap_or_else(|fault: Fault| fault.json())
 }
@@ -116,6 +121,13 @@ fn of_job(job: &Job) -> String {
 }
 
 impl Face {
+    /// The secrets that count now: what is admitted after this was by one of them, until they change.
+    fn trust(&self) -> Trust {
+        let mut trust = self.tokens.clone();
+        trust.mark_unchanged();
+        trust
+    }
+
     /// What a stream about a user follows: her own address, also where her presentity's was typed.
     fn subject(&self, typed: &str) -> Subject {
         let bare = Bare::parse(typed).ok();
@@ -141,6 +153,19 @@ fn name(bodies: &[String]) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+/// The secrets of the parties, where a stream was opened by one of them.
+type Trust = watch::Receiver<Arc<Tokens>>;
+
+/// Waits until other secrets count: whoever has one of those begins anew.
+async fn lost(trust: &mut Option<Trust>) {
+    if let Some(trust) = trust
+        && trust.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// What a stream tells of.
@@ -184,6 +209,7 @@ struct Stream {
     following: Following,
     source: Source,
     stopping: watch::Receiver<bool>,
+    trust: Option<Trust>,
     life: Pin<Box<Sleep>>,
     beat: Interval,
     _place: StreamPlace,
@@ -213,6 +239,7 @@ fn stream_of(
     following: Following,
     waiting: VecDeque<String>,
     source: Source,
+    trust: Option<Trust>,
 ) -> Reply {
     let mut beat = tokio::time::interval(HEARTBEAT);
     beat.reset(); // The first after that time.
@@ -221,6 +248,7 @@ fn stream_of(
         following,
         source,
         stopping: face.stopping.clone(),
+        trust,
         life: Box::pin(tokio::time::sleep(LIFE)),
         beat,
         _place: place,
@@ -254,6 +282,7 @@ impl Stream {
             let is_beat = tokio::select! {
                 _ = self.stopping.wait_for(|stopping| *stopping) => return None,
                 () = &mut self.life => return None,
+                () = lost(&mut self.trust) => return None,
                 _ = self.beat.tick() => true,
                 () = self.following.changed() => false,
             };

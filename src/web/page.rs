@@ -263,7 +263,9 @@ fn of_user(view: &View, base: &str, told: Option<&Told>) -> String {
         main,
         "<p><a class=\"chat\" href=\"xmpp:{presentity}?message\">Write to her with a chat program</a></p>"
     );
-    for right in &view.rights {
+    // What most visitors want comes first.
+    let offered = [Right::LeaveMessage, Right::OpenUrl, Right::Notify];
+    for right in offered.iter().filter(|one| view.rights.contains(one)) {
         form(&mut main, &path, *right);
     }
     snippets(&mut main, &path, base);

@@ -37,6 +37,7 @@ mod third_parties;
 mod tokens;
 mod web;
 mod web_crowd;
+mod web_jobs;
 mod web_strangers;
 
 /// Each story once on each server.
@@ -91,6 +92,9 @@ on_both_servers! {
     web::shows_and_acts as a_site_shows_her_and_acts;
     web::tells_nobody_who_there_is as the_web_tells_nobody_who_there_is;
     web::follows_live as the_web_follows_live;
+    web_jobs::are_followed_to_their_end as jobs_over_the_web_are_followed_to_their_end;
+    web_jobs::of_a_visitor_wait_for_her_word as visitors_of_the_web_wait_for_her_word;
+    web_jobs::of_a_party_follow_the_configuration as web_secrets_follow_the_configuration;
     ghosts::hibernate_and_end_with_their_server as hibernated_sessions_end_with_their_server;
     ghosts::of_reconnects_do_not_stay as ghosts_of_reconnects_do_not_stay;
     ghosts::of_a_killed_server_are_gone as ghosts_of_a_killed_server_are_gone;

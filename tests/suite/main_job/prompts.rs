@@ -92,7 +92,7 @@ async fn ask(bot: &mut Client, right: &str, field: (&str, &str)) -> String {
 }
 
 /// The code in the question that has all of this in it.
-async fn code_of_question(alice: &mut Client, parts: &[&str]) -> String {
+pub(super) async fn code_of_question(alice: &mut Client, parts: &[&str]) -> String {
     let question = body_of(&expect_message(alice, "no answer means no").await);
     for part in parts {
         assert!(question.contains(part), "{question}");

@@ -14,24 +14,29 @@ use crate::support::ports::Port;
 use crate::support::server::{Kind, Options};
 use crate::support::{Failure, stanza};
 
-const NEW: &str = "urn:x-presence-service:consent:0#token-new";
-const PARTY: &str = "the-token-of-the-site-and-nobody-else";
-const ALICE_AT: &str = "/v1/users/alice@localhost";
-const OURS: (&str, &str) = ("Origin", "http://status.example");
-const JSON: (&str, &str) = ("Content-Type", "application/json");
+pub(super) const NEW: &str = "urn:x-presence-service:consent:0#token-new";
+pub(super) const PARTY: &str = "the-token-of-the-site-and-nobody-else";
+pub(super) const ALICE_AT: &str = "/v1/users/alice@localhost";
+pub(super) const OURS: (&str, &str) = ("Origin", "http://status.example");
+pub(super) const JSON: (&str, &str) = ("Content-Type", "application/json");
 
-struct Site {
-    stage: Stage,
-    at: SocketAddr,
+pub(super) struct Site {
+    pub(super) stage: Stage,
+    pub(super) at: SocketAddr,
     _port: Port,
 }
 
-async fn set(kind: Kind) -> Result<Site, Failure> {
+pub(super) async fn set(kind: Kind) -> Result<Site, Failure> {
+    set_with(kind, "").await
+}
+
+/// The same with more of a configuration.
+pub(super) async fn set_with(kind: Kind, more: &str) -> Result<Site, Failure> {
     let port = Port::reserve()?;
     let at = port.address();
     let config = format!(
         "[http]\nlisten = \"{at}\"\nstreams = 2000\nstreams-per-address = 2000\nrequests-per-second = 0\n[[party]]\nname = \"site\"\n\
-         rights = [\"see\", \"open-url\", \"leave-message\", \"set-status\"]\nhttp-token = {PARTY:?}\n"
+         rights = [\"see\", \"open-url\", \"leave-message\", \"set-status\"]\nhttp-token = {PARTY:?}\n{more}"
     );
     let stage = Stage::set_with(kind, Options::default(), &config).await?;
     Ok(Site {
@@ -41,20 +46,20 @@ async fn set(kind: Kind) -> Result<Site, Failure> {
     })
 }
 
-fn bearer(token: &str) -> String {
+pub(super) fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }
 
 impl Site {
-    async fn get(&self, path: &str) -> Answer {
+    pub(super) async fn get(&self, path: &str) -> Answer {
         get(self.at, path, &[]).await
     }
 
-    async fn by(&self, token: &str, path: &str) -> Answer {
+    pub(super) async fn by(&self, token: &str, path: &str) -> Answer {
         get(self.at, path, &[("Authorization", &bearer(token))]).await
     }
 
-    async fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(super) async fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         ask(self.at, "POST", path, headers, body).await
     }
 
