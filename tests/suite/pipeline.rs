@@ -3,6 +3,7 @@
 //! What must hold: order per (from, to); nothing acknowledged is lost; nothing is sent after an
 //! acknowledged revocation; many changes per sync; probes are not held up; no deadlock; bounded memory.
 
+mod alarm;
 mod kill_rounds;
 
 use std::collections::BTreeMap;
