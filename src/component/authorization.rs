@@ -48,7 +48,7 @@ impl Interface {
 }
 
 /// How far a watcher is trusted; shown to it, and the column of the ceiling table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
     /// Anyone.

@@ -11,9 +11,11 @@ use super::width;
 const LABEL_CHARS_MAX: usize = 40;
 const STATUS_CHARS_MAX: usize = 60;
 const HEIGHT: u32 = 20;
+/// Bytes of a picture as a rule: room for them is made once.
+const SVG_BYTES_EXPECTED: usize = 1600;
 
 /// How it is to look.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Look {
     theme: Theme,
     style: Style,
@@ -24,7 +26,7 @@ pub(super) struct Look {
     hide_status: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Theme {
     Light,
     Dark,
@@ -32,7 +34,7 @@ enum Theme {
     Auto,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Style {
     Flat,
     Square,
@@ -122,6 +124,31 @@ pub(super) fn word(show: &str) -> &'static str {
     }
 }
 
+/// The rules of style for a state.
+fn colour(svg: &mut String, theme: Theme, show: &str) {
+    let (light, dark) = colours(show);
+    let on_light = [
+        ".l{fill:#555}.lt{fill:#fff}.v{fill:",
+        light,
+        "}.vt,.i{fill:#fff}.o{fill:none;stroke:#fff;stroke-width:1.6}",
+    ];
+    let on_dark = [
+        ".l{fill:#30363d}.lt{fill:#e6edf3}.v{fill:",
+        dark,
+        "}.vt,.i{fill:#0d1117}.o{fill:none;stroke:#0d1117;stroke-width:1.6}",
+    ];
+    match theme {
+        Theme::Light => svg.extend(on_light),
+        Theme::Dark => svg.extend(on_dark),
+        Theme::Auto => {
+            svg.extend(on_light);
+            svg.push_str("@media(prefers-color-scheme:dark){");
+            svg.extend(on_dark);
+            svg.push('}');
+        }
+    }
+}
+
 /// Draws it.
 pub(super) fn draw(look: &Look, show: &str, status: Option<&str>) -> String {
     let status = status.map(|status| line(status, STATUS_CHARS_MAX));
@@ -159,24 +186,16 @@ pub(super) fn draw(look: &Look, show: &str, status: Option<&str>) -> String {
         Style::Square => 0,
         Style::Pill => 10,
     };
-    let (light, dark) = colours(show);
-    let on_light = format!(
-        ".l{{fill:#555}}.lt{{fill:#fff}}.v{{fill:{light}}}.vt,.i{{fill:#fff}}.o{{fill:none;stroke:#fff;stroke-width:1.6}}"
-    );
-    let on_dark = format!(
-        ".l{{fill:#30363d}}.lt{{fill:#e6edf3}}.v{{fill:{dark}}}.vt,.i{{fill:#0d1117}}.o{{fill:none;stroke:#0d1117;stroke-width:1.6}}"
-    );
-    let style = match look.theme {
-        Theme::Light => on_light,
-        Theme::Dark => on_dark,
-        Theme::Auto => format!("{on_light}@media(prefers-color-scheme:dark){{{on_dark}}}"),
-    };
-    let mut svg = String::with_capacity(1600);
+    let mut svg = String::with_capacity(SVG_BYTES_EXPECTED);
     let _ = write!(
         svg,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{total}\" height=\"{HEIGHT}\" \
-         viewBox=\"0 0 {total} {HEIGHT}\" role=\"img\" aria-label=\"{title}\"><title>{title}</title>\
-         <style>{style}</style><clipPath id=\"r\"><rect width=\"{total}\" height=\"{HEIGHT}\" \
+         viewBox=\"0 0 {total} {HEIGHT}\" role=\"img\" aria-label=\"{title}\"><title>{title}</title><style>"
+    );
+    colour(&mut svg, look.theme, show);
+    let _ = write!(
+        svg,
+        "</style><clipPath id=\"r\"><rect width=\"{total}\" height=\"{HEIGHT}\" \
          rx=\"{radius}\"/></clipPath><g clip-path=\"url(#r)\">"
     );
     if !label.is_empty() {

@@ -1,7 +1,17 @@
 //! Words of others as text of XML and HTML: what has a meaning there is escaped, what is not allowed is left out.
 
+use std::borrow::Cow;
+
+/// Whether a text is one line of printable ASCII.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
 /// Text for an element or a quoted attribute, in XML and in HTML.
-pub(super) fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> Cow<'_, str> {
+    if is_plain(text) && !text.contains(['&', '<', '>', '"', '\'', '`']) {
+        return text.into();
+    }
     let mut escaped = String::with_capacity(text.len() + text.len() / 8);
     for c in text.chars() {
         match c {
@@ -17,7 +27,7 @@ pub(super) fn escape(text: &str) -> String {
             c => escaped.push(c),
         }
     }
-    escaped
+    escaped.into()
 }
 
 /// Whether a character turns the direction of what stands around it (UAX #9): kept to one piece of text it
@@ -29,6 +39,9 @@ fn turns(c: char) -> bool {
 /// One line of at most `max` characters, without what turns the direction; the last is an ellipsis where some
 /// were cut.
 pub(super) fn line(text: &str, max: usize) -> String {
+    if text.len() <= max && is_plain(text) {
+        return text.trim().to_owned();
+    }
     let clean = text
         .chars()
         .map(|c| if c.is_whitespace() { ' ' } else { c });

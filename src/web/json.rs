@@ -85,9 +85,16 @@ fn entry<'a>(typed: &'a str, view: Option<&'a View>) -> Entry<'a> {
     }
 }
 
-/// What these types hold can always be written.
+/// Bytes of an answer about one user, as a rule: room for them is made once.
+const BYTES_EXPECTED: usize = 512;
+
+/// What these types hold can always be written, as UTF-8.
 fn write(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+    let mut written = Vec::with_capacity(BYTES_EXPECTED);
+    match serde_json::to_writer(&mut written, value) {
+        Ok(()) => String::from_utf8(written).unwrap_or_default(),
+        Err(_) => String::new(),
+    }
 }
 
 fn success(data: impl Serialize) -> String {

@@ -1,12 +1,14 @@
 //! The listener of `[http]`: connections within limits of number, size and time, HTTP/1.1.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -18,8 +20,8 @@ use tokio::sync::Semaphore;
 use tower_service::Service;
 
 use super::asker::Peer;
-use super::respond::preflight;
-use super::{Face, routes};
+use super::respond::{Reply, preflight};
+use super::{Face, read, routes};
 
 /// Connections beside those of live streams.
 const CONNECTIONS_MAX: usize = 2048;
@@ -125,13 +127,13 @@ pub async fn serve(listener: TcpListener, face: Face) {
             },
         };
         let mut stopping = face.stopping.clone();
-        let router = router.clone();
+        let (face, router) = (face.clone(), router.clone());
         let peer = Peer(address);
         tokio::spawn(async move {
             let stop = async move {
                 let _ = stopping.wait_for(|stopping| *stopping).await;
             };
-            talk(stream, peer, router, stop).await;
+            talk(stream, peer, face, router, stop).await;
             drop((place, own));
         });
     }
@@ -148,21 +150,19 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))
 }
 
-async fn talk(stream: TcpStream, peer: Peer, router: axum::Router, stop: impl Future<Output = ()>) {
+async fn talk(
+    stream: TcpStream,
+    peer: Peer,
+    face: Arc<Face>,
+    router: Router,
+    stop: impl Future<Output = ()>,
+) {
     if prepare(&stream).is_err() {
         return;
     }
     let answering = service_fn(move |request: Request<Incoming>| {
-        let mut router = router.clone();
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer);
-        async move {
-            // Browsers ask before they let a page of another site show a token.
-            match *request.method() {
-                Method::OPTIONS => Ok(preflight()),
-                _ => router.call(request).await,
-            }
-        }
+        let (face, router) = (face.clone(), router.clone());
+        async move { answer(request, peer, &face, router).await }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -179,4 +179,26 @@ async fn talk(stream: TcpStream, peer: Peer, router: axum::Router, stop: impl Fu
             let _ = connection.await;
         }
     }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    peer: Peer,
+    face: &Face,
+    mut router: Router,
+) -> Result<Reply, Infallible> {
+    match *request.method() {
+        // Browsers ask before they let a page of another site show a token.
+        Method::OPTIONS => return Ok(preflight()),
+        Method::GET => {
+            let (uri, headers) = (request.uri(), request.headers());
+            if let Some((shape, jid)) = routes::common(uri.path()) {
+                return Ok(read::one(face, peer, shape, jid.to_owned(), uri, headers).await);
+            }
+        }
+        _ => {}
+    }
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(peer);
+    router.call(request).await
 }

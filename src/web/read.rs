@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use url::form_urlencoded;
 
@@ -76,65 +76,84 @@ fn cache(asker: &Asker, public: Cache) -> Cache {
     }
 }
 
-/// `GET /v1/users/{jid}`.
-pub(super) async fn user(
-    State(face): State<Arc<Face>>,
-    Extension(peer): Extension<Peer>,
-    Path(jid): Path<String>,
-    headers: HeaderMap,
+/// As what one user is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// JSON.
+    Data,
+    /// The state and the text on one line, or one of the two.
+    Text,
+    /// Always a picture. What cannot be told is `unknown`.
+    Badge,
+}
+
+/// One user.
+pub(super) async fn one(
+    face: &Face,
+    peer: Peer,
+    shape: Shape,
+    jid: String,
+    uri: &Uri,
+    headers: &HeaderMap,
 ) -> Reply {
-    match face.one(peer, &headers, jid).await {
-        Ok((asker, view)) => reply_once(&headers, JSON, json::view(&view), cache(&asker, PUBLIC)),
-        Err(fault) => fault.json(),
+    let seen = face.one(peer, headers, jid).await;
+    match shape {
+        Shape::Data => match seen {
+            Ok((asker, view)) => {
+                let cache = cache(&asker, PUBLIC);
+                reply_once(headers, JSON, &view, || json::view(&view), cache)
+            }
+            Err(fault) => fault.json(),
+        },
+        Shape::Text => match seen {
+            Ok((asker, view)) => {
+                let line = line(uri, &view);
+                let cache = cache(&asker, PUBLIC);
+                reply_once(headers, TEXT, line.clone(), || line, cache)
+            }
+            Err(fault) => fault.text(),
+        },
+        Shape::Badge => badge(uri, headers, seen),
     }
 }
 
-/// `GET /v1/users/{jid}/text`: the state and the text on one line, or one of the two.
-pub(super) async fn text(
-    State(face): State<Arc<Face>>,
-    Extension(peer): Extension<Peer>,
-    Path(jid): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Reply {
-    match face.one(peer, &headers, jid).await {
-        Ok((asker, view)) => {
-            let status = view.status.as_deref();
-            let line = match (value(&uri, "only").as_deref(), status) {
-                (Some("show"), _) | (None, None) => view.show.to_owned(),
-                (Some("status"), status) => status.unwrap_or_default().to_owned(),
-                (_, Some(status)) => format!("{}: {status}", view.show),
-                (Some(_), None) => view.show.to_owned(),
-            };
-            reply_once(&headers, TEXT, line + "\n", cache(&asker, PUBLIC))
-        }
-        Err(fault) => fault.text(),
-    }
+fn line(uri: &Uri, view: &View) -> String {
+    let status = view.status.as_deref();
+    let line = match (value(uri, "only").as_deref(), status) {
+        (Some("show"), _) | (None, None) => view.show.to_owned(),
+        (Some("status"), status) => status.unwrap_or_default().to_owned(),
+        (_, Some(status)) => format!("{}: {status}", view.show),
+        (Some(_), None) => view.show.to_owned(),
+    };
+    line + "\n"
 }
 
-/// `GET /v1/users/{jid}/badge.svg`: always a picture. What cannot be told is `unknown`.
-pub(super) async fn badge(
-    State(face): State<Arc<Face>>,
-    Extension(peer): Extension<Peer>,
-    Path(jid): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Reply {
-    let look = Look::read(query(&uri));
-    match face.one(peer, &headers, jid).await {
+fn badge(uri: &Uri, headers: &HeaderMap, seen: Result<(Asker, View), Fault>) -> Reply {
+    let look = Look::read(query(uri));
+    match seen {
         Ok((asker, view)) => {
-            let picture = badge::draw(&look, view.show, view.status.as_deref());
-            reply_once(&headers, SVG, picture, cache(&asker, PUBLIC_BADGE))
+            let cache = cache(&asker, PUBLIC_BADGE);
+            picture(headers, &look, view.show, view.status.as_deref(), cache)
         }
         Err(fault) => {
             // Whoever may see nobody is not told by the headers either.
             let is_nobody = fault == Fault::Problem(Problem::NotFound);
             let is_public = is_nobody && !headers.contains_key("authorization");
             let kept = if is_public { PUBLIC_BADGE } else { Cache::No };
-            let picture = badge::draw(&look, "unknown", None);
-            reply_once(&headers, SVG, picture, kept)
+            picture(headers, &look, "unknown", None, kept)
         }
     }
+}
+
+fn picture(
+    headers: &HeaderMap,
+    look: &Look,
+    show: &'static str,
+    status: Option<&str>,
+    cache: Cache,
+) -> Reply {
+    let draw = || badge::draw(look, show, status);
+    reply_once(headers, SVG, (look, show, status), draw, cache)
 }
 
 /// `GET /v1/users?ids=…`: many, in one answer.
@@ -151,7 +170,8 @@ pub(super) async fn users(
         face.budget.take(&asker.payer, typed.len())?;
         let views = face.views(&asker, typed.clone(), false).await?;
         let body = json::views(&typed, &views);
-        Ok(reply_once(&headers, JSON, body, cache(&asker, PUBLIC)))
+        let cache = cache(&asker, PUBLIC);
+        Ok(reply_once(&headers, JSON, body.clone(), || body, cache))
     };
     answer.await.unwrap_or_else(|fault: Fault| fault.json())
 }

@@ -1,5 +1,8 @@
 //! Answers over HTTP: their headers, what may be cached, and every error.
 
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::LazyLock;
+
 use axum::body::Body;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -8,7 +11,6 @@ use axum::http::header::{
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, Response, StatusCode};
-use sha2::{Digest, Sha256};
 
 use super::json;
 use crate::component::web::Problem;
@@ -22,6 +24,8 @@ pub(super) const HTML: &str = "text/html; charset=utf-8";
 const CSP_DATA: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 /// A picture has a style of its own.
 const CSP_SVG: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
+/// Headers of an answer as a rule: room for them is made once.
+const HEADERS_EXPECTED: usize = 12;
 /// Methods and headers of requests that pages of other sites may make: what counts is in a header that no
 /// browser adds by itself.
 const METHODS: &str = "GET, HEAD, POST, OPTIONS";
@@ -180,6 +184,7 @@ pub(super) fn reply(
 ) -> Reply {
     let mut reply = Response::new(body.into());
     *reply.status_mut() = status;
+    *reply.headers_mut() = HeaderMap::with_capacity(HEADERS_EXPECTED);
     let headers = reply.headers_mut();
     let mut put = |name: HeaderName, value: &'static str| {
         headers.insert(name, HeaderValue::from_static(value));
@@ -204,39 +209,44 @@ pub(super) fn reply(
     reply
 }
 
-/// The same where the asker may know it already.
-pub(super) fn reply_once(
+/// The same where the asker may know it already. All that the content depends on, beside the address that was
+/// asked, is in `of`; the content is made where it is sent.
+pub(super) fn reply_once<B: Into<Body>>(
     asked: &HeaderMap,
     kind: &'static str,
-    body: String,
+    of: impl Hash,
+    body: impl FnOnce() -> B,
     cache: Cache,
 ) -> Reply {
-    let tag = tag(body.as_bytes());
+    let tag = tag(of);
     let is_known = asked.get(IF_NONE_MATCH).is_some_and(|known| {
-        let known = known.to_str().unwrap_or_default().split(',');
-        known
-            .map(str::trim)
-            .any(|one| one == tag || one == "*" || one.strip_prefix("W/") == Some(&tag))
+        let known = known.as_bytes().split(|byte| *byte == b',');
+        known.map(<[u8]>::trim_ascii).any(|one| {
+            one == tag.as_slice() || one == b"*" || one.strip_prefix(b"W/") == Some(&tag)
+        })
     });
     let mut answer = match is_known {
         true => reply(StatusCode::NOT_MODIFIED, kind, Body::empty(), cache),
-        false => reply(StatusCode::OK, kind, body, cache),
+        false => reply(StatusCode::OK, kind, body(), cache),
     };
-    put(&mut answer, ETAG, &tag);
+    if let Ok(tag) = HeaderValue::from_bytes(&tag) {
+        answer.headers_mut().insert(ETAG, tag);
+    }
     answer
 }
 
-/// A name for a content.
-fn tag(body: &[u8]) -> String {
-    let digest = Sha256::digest(body);
-    let mut tag = String::with_capacity(18);
-    tag.push('"');
-    for byte in &digest[..8] {
-        for nibble in [byte >> 4, byte & 15] {
-            tag.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
-        }
+/// Drawn at the start: nobody can find two contents with the same name, and what is kept elsewhere is asked for
+/// anew after a restart.
+static NAMES: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+/// A name for a content, quoted.
+fn tag(of: impl Hash) -> [u8; 18] {
+    let mut left = NAMES.hash_one(of);
+    let mut tag = [b'"'; 18];
+    for place in &mut tag[1..17] {
+        *place = b"0123456789abcdef"[(left & 15) as usize];
+        left >>= 4;
     }
-    tag.push('"');
     tag
 }
 

@@ -11,7 +11,7 @@ use super::{Answer, Problem, Who, asker, named};
 use crate::address::Bare;
 
 /// What is seen of a user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct View {
     /// The user.
     pub user: Bare,
