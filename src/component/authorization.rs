@@ -221,42 +221,81 @@ pub fn decide(
     ceiling: &Ceiling,
     right: Right,
 ) -> Decision {
-    if watcher == policy.user {
-        return Decision::Allow { confirm: false };
+    Case::new(now, interface, watcher, evidence, policy, ceiling).decide(right)
+}
+
+/// What [`decide`] decides about one user and watcher, where several rights are to be listed: what all of
+/// them stand on is looked at once.
+pub struct Case<'a> {
+    pieces: Pieces<'a>,
+    policy: Policy<'a>,
+    /// What holds for every right.
+    at_once: Option<Decision>,
+}
+
+impl<'a> Case<'a> {
+    /// As for [`decide`].
+    #[must_use]
+    pub fn new(
+        now: Now,
+        interface: Interface,
+        watcher: &'a Bare,
+        evidence: Evidence<'a>,
+        policy: Policy<'a>,
+        ceiling: &'a Ceiling,
+    ) -> Self {
+        let pieces = Pieces {
+            now,
+            interface,
+            watcher,
+            evidence,
+            profile: policy.profile,
+            ceiling,
+        };
+        let at_once = if watcher == policy.user {
+            Some(Decision::Allow { confirm: false })
+        } else if policy.blocked {
+            Some(Decision::Deny(Reason::Blocked))
+        } else if pieces.confirm(Right::See).is_none() {
+            Some(Decision::Deny(Reason::Unseen))
+        } else {
+            None
+        };
+        Self {
+            pieces,
+            policy,
+            at_once,
+        }
     }
-    if policy.blocked {
-        return Decision::Deny(Reason::Blocked);
-    }
-    let pieces = Pieces {
-        now,
-        interface,
-        watcher,
-        evidence,
-        profile: policy.profile,
-        ceiling,
-    };
-    if pieces.confirm(Right::See).is_none() {
-        return Decision::Deny(Reason::Unseen);
-    }
-    let Some(confirm) = pieces.confirm(right) else {
-        return Decision::Deny(Reason::NotGranted);
-    };
-    if let Some(grant) = ruling(now, interface, evidence, right) {
-        let zone = || policy.profile.zone(policy.zone);
-        if grant
-            .quiet
-            .is_some_and(|quiet| quiet.holds(now.wall, zone()))
-        {
+
+    /// As [`decide`].
+    #[must_use]
+    pub fn decide(&self, right: Right) -> Decision {
+        if let Some(decision) = self.at_once {
+            return decision;
+        }
+        let Self { pieces, policy, .. } = self;
+        let Some(confirm) = pieces.confirm(right) else {
             return Decision::Deny(Reason::NotGranted);
+        };
+        let now = pieces.now;
+        if let Some(grant) = ruling(now, pieces.interface, pieces.evidence, right) {
+            let zone = || policy.profile.zone(policy.zone);
+            if grant
+                .quiet
+                .is_some_and(|quiet| quiet.holds(now.wall, zone()))
+            {
+                return Decision::Deny(Reason::NotGranted);
+            }
+            if let Some(until) = grant.used_up_until(now.wall).filter(|_| !policy.counted) {
+                let ms = until.0.saturating_sub(now.wall.0);
+                let seconds = u64::try_from(ms).unwrap_or(0).div_ceil(1000);
+                return Decision::Deny(Reason::UsedUp(seconds));
+            }
         }
-        if let Some(until) = grant.used_up_until(now.wall).filter(|_| !policy.counted) {
-            let ms = until.0.saturating_sub(now.wall.0);
-            let seconds = u64::try_from(ms).unwrap_or(0).div_ceil(1000);
-            return Decision::Deny(Reason::UsedUp(seconds));
+        Decision::Allow {
+            confirm: confirm || pieces.user_asks(right),
         }
-    }
-    Decision::Allow {
-        confirm: confirm || pieces.user_asks(right),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::authorization::{self, Decision, Evidence, Interface, Level, Right};
+use super::authorization::{self, Case, Decision, Evidence, Interface, Level, Right};
 use super::clock::{Now, Wall};
 use super::limits::SHOWN_CHARS_MAX;
 use super::live::{Knowledge, Resource, Told};
@@ -250,21 +250,27 @@ pub(super) fn decide_on(
     right: Right,
     counted: bool,
 ) -> Decision {
+    match case(settings, user, watcher, now, counted) {
+        Some((case, ..)) => case.decide(right),
+        None => Decision::Deny(authorization::Reason::Unseen),
+    }
+}
+
+/// All that is decided about one user and watcher; `None` where she has not joined.
+fn case<'a>(
+    settings: &'a Settings,
+    user: (&'a Bare, &'a User),
+    watcher: &'a Watcher,
+    now: Now,
+    counted: bool,
+) -> Option<(Case<'a>, Interface, Evidence<'a>)> {
     let (name, known) = user;
-    let Some(mut policy) = known.policy(name, &watcher.bare, settings.timezone) else {
-        return Decision::Deny(authorization::Reason::Unseen);
-    };
+    let mut policy = known.policy(name, &watcher.bare, settings.timezone)?;
     policy.counted = counted;
     let (interface, evidence) = evidence(settings, known, watcher);
-    authorization::decide(
-        now,
-        interface,
-        &watcher.bare,
-        evidence,
-        policy,
-        &settings.ceiling,
-        right,
-    )
+    let ceiling = &settings.ceiling;
+    let case = Case::new(now, interface, &watcher.bare, evidence, policy, ceiling);
+    Some((case, interface, evidence))
 }
 
 /// The level of a watcher towards a user.
@@ -295,7 +301,7 @@ fn evidence<'a>(
     (*interface, known.evidence(bare, party, token.as_deref()))
 }
 
-/// The service right of a watcher that may see the user.
+/// The service right of a watcher that may see the user; `None` where she has not joined.
 pub(super) fn service_right(
     settings: &Settings,
     key: &[u8; 32],
@@ -303,14 +309,14 @@ pub(super) fn service_right(
     face: &Face,
     watcher: &Watcher,
     now: Now,
-) -> ServiceRight {
-    let level = level(settings, user, watcher, now);
-    let (interface, evidence) = evidence(settings, user.1, watcher);
+) -> Option<ServiceRight> {
+    let (case, interface, evidence) = case(settings, user, watcher, now, false)?;
+    let level = authorization::level(now, interface, &watcher.bare, evidence, user.0);
     let expires = authorization::expires(now, interface, &watcher.bare, evidence);
     let rights: Vec<_> = Right::ALL
         .into_iter()
         .filter(|right| *right != Right::See)
-        .filter_map(|right| match decide(settings, user, watcher, now, right) {
+        .filter_map(|right| match case.decide(right) {
             Decision::Allow { confirm } => Some((right, confirm)),
             Decision::Deny(_) => None,
         })
@@ -341,12 +347,12 @@ pub(super) fn service_right(
         .iter()
         .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
         .collect();
-    ServiceRight {
+    Some(ServiceRight {
         level,
         rights,
         expires,
         rev,
-    }
+    })
 }
 
 /// Whether a presence answers a probe or tells of a change.

@@ -218,7 +218,7 @@ fn changed(core: &Component, turn: &Turn, before: &Settings) -> Vec<(Bare, Bare)
         );
         may_see.is_allowed().then(|| {
             let face = face::Face::of(user.1, turn.now);
-            face::service_right(settings, key, user, &face, watcher, turn.now).rev
+            face::service_right(settings, key, user, &face, watcher, turn.now).map(|one| one.rev)
         })
     };
     for (user, known) in core.state.users().filter(|(_, known)| known.is_served()) {

@@ -372,8 +372,8 @@ impl Component {
         let known = self.state.user(user)?;
         let key = self.key.as_ref()?;
         let face = Face::of(known, turn.now);
-        let rights =
-            face::service_right(&self.settings, key, (user, known), &face, watcher, turn.now);
+        let user = (user, known);
+        let rights = face::service_right(&self.settings, key, user, &face, watcher, turn.now)?;
         Some((face, rights))
     }
 }
