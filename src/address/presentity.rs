@@ -112,23 +112,45 @@ impl ComponentDomain {
     }
 }
 
+impl Bare {
+    /// The localpart of the presentity of a user, at whatever domain; `None` for a whole domain.
+    pub(crate) fn escaped(&self) -> Option<String> {
+        (!self.is_domain()).then(|| escape(self.as_str()))
+    }
+
+    /// Whether that is `localpart`.
+    pub(crate) fn is_escaped_as(&self, localpart: &str) -> bool {
+        let (text, mut rest) = (self.as_str(), localpart.as_bytes());
+        let is_whole = text.bytes().enumerate().all(|(index, byte)| {
+            let escaped = escape_of(text, index, byte);
+            let begins = match escaped {
+                Some(sequence) => rest.strip_prefix(sequence.as_bytes()),
+                None => rest.strip_prefix(&[byte]),
+            };
+            begins.map(|left| rest = left).is_some()
+        });
+        is_whole && rest.is_empty() && !self.is_domain()
+    }
+}
+
+/// What stands for the byte at a place of an address, where it is escaped.
+fn escape_of(text: &str, index: usize, byte: u8) -> Option<&'static str> {
+    // Letters and digits are never escaped, and nearly all there is.
+    if byte.is_ascii_alphanumeric() {
+        return None;
+    }
+    let of = |(_, c): &&(&str, char)| u32::from(*c) == u32::from(byte);
+    let (sequence, _) = SEQUENCES.iter().find(of)?;
+    // A backslash alone stays; only one that would be read as a sequence is escaped.
+    (byte != b'\\' || sequence_at(&text[index..]).is_some()).then_some(*sequence)
+}
+
 /// Escapes a bare JID so that it can be a localpart (XEP-0106 §4.2).
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
     let mut plain = 0;
     for (index, byte) in text.bytes().enumerate() {
-        // Letters and digits are never escaped, and nearly all there is.
-        if byte.is_ascii_alphanumeric() {
-            continue;
-        }
-        let Some((sequence, _)) = SEQUENCES
-            .iter()
-            .find(|(_, c)| u32::from(*c) == u32::from(byte))
-        else {
-            continue;
-        };
-        // A backslash alone stays; only one that would be read as a sequence is escaped.
-        if byte != b'\\' || sequence_at(&text[index..]).is_some() {
+        if let Some(sequence) = escape_of(text, index, byte) {
             escaped.push_str(&text[plain..index]);
             escaped.push_str(sequence);
             plain = index + 1;

@@ -6,8 +6,10 @@ use xmpp_parsers::ns;
 use super::authorization::{Interface, Level, Right};
 use super::face::{self, Face, NS_RIGHTS, Occasion, ServiceRight, VIRTUAL_RESOURCE};
 use super::limits::{HELD_MAX, HOLD, ID_BYTES_MAX};
+use super::live::Knowledge;
 use super::record::SubscriptionState;
 use super::reply::{Asked, Refusal};
+use super::state::User;
 use super::timer::Timer;
 use super::token::step as token;
 use super::watcher::Watcher;
@@ -40,16 +42,17 @@ impl Held {
     }
 }
 
-/// Answers a probe to a presentity.
+/// Answers a probe to a presentity, of the user at this place.
 pub(super) fn presence(
     core: &mut Component,
     turn: &mut Turn,
     stanza: &Probe,
     interface: Interface,
-    user: Option<&Bare>,
+    (user, place): (Option<&Bare>, Option<usize>),
 ) {
     let watcher = Watcher::new(&stanza.from, interface);
-    let Some(user) = user.filter(|user| core.may(user, &watcher, turn, Right::See)) else {
+    let place = place.filter(|place| core.may_at(*place, &watcher, turn, Right::See));
+    let (Some(user), Some(place)) = (user, place) else {
         return refuse(core, turn, stanza, user);
     };
     if !has_token(core, turn, &watcher.bare) {
@@ -72,9 +75,24 @@ pub(super) fn presence(
         let none = element("presence", ns::JABBER_CLIENT, &head);
         return core.send(none.attribute("id", mirrored(stanza)));
     }
-    let id = mirrored(stanza).map(ToOwned::to_owned);
-    let held = Held::Probe(stanza.from.clone(), interface, id);
-    ask(core, turn, user, held);
+    let id = mirrored(stanza);
+    let unlearned = |(_, known): (_, &User)| known.live.knowledge == Knowledge::Unknown;
+    if core.state.served_at(place).is_some_and(unlearned) && has_room(core) {
+        let held = Held::Probe(stanza.from.clone(), interface, id.map(ToOwned::to_owned));
+        return hold(core, turn, user, held);
+    }
+    // That it may see her has just been decided, and its `to` is her presentity as it is written.
+    let known = core.state.served_at(place);
+    if let Some((face, rights)) = known.and_then(|known| core.view_of(known, &watcher, turn)) {
+        let (presentity, occasion) = (&stanza.to.bare, Occasion::Probe(id));
+        core.send(face::presence(
+            presentity,
+            &stanza.from,
+            face,
+            rights,
+            occasion,
+        ));
+    }
 }
 
 /// The probe's `id`, as an answer may repeat it: the seal lets no longer one out.
@@ -143,9 +161,23 @@ pub(super) fn ask(core: &mut Component, turn: &mut Turn, user: &Bare, question: 
     if let Held::Web(call, watcher) = question {
         return web::answer(core, turn, user, call, &watcher); // Who is not learned is `unknown` there.
     }
-    if !learning::is_unlearned(core, user) || core.learning.n_held >= HELD_MAX {
-        return answer(core, turn, user, question);
+    if waits(core, user) {
+        hold(core, turn, user, question);
+    } else {
+        answer(core, turn, user, question);
     }
+}
+
+/// Whether questions about a user are to wait for the first news of her.
+fn waits(core: &Component, user: &Bare) -> bool {
+    learning::is_unlearned(core, user) && has_room(core)
+}
+
+fn has_room(core: &Component) -> bool {
+    core.learning.n_held < HELD_MAX
+}
+
+fn hold(core: &mut Component, turn: &mut Turn, user: &Bare, question: Held) {
     core.learning.n_held += 1;
     let waiting = core.learning.held.entry(user.clone()).or_default();
     waiting.push(question);
@@ -369,10 +401,17 @@ impl Component {
         watcher: &Watcher,
         turn: &Turn,
     ) -> Option<(Face, ServiceRight)> {
-        let known = self.state.user(user)?;
+        self.view_of((user, self.state.user(user)?), watcher, turn)
+    }
+
+    fn view_of(
+        &self,
+        user: (&Bare, &User),
+        watcher: &Watcher,
+        turn: &Turn,
+    ) -> Option<(Face, ServiceRight)> {
         let key = self.key.as_ref()?;
-        let face = Face::of(known, turn.now);
-        let user = (user, known);
+        let face = Face::of(user.1, turn.now);
         let rights = face::service_right(&self.settings, key, user, &face, watcher, turn.now)?;
         Some((face, rights))
     }

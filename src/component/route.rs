@@ -205,7 +205,8 @@ fn presentity_presence(
                 to: stanza.to.clone(),
                 id: stanza.id.clone(),
             };
-            probe::presence(core, turn, &one, stanza.interface, user);
+            let place = user.and_then(|user| core.state.place(user));
+            probe::presence(core, turn, &one, stanza.interface, (user, place));
         }
         "error" => {
             if let Some(user) = user {
@@ -225,9 +226,16 @@ fn probed(core: &mut Component, turn: &mut Turn, one: &Probe, interface: Interfa
     if one.to.bare.local().is_none() {
         return learning::greet(core, &one.from);
     }
-    let user = core.settings.domain.user(&one.to.bare);
+    let place = core.state.place_of(&one.to.bare);
+    let known = place.and_then(|place| core.state.served_at(place));
+    let user = match known {
+        Some((user, _)) => Some(user.clone()),
+        None => core.settings.domain.user(&one.to.bare),
+    };
+    let place = place.filter(|_| known.is_some());
+    let place = place.or_else(|| core.state.place(user.as_ref()?));
     unreachable::reached(core, &one.from.bare);
-    probe::presence(core, turn, one, interface, user.as_ref());
+    probe::presence(core, turn, one, interface, (user.as_ref(), place));
 }
 
 /// A type that does not exist (RFC 6121 §4.7.1).
@@ -446,6 +454,20 @@ impl Component {
     /// Whether the operator blocks a watcher of a user; to it she is nobody. She herself sees herself.
     pub(super) fn bars(&self, user: &Bare, watcher: &Watcher) -> bool {
         watcher.bare != *user && self.state.bars(&watcher.bare)
+    }
+
+    /// The same of a user by her place in the state.
+    pub(super) fn may_at(
+        &self,
+        place: usize,
+        watcher: &Watcher,
+        turn: &Turn,
+        right: Right,
+    ) -> bool {
+        self.state.served_at(place).is_some_and(|user| {
+            !self.bars(user.0, watcher)
+                && face::decide(&self.settings, user, watcher, turn.now, right).is_allowed()
+        })
     }
 
     /// Whether a watcher may run a right now.

@@ -4,12 +4,14 @@
 //! change that is still being written is about to take away.
 
 mod narrowing;
+mod places;
 mod touched;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono_tz::Tz;
 use indexmap::IndexMap;
+use indexmap::map::Entry;
 
 use super::authorization::{Evidence, Party, Policy};
 use super::clock::Wall;
@@ -21,6 +23,7 @@ use super::record::{
 };
 use crate::address::Bare;
 pub(super) use narrowing::Narrowing;
+use places::Places;
 use touched::Touched;
 
 /// All that is known of one user.
@@ -128,6 +131,7 @@ impl User {
 #[derive(Debug, Default)]
 pub(super) struct State {
     users: IndexMap<Bare, User>,
+    places: Places,
     executions: BTreeMap<String, Execution>,
     /// Whom the operator blocks, for all users.
     barred: BTreeMap<Bare, OperatorBlock>,
@@ -327,8 +331,13 @@ impl State {
                 self.executions.remove(id);
             }
             Change::Profile { user, value: None } => {
-                if let Some(gone) = self.users.swap_remove(user) {
+                if let Some((place, _, gone)) = self.users.swap_remove_full(user) {
                     self.n_gone += 1;
+                    self.places.remove(user, place);
+                    if let Some((moved, _)) = self.users.get_index(place) {
+                        self.places.remove(moved, self.users.len());
+                        self.places.add(moved, place);
+                    }
                     self.expire(user, gone.status.as_ref(), None);
                     for watcher in gone.grants.keys() {
                         self.set_border(user, watcher, None);
@@ -422,7 +431,11 @@ impl State {
     }
 
     fn entry(&mut self, user: &Bare) -> &mut User {
-        self.users.entry(user.clone()).or_default()
+        let entry = self.users.entry(user.clone());
+        if matches!(entry, Entry::Vacant(_)) {
+            self.places.add(user, entry.index());
+        }
+        entry.or_default()
     }
 
     fn expire(&mut self, user: &Bare, before: Option<&Status>, after: Option<&Status>) {
