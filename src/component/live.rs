@@ -92,8 +92,8 @@ pub(super) struct Live {
     pub(super) told: Option<Box<(Told, Duration)>>,
     /// A timer will tell them.
     pub(super) telling: bool,
-    /// What her agents could do as her watchers were last told.
-    pub(super) offered: Offered,
+    /// What her agents could do as her watchers were last told; `None`: nothing.
+    pub(super) offered: Option<Box<Offered>>,
     /// A timer will tell those of them whom a change concerns.
     pub(super) offering: bool,
 }
@@ -116,6 +116,16 @@ pub(super) struct Departure {
 }
 
 impl Live {
+    /// What her agents could do as her watchers were last told.
+    pub(super) fn offered(&self) -> Offered {
+        self.offered.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Takes down what they are told. Most users have no agent.
+    pub(super) fn set_offered(&mut self, offered: Offered) {
+        self.offered = (offered != Offered::default()).then(|| Box::new(offered));
+    }
+
     /// Forgets everything: the link is gone, or she is not served.
     pub(super) fn forget(&mut self) {
         *self = Self {

@@ -166,7 +166,7 @@ pub(super) fn changed(core: &mut Component, turn: &Turn, user: &Bare) {
     let Some(known) = core.state.user(user).filter(|_| attached) else {
         return;
     };
-    if known.live.offering || Offered::of(known, turn.now.wall) == known.live.offered {
+    if known.live.offering || Offered::of(known, turn.now.wall) == known.live.offered() {
         return;
     }
     core.timers
@@ -183,7 +183,7 @@ pub(super) fn tell(core: &mut Component, turn: &Turn, user: &Bare) {
         return;
     };
     let now = Offered::of(known, turn.now.wall);
-    let before = &known.live.offered;
+    let before = &known.live.offered();
     let concerned: Vec<Bare> = known
         .subscriptions
         .iter()
@@ -215,7 +215,7 @@ pub(super) fn told(core: &mut Component, turn: &Turn, user: &Bare) {
     if let Some(known) = core.state.user(user) {
         let now = Offered::of(known, turn.now.wall);
         if let Some(live) = core.state.live(user) {
-            live.offered = now;
+            live.set_offered(now);
         }
     }
 }
@@ -223,6 +223,6 @@ pub(super) fn told(core: &mut Component, turn: &Turn, user: &Bare) {
 fn settle(core: &mut Component, user: &Bare, now: Offered) {
     if let Some(live) = core.state.live(user) {
         live.offering = false;
-        live.offered = now;
+        live.set_offered(now);
     }
 }

@@ -43,7 +43,7 @@ pub(super) struct User {
     /// The highest number that a request has had.
     pub(super) last_number: u32,
     /// When she was told of requests; lives as long as the process.
-    pub(super) prompting: Prompting,
+    prompting: Option<Box<Prompting>>,
 }
 
 impl User {
@@ -262,7 +262,10 @@ impl State {
     /// When a user was told of requests, to change it.
     pub(super) fn prompting(&mut self, user: &Bare) -> Option<&mut Prompting> {
         let known = self.users.get_mut(user)?;
-        known.is_served().then_some(&mut known.prompting)
+        if !known.is_served() {
+            return None;
+        }
+        Some(known.prompting.get_or_insert_default())
     }
 
     /// Takes the next user whose custom status has ended; each is taken once.
