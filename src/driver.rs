@@ -336,6 +336,9 @@ impl<C: Clock> Driver<C> {
             if link.queued() >= QUEUED_MAX {
                 return Ok(false);
             }
+            if let Some(arrivals) = link.read_ahead(Component::AHEAD) {
+                self.core.anticipate(arrivals);
+            }
             match link.next_arrival() {
                 Ok(Some(arrival)) => {
                     if self.hear(&arrival)? {

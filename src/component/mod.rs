@@ -363,6 +363,18 @@ impl Component {
         web::flush(self);
     }
 
+    /// Gets ready for what is about to be handled, as far as time can be saved by that; changes nothing.
+    pub fn anticipate(&self, arrivals: &VecDeque<Arrival>) {
+        let presentities = arrivals.iter().filter_map(|arrival| match arrival {
+            Arrival::Probe(probe) => Some(&probe.to.bare),
+            _ => None,
+        });
+        std::hint::black_box(self.state.anticipate(presentities));
+    }
+
+    /// How many arrivals it is worth to anticipate together.
+    pub const AHEAD: usize = state::AHEAD;
+
     /// The next effect, in order.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         let effect = self.effects.pop_front();

@@ -23,6 +23,7 @@ use super::record::{
 };
 use crate::address::Bare;
 pub(super) use narrowing::Narrowing;
+pub(super) use places::AHEAD;
 use places::Places;
 use touched::Touched;
 

@@ -200,12 +200,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
         if let Some(arrival) = self.held.pop_front() {
             return Ok(Some(arrival));
         }
-        if !self.deaf {
-            let limits = self.framer.limits();
-            if let Some((n, arrival)) = plain::read(self.framer.fresh(), &limits) {
-                self.framer.pass(n);
-                return Ok(Some(arrival));
-            }
+        if let Some(arrival) = self.next_plain() {
+            return Ok(Some(arrival));
         }
         Ok(match self.next_inbound()? {
             None => None,
@@ -219,6 +215,31 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Link<Io> {
                 return Err(self.violated(Violation::bad_format("a second stream header")));
             }
         })
+    }
+
+    fn next_plain(&mut self) -> Option<Arrival> {
+        if self.deaf {
+            return None;
+        }
+        let limits = self.framer.limits();
+        let (n, arrival) = plain::read(self.framer.fresh(), &limits)?;
+        self.framer.pass(n);
+        Some(arrival)
+    }
+
+    /// Reads the next arrivals, at most `n`, that [`Self::next_arrival`] will give one by one; `None` where
+    /// not all that were read before have been taken, or there is only one. It stops before whatever is not
+    /// of a common form: only there can the stream end, and that comes in its turn.
+    pub(crate) fn read_ahead(&mut self, n: usize) -> Option<&VecDeque<Arrival>> {
+        if !self.held.is_empty() {
+            return None;
+        }
+        while self.held.len() < n
+            && let Some(arrival) = self.next_plain()
+        {
+            self.held.push_back(arrival);
+        }
+        (self.held.len() > 1).then_some(&self.held)
     }
 
     /// Puts arrivals back, to come before all others.

@@ -7,6 +7,9 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use super::{State, User};
 use crate::address::Bare;
 
+/// How many answers are anticipated together.
+pub(in crate::component) const AHEAD: usize = 16;
+
 /// Places by fingerprints of localparts. Two may have the same one: then the second is not in it, and what is
 /// found has to be compared.
 #[derive(Debug, Default)]
@@ -80,6 +83,43 @@ impl State {
         let place = self.places.find(localpart)?;
         let (user, _) = self.users.get_index(place)?;
         user.is_escaped_as(localpart).then_some(place)
+    }
+
+    /// Reads what answers about some presentities will need, of all of them at a time: it is in many places,
+    /// and the processor waits for several of them as long as for one. What it returns says nothing.
+    pub(in crate::component) fn anticipate<'a>(
+        &self,
+        presentities: impl Iterator<Item = &'a Bare>,
+    ) -> usize {
+        let mut places = [0; AHEAD];
+        let mut n = 0;
+        for presentity in presentities.take(AHEAD) {
+            let found = presentity.local().and_then(|local| self.places.find(local));
+            if let Some(place) = found {
+                places[n] = place;
+                n += 1;
+            }
+        }
+        let of = |place: &usize| self.users.get_index(*place);
+        let first = |text: &str| usize::from(text.as_bytes().first().copied().unwrap_or(0));
+        let touched = places[..n].iter().filter_map(of).map(|(user, known)| {
+            let text = known
+                .status
+                .as_ref()
+                .and_then(|status| status.texts.first());
+            first(user.as_str())
+                + text.map_or(0, |text| first(&text.text))
+                + usize::from(
+                    known
+                        .live
+                        .resources
+                        .iter()
+                        .next()
+                        .is_some_and(|(_, one)| one.priority > 0),
+                )
+                + known.subscriptions.len()
+        });
+        touched.sum()
     }
 
     /// The place of a user.

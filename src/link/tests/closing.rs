@@ -300,3 +300,49 @@ async fn white_space_shows_that_the_peer_lives() {
     assert!(link.next_arrival().unwrap().is_none());
     assert!(link.last_received() > before);
 }
+
+#[tokio::test]
+async fn what_is_read_ahead_is_answered_before_the_stream_ends() {
+    let (mut link, mut theirs) = attached(64 * 1024).await;
+    let said = "<presence id='0'/><presence id='1'/><presence id='2'/><presence id='&#x33;'/>\
+                <presence id='4'/><!-- no comments -->";
+    theirs.write_all(said.as_bytes()).await.unwrap();
+    link.progress(true).await.unwrap();
+    let id = |arrival: &Arrival| match arrival {
+        Arrival::Stanza(stanza) => stanza
+            .attr(minidom::rxml::xml_ncname!("id"))
+            .map(ToOwned::to_owned),
+        _ => None,
+    };
+    let ahead = link.read_ahead(2).unwrap();
+    assert!(ahead.iter().filter_map(id).eq(["0", "1"]));
+    assert!(link.read_ahead(2).is_none());
+    let mut heard = Vec::new();
+    let end = loop {
+        // Not past what is of no common form, nor what ends the stream.
+        if let Some(ahead) = link.read_ahead(16) {
+            assert!(ahead.len() <= 16);
+        }
+        match link.next_arrival() {
+            Ok(Some(arrival)) => {
+                heard.extend(id(&arrival));
+                link.send(&message("answer")).unwrap();
+            }
+            Ok(None) => link.progress(true).await.unwrap(),
+            Err(end) => break end,
+        }
+    };
+    assert_eq!(heard, ["0", "1", "2", "3", "4"]);
+    assert!(matches!(end, Error::Malformed { .. }), "{end:?}");
+    let read = async {
+        let mut told = String::new();
+        theirs.read_to_string(&mut told).await.unwrap();
+        told
+    };
+    let ((), told) = tokio::join!(link.close(GRACE), read);
+    assert_eq!(told.matches("</message>").count(), 5);
+    assert!(
+        told.rfind("</message>") < told.find("<stream:error>"),
+        "{told}"
+    );
+}
