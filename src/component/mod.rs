@@ -242,6 +242,7 @@ pub struct Component {
     prompts: prompt::Prompts,
     names: names::Names,
     jobs: web::Jobs,
+    pseudonyms: web::Pseudonyms,
     /// By user, and the watcher that sets her status.
     statuses: Buckets<(Bare, Bare)>,
     /// The same of each foreign domain: (user, domain).
@@ -310,6 +311,7 @@ impl Component {
             prompts: prompt::Prompts::default(),
             names: names::Names::default(),
             jobs: web::Jobs::default(),
+            pseudonyms: web::Pseudonyms::default(),
             statuses: Buckets::new(limits.statuses()),
             executions_by_watcher: Buckets::new(limits.commands_by_watcher()),
             executions_for_user: Buckets::new(limits.commands_for_user()),

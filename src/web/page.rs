@@ -52,7 +52,7 @@ pub(super) async fn show(
         let view = face.views(&asker, vec![jid], false).await?.pop().flatten();
         let view = view.ok_or(Fault::Problem(Problem::NotFound))?;
         let base = face.base_url(peer, &headers).unwrap_or_default();
-        Ok(html(StatusCode::OK, &of_user(&view, &base, None)))
+        Ok(html(StatusCode::OK, &of_user(&face, &view, &base, None)))
     };
     answer.await.unwrap_or_else(|fault: Fault| of_fault(&fault))
 }
@@ -88,7 +88,7 @@ pub(super) async fn submit(
                 Some(view) => {
                     return Ok(html(
                         StatusCode::OK,
-                        &of_user(view, &base, Some(&ended(&job))),
+                        &of_user(&face, view, &base, Some(&ended(&job))),
                     ));
                 }
                 None => Told::done("Done."),
@@ -103,7 +103,10 @@ pub(super) async fn submit(
         };
         let view = face.views(&asker, vec![jid], false).await?.pop().flatten();
         let view = view.ok_or(Fault::Problem(Problem::NotFound))?;
-        Ok(html(told.status, &of_user(&view, &base, Some(&told))))
+        Ok(html(
+            told.status,
+            &of_user(&face, &view, &base, Some(&told)),
+        ))
     };
     answer.await.unwrap_or_else(|fault: Fault| of_fault(&fault))
 }
@@ -230,7 +233,7 @@ fn document(title: &str, body: &str, is_live: bool) -> String {
 }
 
 /// The page of a user who is seen.
-fn of_user(view: &View, base: &str, told: Option<&Told>) -> String {
+fn of_user(face: &Face, view: &View, base: &str, told: Option<&Told>) -> String {
     let jid = escape(view.user.as_str());
     let path = percent(view.user.as_str());
     let word = badge::word(view.show);
@@ -258,11 +261,13 @@ fn of_user(view: &View, base: &str, told: Option<&Told>) -> String {
             escape(&told.text)
         );
     }
-    let presentity = percent(view.presentity.as_str());
-    let _ = write!(
-        main,
-        "<p><a class=\"chat\" href=\"xmpp:{presentity}?message\">Write to her with a chat program</a></p>"
-    );
+    if let Some(presentity) = face.domain.presentity(&view.user) {
+        let presentity = percent(presentity.as_str());
+        let _ = write!(
+            main,
+            "<p><a class=\"chat\" href=\"xmpp:{presentity}?message\">Write to her with a chat program</a></p>"
+        );
+    }
     // What most visitors want comes first.
     let offered = [Right::LeaveMessage, Right::OpenUrl, Right::Notify];
     for right in offered.iter().filter(|one| view.rights.contains(one)) {

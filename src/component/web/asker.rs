@@ -1,8 +1,11 @@
 //! Who asks over the web, as `decide` knows watchers: an address below our own domain.
 //!
 //! A visitor has a pseudonym that is the same for one network address until the next start, so that his rates
-//! are his own and she can block him; the network address itself is kept nowhere. What shows a token is named
+//! are his own and she can block him; the network address itself is in memory alone. What shows a token is named
 //! after the token. Both domains can be blocked as a whole.
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
@@ -28,7 +31,6 @@ pub(super) fn identify(
     user: Option<&Bare>,
     again: bool,
 ) -> Result<Watcher, Refusal> {
-    let domain = &core.settings.domain;
     let watcher = |bare: Option<Bare>, token: Option<String>| {
         bare.map(|bare| Watcher {
             bare,
@@ -38,7 +40,7 @@ pub(super) fn identify(
         .ok_or(Refusal::ResourceConstraint)
     };
     match who {
-        Who::Party(name) => watcher(domain.partner(name), None),
+        Who::Party(name) => watcher(core.settings.domain.partner(name), None),
         Who::Visitor(address) => watcher(visitor(core, address), None),
         Who::Token(shown, address) => {
             let visitor = watcher(visitor(core, address), None)?;
@@ -79,8 +81,28 @@ fn below(ours: &ComponentDomain, label: &str, local: &str) -> Option<Bare> {
     Bare::parse(&format!("{local}@{label}.{}", ours.bare())).ok()
 }
 
+/// Pseudonyms that are remembered: to make one costs as much as to decide what is seen by it.
+const REMEMBERED_MAX: usize = 1024;
+
+/// The pseudonyms of the visitors of late, by their network addresses.
+#[derive(Debug, Default)]
+pub(in super::super) struct Pseudonyms(HashMap<Arc<str>, Bare>);
+
 /// The pseudonym of a visitor.
-fn visitor(core: &Component, address: &str) -> Option<Bare> {
+fn visitor(core: &mut Component, address: &Arc<str>) -> Option<Bare> {
+    if let Some(known) = core.pseudonyms.0.get(address) {
+        return Some(known.clone());
+    }
+    let made = pseudonym(core, address)?;
+    let remembered = &mut core.pseudonyms.0;
+    if remembered.len() >= REMEMBERED_MAX {
+        remembered.clear();
+    }
+    remembered.insert(address.clone(), made.clone());
+    Some(made)
+}
+
+fn pseudonym(core: &Component, address: &str) -> Option<Bare> {
     let digest = Sha256::new()
         .chain_update(b"visitor")
         .chain_update(core.key.as_ref()?)

@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(super) use act::{admitted, answer_late, concluded, redeemed, refused};
-pub(super) use asker::is_visitor;
+pub(super) use asker::{Pseudonyms, is_visitor};
 pub use asker::{TOKENS, VISITORS};
 pub use jobs::{Job, JobState};
 pub(super) use jobs::{Jobs, resume};

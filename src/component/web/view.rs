@@ -15,8 +15,6 @@ use crate::address::Bare;
 pub struct View {
     /// The user.
     pub user: Bare,
-    /// Her presentity.
-    pub presentity: Bare,
     /// `online`, `chat`, `away`, `xa`, `dnd`, `offline`, or `unknown` while nothing is known since the attach.
     pub show: &'static str,
     /// The text shown, with its emoji before it.
@@ -41,7 +39,6 @@ pub(super) fn of(core: &Component, turn: &Turn, user: &Bare, watcher: &Watcher) 
     let since = face.since_for(rights.level).filter(|_| is_known);
     let show = if is_known { face.show() } else { "unknown" };
     Some(View {
-        presentity: core.settings.domain.presentity(user)?,
         user: user.clone(),
         show,
         custom: face.text.clone().filter(|_| face.is_custom),
