@@ -29,9 +29,8 @@ const CONNECTIONS_MAX: usize = 2048;
 const CONNECTIONS_PER_ADDRESS: usize = 128;
 /// How long the head of a request may take, the wait for it on an open connection included.
 const HEAD_TIME: Duration = Duration::from_secs(20);
-/// Bytes of a head, and its lines.
+/// Bytes of a head. Its lines are at most a hundred: for that number hyper needs no room on the heap.
 const HEAD_BYTES_MAX: usize = 16 << 10;
-const HEAD_LINES_MAX: usize = 64;
 /// The other end acknowledges nothing of what was sent: it has gone, or reads nothing.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// After a failed accept (no file descriptors left).
@@ -166,9 +165,9 @@ async fn talk(
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
+        .writev(false) // Answers are small: into one buffer, and out at once.
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(HEAD_BYTES_MAX)
-        .max_headers(HEAD_LINES_MAX)
         .serve_connection(TokioIo::new(stream), answering);
     let mut connection = pin!(connection);
     // What the other side did wrong is its own affair.
