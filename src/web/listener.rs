@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
+use axum::http::header::CONTENT_LENGTH;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Method, Request};
@@ -192,7 +193,8 @@ async fn answer(
         Method::GET => {
             let (uri, headers) = (request.uri(), request.headers());
             if let Some((shape, jid)) = routes::common(uri.path()) {
-                return Ok(read::one(face, peer, shape, jid.to_owned(), uri, headers).await);
+                let reply = read::one(face, peer, shape, jid.to_owned(), uri, headers).await;
+                return Ok(measured(reply));
             }
         }
         _ => {}
@@ -200,4 +202,12 @@ async fn answer(
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(peer);
     router.call(request).await
+}
+
+/// The length where the router puts it: both ways have the same bytes.
+fn measured(mut reply: Reply) -> Reply {
+    if let Some(length) = reply.body().size_hint().exact() {
+        reply.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
+    reply
 }
