@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::mem;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -122,17 +122,7 @@ impl Erased {
     /// Writes the file anew, whole or not at all.
     fn create(&mut self) -> io::Result<&File> {
         self.file = None;
-        let draft = self.path.with_extension("new");
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)?;
-        file.write_all_at(&self.list.lines(), 0)?;
-        file.sync_all()?;
-        fs::rename(&draft, &self.path)?;
-        directory::sync(self.path.parent().unwrap_or_else(|| Path::new(".")))?;
+        let file = directory::place(&self.path, &self.list.lines())?;
         Ok(self.file.insert(file))
     }
 

@@ -7,9 +7,9 @@
 //! one only, and it keeps its size, so that a full disk does not stop it. That costs one sync; a new
 //! file and a rename cost two and four times the time.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::directory;
@@ -47,21 +47,11 @@ pub(super) struct Proof {
 impl Proof {
     /// Makes the proof of a new store that is what `latest` says, whole or not at all.
     pub(super) fn create(path: &Path, latest: Mark) -> io::Result<Self> {
-        let draft = path.with_extension("new");
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)?;
         let mut bytes = [0; 2 * SLOT_BYTES];
         for slot in bytes.chunks_exact_mut(SLOT_BYTES) {
             slot[..MARK_BYTES].copy_from_slice(&latest.to_bytes());
         }
-        file.write_all_at(&bytes, 0)?;
-        file.sync_all()?;
-        fs::rename(&draft, path)?;
-        directory::sync(path.parent().unwrap_or_else(|| Path::new(".")))?;
+        let file = directory::place(path, &bytes)?;
         Ok(Self {
             file,
             latest,
@@ -179,6 +169,8 @@ impl Proof {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::super::mark::Sum;
     use super::*;
 
