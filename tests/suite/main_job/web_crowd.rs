@@ -2,7 +2,7 @@
 //! anything. How fast is measured by `cargo bench --bench web`.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use memchr::memmem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -41,7 +41,12 @@ pub(super) async fn is_told_of_a_change(kind: Kind) -> Result<(), Failure> {
     all_read(&mut streams, "online").await?;
     let presence = "<presence><show>dnd</show><status>Deep in it</status></presence>";
     alice.send(stanza(presence)).await;
-    all_read(&mut streams, "Deep in it").await?;
+    all_read(&mut streams[..1], "Deep in it").await?;
+    let began = Instant::now();
+    all_read(&mut streams[1..], "Deep in it").await?;
+    let took = began.elapsed();
+    println!("all were told within {took:?} of the first");
+    assert!(took < Duration::from_secs(5), "{took:?}");
 
     // One who reads nothing, and some who have gone, keep nobody from the next.
     let silent = streams.pop();
