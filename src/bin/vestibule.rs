@@ -73,14 +73,13 @@ enum Command {
         /// The file: lines of JSON, for the eyes of its owner alone.
         file: PathBuf,
     },
-    /// Makes an empty store from an export. Who has left since does not come back, grants do not, and
-    /// approved contacts wait for the user's word again, unless it is known that nothing was taken away
-    /// since.
+    /// Makes a store from an export. Who has left since does not come back, grants do not, and approved
+    /// contacts wait for the user's word again, unless it is known that nothing was taken away since.
     Import {
         /// The export.
         file: PathBuf,
-        /// The directory of the store that the export is of: everything comes back if its proof says
-        /// that nothing was taken away since.
+        /// The directory of the store that the export is of, as it was last, even damaged: it knows who
+        /// has left since, and whether anything was taken away.
         #[arg(long, value_name = "DIRECTORY")]
         since: Option<PathBuf>,
         /// All users of the export come back, where it is not known who has left since.

@@ -48,26 +48,7 @@ impl Directory {
                 mode,
             });
         }
-        let lock = File::open(path).map_err(unusable)?;
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "how long a lock is waited for at start-up"
-        )]
-        let began = Instant::now();
-        loop {
-            match lock.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_PATIENCE => {
-                    thread::sleep(Duration::from_millis(10));
-                }
-                Err(TryLockError::WouldBlock) => {
-                    return Err(Error::Locked {
-                        path: path.to_owned(),
-                    });
-                }
-                Err(TryLockError::Error(reason)) => return Err(unusable(reason)),
-            }
-        }
+        let lock = lock(path)?;
         let held = fs::metadata(path.join("reserve")).map_or(0, |reserve| reserve.len());
         Ok(Self {
             path: path.to_owned(),
@@ -158,6 +139,34 @@ impl Directory {
         Error::Unusable {
             path: self.path.clone(),
             reason,
+        }
+    }
+}
+
+/// Takes a directory for this process, for as long as the file is open.
+pub(super) fn lock(path: &Path) -> Result<File, Error> {
+    let unusable = |reason| Error::Unusable {
+        path: path.to_owned(),
+        reason,
+    };
+    let lock = File::open(path).map_err(unusable)?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how long a lock is waited for at start-up"
+    )]
+    let began = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_PATIENCE => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::Locked {
+                    path: path.to_owned(),
+                });
+            }
+            Err(TryLockError::Error(reason)) => return Err(unusable(reason)),
         }
     }
 }

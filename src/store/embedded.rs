@@ -380,12 +380,12 @@ impl Store for Embedded {
     }
 
     fn begin_export(&mut self) -> Result<Origin, Error> {
-        if let Condition::Unread = self.condition {
-            self.load(&mut |_| {})?;
-        }
         self.exporting = None;
-        if let Condition::Broken(breakage) = &self.condition {
-            return Err(breakage.error(&self.directory));
+        // The proof comes as far as the export: one that is behind it is of an older copy.
+        if let Err(error) = self.apply(&[], Durability::Synced)
+            && !matches!(self.condition, Condition::Sound)
+        {
+            return Err(error);
         }
         Ok(self.exporting.insert(Snapshot::new(self.mark)).origin())
     }

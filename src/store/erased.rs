@@ -17,7 +17,6 @@ use sha2::{Digest, Sha256};
 
 use super::directory;
 use super::mark::Mark;
-use super::proof::Proof;
 use crate::component::record::Change;
 
 /// Its name in the directory of the store.
@@ -164,13 +163,25 @@ impl Erased {
 }
 
 impl Left {
-    /// Who has left after batch `batch` of `store`, as is known in its directory, even a damaged one;
-    /// `None` where it is not known.
-    pub(super) fn after(directory: &Path, store: [u8; 16], batch: u64) -> Option<Self> {
-        let mark = Proof::open(&directory.join("proof")).ok()?.latest();
-        let mut list = read(&directory.join(NAME)).ok()??;
-        let is_known = mark.store == store && list.fit(mark) && list.complete_from <= batch;
-        is_known.then(|| Self {
+    /// Who has left after batch `batch`, as is known in the directory of a store, even a damaged one, that
+    /// came to `mark`, or `further`; `None` where it is not known.
+    ///
+    /// Where it came further the list counts to its end: who asked to leave and was not answered is
+    /// left out too.
+    pub(super) fn after(directory: &Path, mark: Mark, further: bool, batch: u64) -> Option<Self> {
+        let path = directory.join(NAME);
+        let mut list = read(&path).ok()??;
+        let store = mark.store;
+        let is_whole = match further {
+            false => list.fit(mark),
+            true => {
+                let least = mark.left.saturating_sub(list.before);
+                let bytes = LINE_BYTES * (1 + list.entries.len());
+                let length = fs::metadata(&path).ok()?.len();
+                list.store == store && list.entries.len() as u64 >= least && length == bytes as u64
+            }
+        };
+        (is_whole && list.complete_from <= batch).then(|| Self {
             store,
             users: (list.entries.into_iter())
                 .filter_map(|(user, left)| (left > batch).then_some(user))
@@ -260,6 +271,7 @@ fn hash(store: &[u8; 16], user: &[u8]) -> [u8; 16] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::proof::Proof;
     use super::super::samples;
     use super::*;
 
@@ -281,7 +293,8 @@ mod tests {
 
     /// Which of the first `most` users have left after a batch; `None` where that is not known.
     fn left(folder: &Path, batch: u64, most: u64) -> Option<Vec<u64>> {
-        let left = Left::after(folder, [7; 16], batch)?;
+        let (mark, spoilt) = Proof::read(&folder.join("proof")).unwrap();
+        let left = Left::after(folder, mark, spoilt, batch)?;
         Some(
             (1..=most)
                 .filter(|n| left.has(&samples::status(*n, 1)))
@@ -303,7 +316,9 @@ mod tests {
         proof.write(mark(3, 3)).unwrap();
         assert_eq!(left(folder.path(), 0, 9), Some(vec![1, 2, 3]));
         assert_eq!(left(folder.path(), 2, 9), Some(vec![3]));
-        assert!(Left::after(folder.path(), [8; 16], 0).is_none());
+        let other = Mark::of_new([8; 16]);
+        assert!(Left::after(folder.path(), other, false, 0).is_none());
+        assert!(Left::after(folder.path(), other, true, 0).is_none());
 
         // The power went before batch 4 was there; then another one is.
         enter(&mut list, 4);

@@ -1,11 +1,10 @@
 //! Import of an export into an empty store: everything is checked before anything is written, and the
 //! store exists only when all of it is on the disk.
 //!
-//! What has been taken away since the export was made does not come back by it. Whether anything has is
-//! known where the proof of the store that it is of is at hand; otherwise what comes back gives
-//! nobody more than a user gives who has just joined (`docs/design/0005-export.md`).
+//! What has been taken away since the export was made does not come back by it, unless the operator says
+//! so. Whether anything has is known where she names the store that it is of; otherwise what comes back
+//! gives nobody more than a user gives who has just joined (`docs/design/0005-export.md`).
 
-use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,14 +13,16 @@ use super::directory::Directory;
 use super::embedded::{Embedded, draw_name, named};
 use super::engine::{Engine, Fault, Writes};
 use super::erased::Left;
-use super::export::{Header, hex};
 use super::mark::Mark;
 use super::proof::Proof;
 use super::{Error, Store, codec};
 use crate::component::authorization::Visibility;
 use crate::component::clock::Wall;
-use crate::component::record::{Change, Profile, Subscription, SubscriptionState, Token};
+use crate::component::record::Change;
 use lines::Lines;
+use outcome::used_up;
+pub use outcome::{Imported, Whole};
+use since::Since;
 
 /// Records in one write.
 const WRITE_RECORDS: usize = 1000;
@@ -37,8 +38,8 @@ pub struct Import<'a> {
     pub min_free: u64,
     /// The widest visibility that comes back without proof: that of a user who has just joined.
     pub default_visibility: Visibility,
-    /// The directory of the store that the export is of, whose proof may say that nothing has been
-    /// taken away since.
+    /// The directory of the store that the export is of, as it was last: it knows who has left since, and
+    /// whether anything was taken away.
     pub since: Option<&'a Path>,
     /// The present moment: contacts that must be approved again ask from now on.
     pub now: Wall,
@@ -46,38 +47,6 @@ pub struct Import<'a> {
     pub all_users: bool,
     /// The operator's word that everything comes back as it was.
     pub revive: bool,
-}
-
-/// What has been imported.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Imported {
-    /// Records of the export.
-    pub records: u64,
-    /// When the export was made, as it says.
-    pub made: String,
-    /// Why everything came back as it was; `None` where it did not.
-    pub whole: Option<Whole>,
-    /// Users who have left since, and were left out.
-    pub left: u64,
-    /// Grants that were left out.
-    pub grants: u64,
-    /// Tokens that were left out.
-    pub tokens: u64,
-    /// Approved subscriptions that wait for the user's word again.
-    pub approvals: u64,
-    /// Approvals in advance that were left out.
-    pub preapprovals: u64,
-    /// Users whose visibility was wider than the default.
-    pub visibilities: u64,
-}
-
-/// Why an import may give everything back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whole {
-    /// The operator has said so.
-    Told,
-    /// The proof of the store that it is of says that nothing has been taken away since.
-    Proven,
 }
 
 /// Why nothing was imported.
@@ -103,13 +72,15 @@ pub enum Failure {
     },
     /// It is not known who has left since, and so the operator must say whether they come back.
     #[error(
-        "the export {path:?} is not imported: who has left since it was made is not known; name the \
-         directory of the store that it is of with --since, even a damaged one, or take all its users \
-         back with --all-users"
+        "the export {path:?} is not imported: who has left since it was made is not known, for {why}; name \
+         the directory of the store that it is of with --since, even a damaged one, or take all its \
+         users back with --all-users"
     )]
     WhoHasLeft {
         /// The file.
         path: PathBuf,
+        /// Why that is not known.
+        why: String,
     },
     /// The store could not be made.
     #[error(transparent)]
@@ -126,21 +97,25 @@ pub fn import(what: &Import<'_>) -> Result<Imported, Failure> {
     let mut imported = Imported {
         records: header.records,
         made: header.made.clone(),
-        whole: match what.since {
-            _ if what.revive => Some(Whole::Told),
-            Some(since) if is_current(&header, since)? => Some(Whole::Proven),
-            _ => None,
-        },
         ..Imported::default()
     };
-    // Where nothing was taken away nobody has left.
-    let left = match imported.whole {
-        Some(_) => None,
-        None => who_left(what, &header),
-    };
+    let mut left = None;
+    if what.revive {
+        imported.whole = Some(Whole::Told);
+    } else {
+        let since = Since::of(what, &header)?;
+        imported.why = since.why;
+        if since.nothing {
+            // Then nobody has left.
+            imported.whole = Some(Whole::Proven);
+        } else {
+            imported.left = since.left.as_ref().map(|_| 0);
+            left = since.left;
+        }
+    }
     if imported.whole.is_none() && left.is_none() && !what.all_users && header.records > 0 {
-        let path = what.file.to_owned();
-        return Err(Failure::WhoHasLeft { path });
+        let (path, why) = (what.file.to_owned(), imported.why);
+        return Err(Failure::WhoHasLeft { path, why });
     }
     let mut directory = claim(what)?;
     let written = write(what, &mut directory, hash, left.as_ref(), &mut imported);
@@ -149,36 +124,6 @@ pub fn import(what: &Import<'_>) -> Result<Imported, Failure> {
         let _ = fs::remove_dir_all(directory.path().join("sled"));
     }
     written.map(|()| imported)
-}
-
-/// Whether the proof of the store at `since` says that nothing has been taken away after the export.
-fn is_current(header: &Header, since: &Path) -> Result<bool, Error> {
-    if !since.is_dir() {
-        return Err(Error::Unusable {
-            path: since.to_owned(),
-            reason: io::ErrorKind::NotFound.into(),
-        });
-    }
-    // Nobody may be taking anything away there at this moment.
-    let _unused = Directory::claim(since, 0)?;
-    let Ok(proof) = Proof::open(&since.join("proof")) else {
-        return Ok(false);
-    };
-    let latest = proof.latest();
-    Ok(!proof.is_spoilt()
-        && hex(&latest.store) == header.store
-        && latest.taken_away <= header.batch)
-}
-
-/// Who has left after the export: as the store at `since` knows, or the one in whose directory, or in whose
-/// directory of exports, the file is.
-fn who_left(what: &Import<'_>, header: &Header) -> Option<Left> {
-    let file = fs::canonicalize(what.file).ok();
-    let above = file
-        .iter()
-        .flat_map(|file| file.ancestors().skip(1).take(2));
-    let mut places = what.since.into_iter().chain(above);
-    places.find_map(|place| Left::after(place, header.name()?, header.batch))
 }
 
 /// Takes a directory in which there is no store, or an empty one, which goes.
@@ -238,7 +183,8 @@ fn write(
                 (_, None) => return Ok(()),
             },
             None if left.is_some_and(|left| left.has(&change)) => {
-                imported.left += u64::from(matches!(change, Change::Profile { .. }));
+                let gone = u64::from(matches!(change, Change::Profile { .. }));
+                imported.left = imported.left.map(|left| left + gone);
                 return Ok(());
             }
             None => match imported.without_proof(change, what) {
@@ -273,122 +219,6 @@ fn write(
     proven.map(drop).map_err(|one| fault(directory, one))
 }
 
-impl fmt::Display for Imported {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} records of {} are imported", self.records, self.made)?;
-        match self.whole {
-            Some(Whole::Proven) => write!(
-                f,
-                "; the proof says that nothing was taken away since, so everything is as it \
-                 was, but that tokens take no new uses"
-            ),
-            Some(Whole::Told) => write!(
-                f,
-                "; everything is as it was then, also what users have taken away since"
-            ),
-            None => write!(
-                f,
-                ". Because users may have taken something away since then: {} users who have left stay away, \
-                 {} grants are left out, {} tokens too, {} approved and {} pre-approved contacts must \
-                 be approved again, and {} users are not seen by more than the default visibility says. \
-                 Blocks are as they were then. With --revive everything would be",
-                self.left,
-                self.grants,
-                self.tokens,
-                self.approvals,
-                self.preapprovals,
-                self.visibilities
-            ),
-        }
-    }
-}
-
-impl Imported {
-    /// What comes back of a record of which nobody knows whether it was taken away later.
-    fn without_proof(&mut self, change: Change, what: &Import<'_>) -> Option<Change> {
-        let (now, widest) = (what.now, what.default_visibility);
-        match change {
-            Change::Grant { .. } => {
-                self.grants += 1;
-                None
-            }
-            Change::Token { .. } => {
-                self.tokens += 1;
-                None
-            }
-            Change::Subscription {
-                user,
-                watcher,
-                value: Some(subscription),
-            } => {
-                let asked_again = subscription.state == SubscriptionState::Approved;
-                let state = match subscription.state {
-                    SubscriptionState::Preapproved => {
-                        self.preapprovals += 1;
-                        return None;
-                    }
-                    SubscriptionState::Approved => {
-                        self.approvals += 1;
-                        SubscriptionState::Pending
-                    }
-                    SubscriptionState::Pending => SubscriptionState::Pending,
-                };
-                Some(Change::Subscription {
-                    user,
-                    watcher,
-                    value: Some(match asked_again {
-                        // A request is as old as the import, for old ones end.
-                        true => Subscription {
-                            state,
-                            since: now,
-                            waiting: None,
-                            by_grant: false,
-                        },
-                        false => subscription,
-                    }),
-                })
-            }
-            Change::Profile {
-                user,
-                value: Some(profile),
-            } => {
-                self.visibilities += u64::from(profile.visibility > widest);
-                Some(Change::Profile {
-                    user,
-                    value: Some(Profile {
-                        visibility: profile.visibility.min(widest),
-                        ..profile
-                    }),
-                })
-            }
-            Change::Profile { value: None, .. } | Change::Subscription { value: None, .. } => None,
-            Change::Status { .. }
-            | Change::Block { .. }
-            | Change::Execution { .. }
-            | Change::Audit { .. }
-            | Change::Face { .. }
-            | Change::OperatorBlock { .. } => Some(change),
-        }
-    }
-}
-
-/// A token without uses that are left; what was redeemed with it stays. Anything else as it is.
-fn used_up(change: Change) -> Change {
-    match change {
-        Change::Token {
-            user,
-            id,
-            value: Some(token),
-        } => Change::Token {
-            user,
-            id,
-            value: Some(Token {
-                used: token.uses,
-                ..token
-            }),
-        },
-        other => other,
-    }
-}
-
 mod lines;
+mod outcome;
+mod since;

@@ -62,7 +62,18 @@ impl Proof {
 
     /// Opens the proof of a store.
     pub(super) fn open(path: &Path) -> Result<Self, NoProof> {
-        let file = match OpenOptions::new().read(true).write(true).open(path) {
+        Self::opened(path, OpenOptions::new().read(true).write(true))
+    }
+
+    /// What a proof says last, and whether a later write may have been acknowledged; also on a disk that
+    /// cannot be written.
+    pub(super) fn read(path: &Path) -> Result<(Mark, bool), NoProof> {
+        let proof = Self::opened(path, OpenOptions::new().read(true))?;
+        Ok((proof.latest, proof.spoilt))
+    }
+
+    fn opened(path: &Path, how: &OpenOptions) -> Result<Self, NoProof> {
+        let file = match how.open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(NoProof::Absent),
             opened => opened.map_err(NoProof::Io)?,
         };
@@ -107,11 +118,6 @@ impl Proof {
     /// What was last acknowledged.
     pub(super) fn latest(&self) -> Mark {
         self.latest
-    }
-
-    /// Whether an older state than the latest may be all that it says.
-    pub(super) fn is_spoilt(&self) -> bool {
-        self.spoilt
     }
 
     /// Whether it says `mark`, in a way that survives power loss and the loss of nothing else.

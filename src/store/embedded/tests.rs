@@ -330,13 +330,27 @@ fn an_export_is_given_up_with_a_store_that_is_opened_anew() {
         store.go_on_export(1, &mut |_| {}).is_err(),
         "none was begun"
     );
+    let broken = |cause| Condition::Broken(Breakage::new(cause, Writes::new()));
+    store.condition = broken(Cause::Damaged("it is".into()));
+    assert!(store.begin_export().is_err(), "it is damaged");
+    store.condition = Condition::Sound;
     store.begin_export().unwrap();
-    store.condition = Condition::Broken(Breakage::new(Cause::Full, Writes::new()));
-    assert!(store.begin_export().is_err(), "it is broken");
+    store.condition = broken(Cause::Full);
     store.check().unwrap();
     assert!(store.go_on_export(1, &mut |_| {}).is_err());
     store.begin_export().unwrap();
     let mut found = Vec::new();
     while !store.go_on_export(3, &mut |one| found.push(one)).unwrap() {}
     assert_eq!(found, samples::all());
+}
+
+/// So that a proof that is behind an export is known to be of an older copy.
+#[test]
+fn an_export_finds_all_that_it_holds_in_the_proof() {
+    let (_parent, folder) = folder();
+    let mut store = Embedded::open(&folder, 0).unwrap();
+    store.apply(&samples::all(), Durability::Behind).unwrap();
+    assert_ne!(store.proof.latest(), store.mark);
+    let origin = store.begin_export().unwrap();
+    assert_eq!(store.proof.latest().seq, origin.batch);
 }

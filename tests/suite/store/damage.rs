@@ -12,7 +12,7 @@ use super::*;
 /// How long one damaged store may take; a healthy one takes well under a second.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs::DirBuilder::new().mode(0o700).create(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -2,14 +2,16 @@
 //! not.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use vestibule::component::Ticket;
 use vestibule::component::authorization::Visibility;
 use vestibule::component::record::Block;
 use vestibule::store::committer::{Batch, Committer};
 use vestibule::store::export::{Place, export};
-use vestibule::store::import::{self, Failure, Import};
+use vestibule::store::import::{self, Failure, Import, Imported, Whole};
 
+use super::damage::copy;
 use super::exports::{MADE, all, how, jid, profile, records, some};
 use super::*;
 
@@ -48,27 +50,230 @@ fn is_of_alice(change: &Change) -> bool {
     format!("{change:?}").contains("alice@example.org")
 }
 
+/// A store from which an export was made, alice has left since, and which was then moved away.
+struct Moved {
+    folder: tempfile::TempDir,
+    store: PathBuf,
+    /// Where exports are made.
+    file: PathBuf,
+    /// A copy of the directory from before she left.
+    copy: PathBuf,
+}
+
+impl Moved {
+    fn new() -> Self {
+        let (folder, path) = place();
+        let exports = path.join("exports");
+        let name = "vestibule-20261123T130000Z.jsonl";
+        let mut store = some(&path);
+        fs::create_dir(&exports).unwrap();
+        export(&mut store, &exports.join(name), MADE).unwrap();
+        let more = [status(3, Some("x"))];
+        store.apply(&more, Durability::Synced).unwrap();
+        drop(store);
+        let copied = folder.path().join("copy");
+        copy(&path, &copied);
+        let mut store = Embedded::open(&path, 0).unwrap();
+        store
+            .apply(&leaves("alice@example.org"), Durability::Synced)
+            .unwrap();
+        drop(store);
+        let moved = folder.path().join("moved");
+        fs::rename(&path, &moved).unwrap();
+        let file = moved.join("exports").join(name);
+        Self {
+            folder,
+            store: moved,
+            file,
+            copy: copied,
+        }
+    }
+
+    /// Imports into a new store; what came of it, and whether she is back.
+    fn import(
+        &self,
+        file: &Path,
+        since: Option<&Path>,
+        all_users: bool,
+    ) -> Result<(Imported, bool), Failure> {
+        let store = tempfile::tempdir_in(self.folder.path()).unwrap();
+        let store = store.path().join("store");
+        let what = Import {
+            since,
+            all_users,
+            ..how(file, &store)
+        };
+        let imported = import::import(&what);
+        if imported.is_err() {
+            assert!(!store.exists(), "something was written");
+        }
+        imported.map(|imported| (imported, all(&store).iter().any(is_of_alice)))
+    }
+
+    fn refused(&self, since: Option<&Path>, why: &str) {
+        let error = self.import(&self.file, since, false).unwrap_err();
+        assert!(matches!(error, Failure::WhoHasLeft { .. }), "{error}");
+        let words = error.to_string();
+        for word in [why, "--since", "--all-users"] {
+            assert!(words.contains(word), "{word:?} is not in {words}");
+        }
+    }
+
+    fn she_stays_away(&self, since: &Path, why: &str) {
+        for all_users in [false, true] {
+            let (imported, back) = self.import(&self.file, Some(since), all_users).unwrap();
+            assert_eq!(
+                (imported.whole, imported.left, back),
+                (None, Some(1), false)
+            );
+            let words = imported.to_string();
+            for word in [why, "1 users who have left stay away", "--revive"] {
+                assert!(words.contains(word), "{word:?} is not in {words}");
+            }
+        }
+    }
+}
+
 #[test]
-fn who_has_left_stays_away_unless_the_operator_says_so() {
+fn who_has_left_stays_away_where_the_store_is_named() {
+    let moved = Moved::new();
+    let said = "says that something was";
+    moved.she_stays_away(&moved.store, said);
+    // The records are lost.
+    fs::remove_dir_all(moved.store.join("sled")).unwrap();
+    moved.she_stays_away(&moved.store, said);
+    // Wherever the export lies, and where nothing can be written.
+    let elsewhere = moved.folder.path().join("elsewhere.jsonl");
+    fs::copy(&moved.file, &elsewhere).unwrap();
+    let (imported, back) = moved.import(&elsewhere, Some(&moved.store), false).unwrap();
+    assert_eq!((imported.left, back), (Some(1), false));
+    for file in ["left", "proof"] {
+        let path = moved.store.join(file);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+    }
+    fs::set_permissions(&moved.store, fs::Permissions::from_mode(0o555)).unwrap();
+    moved.she_stays_away(&moved.store, said);
+    fs::set_permissions(&moved.store, fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+/// A list is not taken from where the export lies, be it in the directory that it was made in or in a copy
+/// of it that knows nothing yet.
+#[test]
+fn where_an_export_lies_says_nothing() {
+    let moved = Moved::new();
+    moved.refused(None, "no store was named");
+    let copied = moved
+        .copy
+        .join("exports")
+        .join(moved.file.file_name().unwrap());
+    let error = moved.import(&copied, None, false).unwrap_err();
+    assert!(matches!(error, Failure::WhoHasLeft { .. }), "{error}");
+    // She comes back by the operator's word alone, without what she had given.
+    let (imported, back) = moved.import(&moved.file, None, true).unwrap();
+    assert_eq!((imported.left, imported.grants, back), (None, 2, true));
+    let words = imported.to_string();
+    assert!(words.contains("are back, as you have said"), "{words}");
+    // And with all of it.
+    let store = moved.folder.path().join("revived");
+    let what = Import {
+        since: Some(&moved.store),
+        revive: true,
+        ..how(&moved.file, &store)
+    };
+    assert_eq!(import::import(&what).unwrap().whole, Some(Whole::Told));
+    assert_eq!(all(&store).len(), export_len(&moved.file));
+}
+
+#[test]
+fn without_its_list_or_its_proof_a_store_does_not_know_who_has_left() {
+    let moved = Moved::new();
+    let (list, proof) = (moved.store.join("left"), moved.store.join("proof"));
+    let (whole, proven) = (fs::read(&list).unwrap(), fs::read(&proof).unwrap());
+    fs::write(&list, &whole[..whole.len() - 1]).unwrap();
+    moved.refused(Some(&moved.store), "missing, damaged, or begins after");
+    fs::remove_file(&list).unwrap();
+    moved.refused(Some(&moved.store), "missing, damaged, or begins after");
+    // The list of the copy is whole, and of the same store.
+    fs::copy(moved.copy.join("left"), &list).unwrap();
+    moved.refused(Some(&moved.store), "missing, damaged, or begins after");
+    fs::write(&list, &whole).unwrap();
+
+    fs::remove_file(&proof).unwrap();
+    moved.refused(Some(&moved.store), "has no proof that can be read");
+    // Half of it, and that may be the older one: whom the list has stays away.
+    for at in [0, 4096] {
+        let mut half = proven.clone();
+        half[at] ^= 1;
+        fs::write(&proof, &half).unwrap();
+        moved.she_stays_away(&moved.store, "a part of the proof");
+    }
+    let other = moved.folder.path().join("other");
+    drop(some(&other));
+    moved.refused(Some(&other), "is another store");
+    let error = moved.import(&moved.file, Some(&list), false).unwrap_err();
+    assert!(matches!(error, Failure::Store(_)), "{error}");
+}
+
+/// What was taken away after an older copy was made is not known there: an export that is younger than the
+/// copy is not believed by it, and where the store itself is imported into its own word counts.
+#[test]
+fn an_older_copy_of_the_store_is_not_believed_against_what_is_newer() {
+    let moved = Moved::new();
+    let mut store = Embedded::open(&moved.store, 0).unwrap();
+    let later = moved.folder.path().join("later.jsonl");
+    export(&mut store, &later, MADE).unwrap();
+    let error = moved.import(&later, Some(&moved.copy), false).unwrap_err();
+    let words = error.to_string();
+    assert!(
+        words.contains("is a copy from before the export"),
+        "{words}"
+    );
+
+    // All leave: the store is empty, and still knows.
+    let mut rest: Vec<Change> = leaves("bob@example.org");
+    rest.extend([1, 2, 3].map(|n| status(n, None)));
+    rest.extend(["spam.example"].map(|watcher| Change::Block {
+        user: jid("bob@example.org"),
+        watcher: jid(watcher),
+        value: None,
+    }));
+    store.apply(&rest, Durability::Synced).unwrap();
+    drop(store);
+    assert_eq!(all(&moved.store), []);
+    for since in [None, Some(moved.copy.as_path())] {
+        let own = moved.folder.path().join("own");
+        copy(&moved.store, &own);
+        let what = Import {
+            since,
+            all_users: false,
+            ..how(&moved.file, &own)
+        };
+        let imported = import::import(&what).unwrap();
+        assert_eq!(
+            (imported.whole, imported.left),
+            (None, Some(2)),
+            "{since:?}"
+        );
+        assert!(!all(&own).iter().any(is_of_alice));
+        fs::remove_dir_all(&own).unwrap();
+    }
+}
+
+#[test]
+fn who_has_joined_again_is_in_what_is_exported_afterwards() {
     let (folder, path) = place();
-    let exports = path.join("exports");
-    let file = exports.join("vestibule-20261123T130000Z.jsonl");
     let mut store = some(&path);
-    fs::create_dir(&exports).unwrap();
-    export(&mut store, &file, MADE).unwrap();
-    let before = export_len(&file);
     store
         .apply(&leaves("alice@example.org"), Durability::Synced)
         .unwrap();
-    // Somebody else joins and leaves; and she joins again, which gives nothing of old back.
     store
         .apply(
             &[profile("alice@example.org", Visibility::Private)],
             Durability::Synced,
         )
         .unwrap();
-    let later = folder.path().join("later.jsonl");
-    export(&mut store, &later, MADE).unwrap();
+    let file = folder.path().join("export.jsonl");
+    export(&mut store, &file, MADE).unwrap();
     let blocked = Change::Block {
         user: jid("bob@example.org"),
         watcher: jid("worse.example"),
@@ -76,60 +281,18 @@ fn who_has_left_stays_away_unless_the_operator_says_so() {
     };
     store.apply(&[blocked], Durability::Synced).unwrap();
     drop(store);
-    let damaged = folder.path().join("damaged");
-    fs::rename(&path, &damaged).unwrap();
-    fs::remove_dir_all(damaged.join("sled")).unwrap();
-    let file = damaged.join("exports").join(file.file_name().unwrap());
-
-    let imported = |file: &Path, name: &str, since: bool, all_users: bool, revive: bool| {
-        let store = folder.path().join(name);
-        let what = Import {
-            since: since.then_some(damaged.as_path()),
-            all_users,
-            revive,
-            ..how(file, &store)
-        };
-        import::import(&what).map(|imported| (imported.left, all(&store)))
+    let again = folder.path().join("again");
+    let what = Import {
+        since: Some(&path),
+        all_users: false,
+        ..how(&file, &again)
     };
-    // It is where exports are made, so the store is found beside it.
-    for since in [true, false] {
-        let name = format!("known-{since}");
-        let (left, found) = imported(&file, &name, since, true, false).unwrap();
-        assert_eq!(left, 1);
-        assert!(!found.iter().any(is_of_alice), "{found:?}");
-        assert!(format!("{found:?}").contains("bob@example.org"));
-    }
-    // One that was made after she had joined again has her.
-    let (left, found) = imported(&later, "later", true, false, false).unwrap();
-    assert_eq!(left, 0);
-    assert!(found.iter().any(is_of_alice));
-
-    // Elsewhere it is not known, and then it is asked.
-    let elsewhere = folder.path().join("elsewhere.jsonl");
-    fs::copy(&file, &elsewhere).unwrap();
-    let error = imported(&elsewhere, "unknown", false, false, false).unwrap_err();
-    assert!(matches!(error, Failure::WhoHasLeft { .. }), "{error}");
-    assert!(error.to_string().contains("--since"), "{error}");
-    assert!(!folder.path().join("unknown").exists());
-    for (name, since, all_users, revive, back) in [
-        ("named", true, false, false, false),
-        ("all", false, true, false, true),
-        ("revived", true, false, true, true),
-    ] {
-        let (_, found) = imported(&elsewhere, name, since, all_users, revive).unwrap();
-        assert_eq!(found.iter().any(is_of_alice), back, "{name}");
-        assert_eq!(found.len() as u64 == before, revive, "{name}");
-    }
-
-    // A list that is cut off does not know.
-    let list = fs::read(damaged.join("left")).unwrap();
-    fs::write(damaged.join("left"), &list[..list.len() - 1]).unwrap();
-    let error = imported(&elsewhere, "cut", true, false, false).unwrap_err();
-    assert!(matches!(error, Failure::WhoHasLeft { .. }), "{error}");
+    assert_eq!(import::import(&what).unwrap().left, Some(0));
+    assert!(all(&again).iter().any(is_of_alice));
 }
 
-fn export_len(file: &Path) -> u64 {
-    records(file).lines().count() as u64
+fn export_len(file: &Path) -> usize {
+    records(file).lines().count()
 }
 
 /// SIGKILL between the list and the records, or a batch that was refused, erases nobody.
@@ -157,7 +320,7 @@ fn who_has_left_is_known_after_many_restarts() {
         all_users: false,
         ..how(&file, &again)
     };
-    assert_eq!(import::import(&what).unwrap().left, 1);
+    assert_eq!(import::import(&what).unwrap().left, Some(1));
 }
 
 /// Two in one second, and one after the clock was set back by a day: none takes another's place, and the
