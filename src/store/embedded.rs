@@ -4,6 +4,7 @@
 //! a start needs. Nothing is restored, quarantined or skipped here: either all records are what was
 //! acknowledged, or there is an error.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::mem;
 use std::path::Path;
@@ -200,6 +201,7 @@ impl Embedded {
     fn commit(
         &mut self,
         writes: &Writes,
+        gone: &BTreeMap<Vec<u8>, bool>,
         before: &mut Writes,
         durability: Durability,
     ) -> Result<(), Fault> {
@@ -209,8 +211,12 @@ impl Embedded {
             let mut leaving = Vec::new();
             for (key, value) in writes {
                 let old = self.engine().value(key)?;
-                if let (Some(user), Some(_), None) = (codec::profile_of(key), &old, value) {
+                // Also who joins again in the same write: what is there from before is gone.
+                if let (Some(user), Some(joined)) = (codec::profile_of(key), gone.get(key))
+                    && (*joined || old.is_some())
+                {
                     leaving.push(user);
+                    mark.taken_away = mark.seq;
                 }
                 if let Some(old) = &old {
                     mark.sum.remove(key, old);
@@ -346,14 +352,16 @@ impl Store for Embedded {
         let writes = batch
             .iter()
             .map(codec::encode)
-            .collect::<Result<Writes, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        let gone = taken::leaving(&writes);
+        let writes = Writes::from_iter(writes);
         self.ready()?;
         if !writes.is_empty() {
             self.directory.room()?;
         }
         let mut before = Writes::new();
         let last = self.mark;
-        let Err(fault) = self.commit(&writes, &mut before, durability) else {
+        let Err(fault) = self.commit(&writes, &gone, &mut before, durability) else {
             if let Some(exporting) = &mut self.exporting
                 && !exporting.keep(&before)
             {

@@ -1,5 +1,7 @@
 //! Which changes take something away from somebody: what an older copy of the store would give back.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::codec;
 use crate::component::authorization::Confirm;
 use crate::component::record::{Change, Grant, Profile, Subscription, SubscriptionState, Token};
@@ -14,6 +16,22 @@ pub(super) fn takes_away(key: &[u8], before: Option<&[u8]>, after: Option<&[u8]>
         (Ok(before), Ok(after)) => narrows(before.as_ref(), after.as_ref()),
         _ => true,
     }
+}
+
+/// Who leaves in writes that are done together, in their order: the keys of profiles that go on the way,
+/// whatever is there in the end, and whether each of them has joined by these writes before.
+pub(super) fn leaving(writes: &[(Vec<u8>, Option<Vec<u8>>)]) -> BTreeMap<Vec<u8>, bool> {
+    let (mut leaving, mut joined) = (BTreeMap::new(), BTreeSet::new());
+    let profiles = writes
+        .iter()
+        .filter(|(key, _)| codec::profile_of(key).is_some());
+    for (key, value) in profiles {
+        match value {
+            Some(_) => drop(joined.insert(key)),
+            None => *leaving.entry(key.clone()).or_default() |= joined.contains(key),
+        }
+    }
+    leaving
 }
 
 fn narrows(before: Option<&Change>, after: Option<&Change>) -> bool {

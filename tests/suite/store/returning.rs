@@ -323,6 +323,82 @@ fn who_has_left_is_known_after_many_restarts() {
     assert_eq!(import::import(&what).unwrap().left, Some(1));
 }
 
+/// Where all is written together, what is there in the end says nothing of who has left on the way.
+#[test]
+fn who_leaves_and_joins_in_one_write_has_left() {
+    let joins = || profile("alice@example.org", Visibility::Private);
+    let left = || leaves("alice@example.org").remove(0);
+    for (before, together, gone) in [
+        (vec![joins()], vec![left(), joins()], 1),
+        (vec![joins()], vec![left(), joins(), left()], 1),
+        (vec![joins()], vec![left(), joins(), left(), joins()], 1),
+        (vec![joins()], vec![joins(), left()], 1),
+        // She had left before; the older list may be lost.
+        (vec![joins(), left()], vec![joins(), left()], 1),
+        // Not there, and told to go: nobody has left; nor by a change of her settings.
+        (vec![], vec![left(), joins()], 0),
+        (vec![joins()], vec![joins()], 0),
+    ] {
+        let (folder, path) = place();
+        let mut store = Embedded::open(&path, 0).unwrap();
+        store
+            .apply(&[joins(), status(1, None)], Durability::Synced)
+            .unwrap();
+        let file = folder.path().join("export.jsonl");
+        export(&mut store, &file, MADE).unwrap();
+        store.apply(&[left()], Durability::Synced).unwrap();
+        store.apply(&before, Durability::Synced).unwrap();
+        let (list, told) = (path.join("left"), format!("{before:?}, {together:?}"));
+        let entries = || fs::metadata(&list).unwrap().len() / 64 - 1;
+        let already = entries();
+        store.apply(&together, Durability::Synced).unwrap();
+        assert_eq!(entries() - already, gone, "{told}");
+        drop(store);
+        // The number in the proof and the list agree: it is whole at the next start, and knows.
+        drop(Embedded::open(&path, 0).unwrap());
+        assert_eq!(entries() - already, gone, "{told}");
+        let again = folder.path().join("again");
+        let what = Import {
+            since: Some(&path),
+            all_users: false,
+            ..how(&file, &again)
+        };
+        let imported = import::import(&what).unwrap();
+        assert_eq!((imported.whole, imported.left), (None, Some(1)), "{told}");
+    }
+}
+
+/// Leaving takes something away also from her who had given nothing, and is back in the same write.
+#[test]
+fn who_leaves_and_joins_in_one_write_gets_nothing_of_old_back() {
+    let alice = jid("user1@example.org");
+    let joins = || profile(alice.as_str(), Visibility::Private);
+    let left = Change::Profile {
+        user: alice.clone(),
+        value: None,
+    };
+    let (folder, path) = place();
+    let mut store = Embedded::open(&path, 0).unwrap();
+    store
+        .apply(&[joins(), status(1, Some("old"))], Durability::Synced)
+        .unwrap();
+    let file = folder.path().join("export.jsonl");
+    export(&mut store, &file, MADE).unwrap();
+    store
+        .apply(&[left, status(1, None), joins()], Durability::Synced)
+        .unwrap();
+    drop(store);
+    let again = folder.path().join("again");
+    let what = Import {
+        since: Some(&path),
+        all_users: false,
+        ..how(&file, &again)
+    };
+    let imported = import::import(&what).unwrap();
+    assert_eq!((imported.whole, imported.left), (None, Some(1)));
+    assert_eq!(all(&again), []);
+}
+
 /// Two in one second, and one after the clock was set back by a day: none takes another's place, and the
 /// oldest give way, not the one that was just made.
 #[test]
