@@ -3,12 +3,15 @@
 use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use super::*;
 
 const PLACE: &str = "VESTIBULE_TEST_STORE";
+/// Whatever takes longer than this hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The user whose status is the number of the last batch.
 const COUNTER: u64 = 1_000_000;
 
@@ -58,17 +61,32 @@ fn a_writer_says_what_is_acknowledged() {
     assert_eq!(texts(&mut store).unwrap(), expected);
 }
 
-#[test]
-fn nothing_acknowledged_is_lost_by_a_kill_and_no_batch_is_torn() {
+/// When a writer is killed.
+enum End {
+    /// While it starts and opens the store, or soon after.
+    After(Duration),
+    /// So long after so many batches were acknowledged: most often in the middle of another one.
+    Acknowledged(u64, Duration),
+}
+
+impl End {
+    fn of(dice: &mut Dice) -> Self {
+        let moment = |dice: &mut Dice, ms: u64| Duration::from_micros(dice.below(1000 * ms));
+        match dice.below(3) {
+            0 => Self::After(moment(dice, 100)),
+            _ => Self::Acknowledged(1 + dice.below(40), moment(dice, 5)),
+        }
+    }
+}
+
+/// Kills writers of one store one after the other; gives the number of the last batch that was
+/// acknowledged, and of the last that was found.
+fn lane(seed: u64, rounds: u64) -> (u64, u64) {
     let (_folder, path) = place();
-    let mut dice = Dice(5);
+    let mut dice = Dice(seed);
     let mut model = Texts::new();
     let mut acknowledged = 0;
-    // On a busy machine more rounds are needed until enough was written.
-    for round in 0..4 * kill_rounds() {
-        if round >= kill_rounds() && acknowledged > 100 {
-            break;
-        }
+    for round in 0..rounds {
         let mut child = Command::new(env::current_exe().unwrap())
             .args(["--exact", "store::kill::a_writer_says_what_is_acknowledged"])
             .args(["--nocapture", "--test-threads=1"])
@@ -78,16 +96,24 @@ fn nothing_acknowledged_is_lost_by_a_kill_and_no_batch_is_torn() {
             .spawn()
             .unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
+        let (told, acknowledgements) = mpsc::channel::<u64>();
         let reader = thread::spawn(move || {
             output
                 .lines()
                 .map_while(Result::ok)
                 .filter_map(|line| line.strip_prefix("acknowledged ")?.parse().ok())
-                .last()
-                .unwrap_or(0)
+                .for_each(|seq| told.send(seq).unwrap_or_default());
         });
-        // From before it has opened the store to some hundred batches.
-        thread::sleep(Duration::from_millis(1 + dice.below(400)));
+        match End::of(&mut dice) {
+            End::After(pause) => thread::sleep(pause),
+            End::Acknowledged(most, pause) => {
+                for _ in 0..most {
+                    let told = acknowledgements.recv_timeout(PATIENCE);
+                    acknowledged = told.expect("the writer writes");
+                }
+                thread::sleep(pause);
+            }
+        }
         assert_eq!(
             child.try_wait().unwrap(),
             None,
@@ -95,21 +121,43 @@ fn nothing_acknowledged_is_lost_by_a_kill_and_no_batch_is_torn() {
         );
         child.kill().unwrap();
         child.wait().unwrap();
-        acknowledged = reader.join().unwrap().max(acknowledged);
+        reader.join().unwrap();
+        acknowledged = acknowledgements.try_iter().last().unwrap_or(acknowledged);
 
         let found = open(&path).unwrap_or_else(|error| panic!("round {round}: {error}"));
         let reached = last(&found);
         assert!(
             reached >= acknowledged,
-            "round {round}: {acknowledged} was acknowledged"
+            "round {round}: {acknowledged} was acknowledged, and {reached} is there"
         );
         for seq in last(&model) + 1..=reached {
             follow(&mut model, &batch(seq).0);
         }
         assert_eq!(found, model, "round {round}: batch {reached} is torn");
+        if round % 500 == 499 {
+            println!("round {round}: {acknowledged} of {reached} batches acknowledged");
+        }
     }
-    assert!(
-        acknowledged > 100,
-        "only {acknowledged} batches in all rounds"
+    (acknowledged, last(&model))
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_by_a_kill_and_no_batch_is_torn() {
+    let half = kill_rounds().div_ceil(2);
+    // While one of the two waits for its disk the other works.
+    let (one, two) = thread::scope(|scope| {
+        let lanes = [5, 6].map(|seed| scope.spawn(move || lane(seed, half)));
+        let [one, two] = lanes.map(|lane| lane.join().unwrap());
+        (one, two)
+    });
+    println!(
+        "{} times SIGKILL: (last acknowledged, last found) of two stores {one:?}, {two:?}",
+        2 * half
     );
+    for (acknowledged, _) in [one, two] {
+        assert!(
+            acknowledged > 5 * half,
+            "only {acknowledged} batches in all rounds"
+        );
+    }
 }
