@@ -367,8 +367,9 @@ impl<S: Store> Writer<S> {
                 if self.refused != kind {
                     self.refused = kind;
                     tracing::error!("no change is stored: {error}");
-                    self.health.raise(Some(error.to_string()));
                 }
+                // Each time: whoever looks is told what is lacking now.
+                self.health.raise(Some(error.to_string()));
                 false
             }
         }

@@ -68,15 +68,8 @@ impl Directory {
     /// The reserve is filled up again here, and nothing is written without it: a store that was
     /// written to can be opened again.
     pub(super) fn room(&mut self) -> Result<(), Error> {
-        let wanted = self.min_free.saturating_add(RESERVE_BYTES - self.held);
         let free = self.free().map_err(|reason| self.unusable(reason))?;
-        if free < wanted {
-            return Err(Error::ReadOnly {
-                path: self.path.clone(),
-                free,
-                wanted,
-            });
-        }
+        self.enough(free)?;
         if self.held < RESERVE_BYTES {
             self.fill_reserve()
                 .map_err(|reason| match is_full(&reason) {
@@ -87,6 +80,29 @@ impl Directory {
                 })?;
         }
         Ok(())
+    }
+
+    /// Whether `free` bytes suffice; else what is short of room, the operator's own margin first.
+    fn enough(&self, free: u64) -> Result<(), Error> {
+        let wanted = self.min_free.saturating_add(RESERVE_BYTES - self.held);
+        if free >= wanted {
+            return Ok(());
+        }
+        let (path, min_free) = (self.path.clone(), self.min_free);
+        let lacking = wanted - free;
+        Err(match free < min_free {
+            true => Error::ReadOnly {
+                path,
+                free,
+                min_free,
+                lacking,
+            },
+            false => Error::NoReserve {
+                path,
+                free,
+                lacking,
+            },
+        })
     }
 
     /// Whether `bytes` are free.
@@ -288,5 +304,49 @@ mod tests {
         assert!(!reserve.exists() && !directory.release_reserve());
         directory.room().unwrap();
         assert!(reserve.exists());
+    }
+
+    #[test]
+    fn what_is_short_of_room_is_named() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut directory = Directory::claim(&parent.path().join("store"), 0).unwrap();
+        for (min_free, held, free, words) in [
+            (0, RESERVE_BYTES, 0, ""),
+            (0, 0, RESERVE_BYTES, ""),
+            (
+                0,
+                0,
+                RESERVE_BYTES - 7,
+                "reserve that a start on a full disk needs; free 7 bytes",
+            ),
+            (
+                0,
+                0,
+                0,
+                "its disk has 0 bytes left, too few for the reserve",
+            ),
+            (9, RESERVE_BYTES, 9, ""),
+            (9, RESERVE_BYTES, 8, "store.min-free keeps 9; free 1 bytes"),
+            (
+                9,
+                RESERVE_BYTES - 5,
+                8,
+                "store.min-free keeps 9; free 6 bytes",
+            ),
+            (
+                9,
+                RESERVE_BYTES - 5,
+                9,
+                "reserve that a start on a full disk needs; free 5 bytes",
+            ),
+        ] {
+            (directory.min_free, directory.held) = (min_free, held);
+            let said = directory
+                .enough(free)
+                .map_or_else(|error| error.to_string(), |()| String::new());
+            assert_eq!(said.is_empty(), words.is_empty(), "{said}");
+            assert!(said.contains(words), "{words:?} is not in {said}");
+            assert!(min_free > 0 || !said.contains("min-free"), "{said}");
+        }
     }
 }

@@ -121,7 +121,7 @@ impl Embedded {
     ///
     /// # Errors
     ///
-    /// Every error but [`Error::ReadOnly`] and [`Error::TooLarge`].
+    /// Every error but [`Error::ReadOnly`], [`Error::NoReserve`] and [`Error::TooLarge`].
     pub fn open(path: &Path, min_free: u64) -> Result<Self, Error> {
         let mut directory = Directory::claim(path, min_free)?;
         let (proof, mark, engine) =

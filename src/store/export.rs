@@ -104,15 +104,15 @@ pub enum Failure {
     },
     /// The disk would have less room than is to stay free.
     #[error(
-        "the export {path:?} is given up: its disk has {free} bytes left and must keep {wanted} \
-         (store.min-free)"
+        "the export {path:?} is given up: its disk has {free} bytes left, and {wanted} are needed: \
+         store.min-free, and what is written until it is looked again"
     )]
     NoRoom {
         /// The file.
         path: PathBuf,
         /// Bytes that are left.
         free: u64,
-        /// Bytes that must be left.
+        /// Bytes that are needed.
         wanted: u64,
     },
     /// Vestibule ends, or the store has failed for good.

@@ -146,8 +146,8 @@ pub enum Error {
 
     /// There is less room than the operator wants to keep.
     #[error(
-        "the store {path:?} is read-only: its disk has {free} bytes left and must have {wanted} \
-         (store.min-free); free some space, then it goes on by itself"
+        "the store {path:?} is read-only: its disk has {free} bytes left, and store.min-free keeps \
+         {min_free}; free {lacking} bytes or more on it, then it goes on by itself"
     )]
     ReadOnly {
         /// The directory of the store.
@@ -155,12 +155,29 @@ pub enum Error {
         /// Bytes that are left.
         free: u64,
         /// Bytes that must be left.
-        wanted: u64,
+        min_free: u64,
+        /// Bytes until it goes on.
+        lacking: u64,
+    },
+
+    /// There is no room for what a start on a full disk needs; without it nothing is written.
+    #[error(
+        "the store {path:?} is read-only: its disk has {free} bytes left, too few for the reserve that a \
+         start on a full disk needs; free {lacking} bytes or more on it, then it goes on by itself"
+    )]
+    NoReserve {
+        /// The directory of the store.
+        path: PathBuf,
+        /// Bytes that are left.
+        free: u64,
+        /// Bytes until it goes on.
+        lacking: u64,
     },
 
     /// The disk, or a quota, was exhausted in the middle of a write.
     #[error(
-        "the store {path:?} is read-only: its disk is full; free some space, then it goes on by itself"
+        "the store {path:?} is read-only: its disk is full, or the quota or the number of files on it is \
+         used up (df, quota, df -i); free some, then it goes on by itself"
     )]
     Full {
         /// The directory of the store.

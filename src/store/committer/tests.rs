@@ -259,7 +259,8 @@ fn the_operator_is_told_of_each_change_once() {
         5 | 6 => Err(Error::ReadOnly {
             path: PathBuf::from("/somewhere"),
             free: call as u64,
-            wanted: 9,
+            min_free: 9,
+            lacking: 9 - call as u64,
         }),
         _ => Ok(()),
     });
@@ -272,6 +273,12 @@ fn the_operator_is_told_of_each_change_once() {
         for call in 1..=9 {
             let written = writer.write(&[samples::status(1, 1)], Durability::Synced);
             assert_eq!(written, Ok(!(2..=6).contains(&call)));
+            let alarm = writer.health.alarm();
+            assert_eq!(alarm.is_some(), (2..=6).contains(&call));
+            // What is asked for later is told as it is then.
+            let said = |figure: &str| alarm.as_ref().unwrap().contains(figure);
+            assert!(call != 5 || said("free 4 bytes"), "{alarm:?}");
+            assert!(call != 6 || said("free 3 bytes"), "{alarm:?}");
         }
     });
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();

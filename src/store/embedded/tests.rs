@@ -85,7 +85,7 @@ fn below_the_least_nothing_is_written_and_all_is_read() {
         assert!(matches!(
             error,
             Error::ReadOnly {
-                wanted: u64::MAX,
+                min_free: u64::MAX,
                 ..
             }
         ));

@@ -120,13 +120,18 @@ async fn fills_up(min_free: &str, alarm: &str) {
         assert_eq!(&shown(&mut end, n).await, text, "u{n}");
     }
     told(monitoring, "/metrics", "vestibule_store_writable 0").await;
-    // Of a full disk it may say next that the reserve has no room: the same to whoever reads it.
-    told(monitoring, "/readyz", "free some space").await;
+    told(monitoring, "/readyz", "read-only").await;
     let log = component.log();
     assert!(
         log.contains("no change is stored") && log.contains(alarm),
         "{log}"
     );
+    // Of a full disk it may say next that the reserve has no room; and names the key only where it is
+    // what keeps it from writing. The same to whoever reads it.
+    for text in [log, metrics(monitoring, "/readyz")] {
+        assert!(text.contains("then it goes on by itself"), "{text}");
+        assert_eq!(text.contains("min-free"), min_free != "0", "{text}");
+    }
 
     // It ends by itself, before anybody tries.
     disk.free();
