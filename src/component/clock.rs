@@ -36,19 +36,27 @@ impl Wall {
 impl fmt::Display for Wall {
     /// Writes an XEP-0082 DateTime in UTC to the second, as in `2026-11-23T13:20:05Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // chrono's own way to write it costs as much as the answer to a probe.
+        // chrono's own way to write it costs as much as the answer to a probe, and that of `fmt` a fifth of it.
         let time = chrono::DateTime::from_timestamp(self.0.div_euclid(1000), 0).unwrap_or_default();
         let (day, second) = (time.date_naive(), time.num_seconds_from_midnight());
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-            day.year(),
-            day.month(),
-            day.day(),
-            second / 3600,
-            second / 60 % 60,
-            second % 60
-        )
+        let Ok(year @ 0..=9999) = u32::try_from(day.year()) else {
+            return write!(f, "{}", time.format("%Y-%m-%dT%H:%M:%SZ"));
+        };
+        let mut text = *b"0000-00-00T00:00:00Z";
+        let pairs = [
+            (0, year / 100),
+            (2, year % 100),
+            (5, day.month()),
+            (8, day.day()),
+            (11, second / 3600),
+            (14, second / 60 % 60),
+            (17, second % 60),
+        ];
+        for (at, two) in pairs {
+            text[at] = b'0' + (two / 10) as u8;
+            text[at + 1] = b'0' + (two % 10) as u8;
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -112,6 +120,17 @@ mod tests {
         );
         assert_eq!(Wall::parse("+99999-01-01T00:00:00Z"), None);
         assert_eq!(Wall::parse("tomorrow"), None);
+    }
+
+    #[test]
+    fn a_stamp_is_written_as_chrono_writes_it() {
+        // From before 1970 to beyond 9999, at all times of the day.
+        for n in -100..30_000_i64 {
+            let wall = Wall(n * 8_640_013_577);
+            let time = chrono::DateTime::from_timestamp(wall.0.div_euclid(1000), 0).unwrap();
+            let chrono = time.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+            assert_eq!(wall.to_string(), chrono);
+        }
     }
 
     #[test]

@@ -301,6 +301,39 @@ fn evidence<'a>(
     (*interface, known.evidence(bare, party, token.as_deref()))
 }
 
+/// The level of a watcher and what he may do; `None` where he may not see the user, or she has not joined.
+pub(super) fn seen(
+    settings: &Settings,
+    user: (&Bare, &User),
+    watcher: &Watcher,
+    now: Now,
+) -> Option<(Level, Vec<Right>)> {
+    let (case, interface, evidence) = case(settings, user, watcher, now, false)?;
+    if !case.decide(Right::See).is_allowed() {
+        return None;
+    }
+    let level = authorization::level(now, interface, &watcher.bare, evidence, user.0);
+    let rights = rights(&case, user, watcher, now).map(|(right, _)| right);
+    Some((level, rights.collect()))
+}
+
+/// The rights of a case, each with whether she is asked first. `see` is not among them: it is the answer.
+fn rights<'a>(
+    case: &'a Case<'a>,
+    user: (&'a Bare, &'a User),
+    watcher: &'a Watcher,
+    now: Now,
+) -> impl Iterator<Item = (Right, bool)> {
+    Right::ALL
+        .into_iter()
+        .filter(|right| *right != Right::See)
+        .filter_map(|right| match case.decide(right) {
+            Decision::Allow { confirm } => Some((right, confirm)),
+            Decision::Deny(_) => None,
+        })
+        .filter(move |(right, _)| offer::works(user, watcher, now, *right))
+}
+
 /// The service right of a watcher that may see the user; `None` where she has not joined.
 pub(super) fn service_right(
     settings: &Settings,
@@ -313,15 +346,7 @@ pub(super) fn service_right(
     let (case, interface, evidence) = case(settings, user, watcher, now, false)?;
     let level = authorization::level(now, interface, &watcher.bare, evidence, user.0);
     let expires = authorization::expires(now, interface, &watcher.bare, evidence);
-    let rights: Vec<_> = Right::ALL
-        .into_iter()
-        .filter(|right| *right != Right::See)
-        .filter_map(|right| match case.decide(right) {
-            Decision::Allow { confirm } => Some((right, confirm)),
-            Decision::Deny(_) => None,
-        })
-        .filter(|(right, _)| offer::works(user, watcher, now, *right))
-        .collect();
+    let rights: Vec<_> = rights(&case, user, watcher, now).collect();
     let mut hash = Sha256::new()
         .chain_update(key)
         .chain_update(user.0.as_str())

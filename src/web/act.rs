@@ -42,7 +42,7 @@ pub(super) async fn body(body: Body) -> Result<Bytes, Fault> {
 }
 
 /// Who asks for something to be done: a visitor on a page of ours only.
-pub(super) fn actor(face: &Face, peer: Peer, headers: &HeaderMap) -> Result<Asker, Fault> {
+pub(super) fn actor(face: &Face, peer: &Peer, headers: &HeaderMap) -> Result<Asker, Fault> {
     let asker = face.admit(peer, headers, COST)?;
     if asker.is_visitor() && !face.is_same_origin(peer, headers) {
         return Err(Fault::Origin);
@@ -60,7 +60,7 @@ pub(super) async fn command(
     sent: Body,
 ) -> Reply {
     let answer = async {
-        let asker = actor(&face, peer, &headers)?;
+        let asker = actor(&face, &peer, &headers)?;
         is_json(&headers)?;
         let fields = fields(&body(sent).await?)?;
         let what = What::Command {
@@ -121,7 +121,7 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
 }
 
 fn wait_s(uri: &Uri) -> Result<u64, Fault> {
-    let Some(wait) = value(uri, "wait") else {
+    let Some(wait) = value(uri.query().unwrap_or_default(), "wait") else {
         return Ok(WAIT_S);
     };
     let wait = wait.parse().ok().filter(|wait| *wait <= WAIT_S_MAX);
@@ -173,7 +173,7 @@ pub(super) async fn job(
     headers: HeaderMap,
 ) -> Reply {
     let answer = async {
-        let asker = face.admit(peer, &headers, 1)?;
+        let asker = face.admit(&peer, &headers, 1)?;
         let job = face.job(&asker, id).await?;
         Ok(reply(StatusCode::OK, JSON, json::job(&job), Cache::No))
     };
@@ -199,7 +199,7 @@ pub(super) async fn redeem(
     sent: Body,
 ) -> Reply {
     let answer = async {
-        let asker = actor(&face, peer, &headers)?;
+        let asker = actor(&face, &peer, &headers)?;
         body(sent).await?;
         match face.ask(&asker, What::Redeem(user)).await? {
             Answer::Redeemed(until) => Ok(reply(

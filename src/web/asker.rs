@@ -32,8 +32,22 @@ fn digest(text: &str) -> [u8; 32] {
 }
 
 /// The other end of a connection.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) IpAddr);
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    address: IpAddr,
+    /// The same as budgets are kept by.
+    place: Arc<str>,
+}
+
+impl Peer {
+    pub(super) fn at(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        Self {
+            address,
+            place: place(address).into(),
+        }
+    }
+}
 
 /// Who asks, with what the budget is kept by.
 #[derive(Clone, Debug)]
@@ -59,7 +73,7 @@ impl Face {
     /// Counts a request that costs so much, and finds out who asks; an error where the budget is spent.
     pub(super) fn admit(
         &self,
-        peer: Peer,
+        peer: &Peer,
         headers: &HeaderMap,
         cost: usize,
     ) -> Result<Asker, Fault> {
@@ -70,8 +84,8 @@ impl Face {
     }
 
     /// Finds out who asks.
-    pub(super) fn asker(&self, peer: Peer, headers: &HeaderMap) -> Result<Asker, Fault> {
-        let address: Arc<str> = place(self.address(peer, headers)).into();
+    pub(super) fn asker(&self, peer: &Peer, headers: &HeaderMap) -> Result<Asker, Fault> {
+        let address = self.place(peer, headers);
         let Some(shown) = headers.get(AUTHORIZATION) else {
             return Ok(Asker {
                 who: Who::Visitor(address.clone()),
@@ -100,10 +114,10 @@ impl Face {
         proxies.iter().any(|network| network.contains(address))
     }
 
-    /// The address that a request came from. What a proxy of ours adds at the end of `X-Forwarded-For` counts;
-    /// what stands before that anybody may have written.
-    fn address(&self, Peer(peer): Peer, headers: &HeaderMap) -> IpAddr {
-        let mut address = peer.to_canonical();
+    /// Where a request came from. What a proxy of ours adds at the end of `X-Forwarded-For` counts; what stands
+    /// before that anybody may have written.
+    fn place(&self, peer: &Peer, headers: &HeaderMap) -> Arc<str> {
+        let mut address = peer.address;
         let lines = headers.get_all("x-forwarded-for");
         let all: Vec<&str> = lines
             .iter()
@@ -119,11 +133,14 @@ impl Face {
                 Err(_) => break,
             }
         }
-        address
+        match address == peer.address {
+            true => peer.place.clone(),
+            false => place(address).into(),
+        }
     }
 
     /// How we are reached, by the configuration, else as the request has it: scheme, host and port.
-    pub(super) fn base_url(&self, peer: Peer, headers: &HeaderMap) -> Option<String> {
+    pub(super) fn base_url(&self, peer: &Peer, headers: &HeaderMap) -> Option<String> {
         if let Some(base) = &self.settings.base_url {
             return Some(base.clone());
         }
@@ -133,7 +150,7 @@ impl Face {
         if host.is_empty() || !host.chars().all(is_host) {
             return None;
         }
-        let forwarded = text("x-forwarded-proto").filter(|_| self.is_trusted(peer.0));
+        let forwarded = text("x-forwarded-proto").filter(|_| self.is_trusted(peer.address));
         let scheme = match forwarded {
             Some("https") => "https",
             _ => "http",
@@ -143,7 +160,7 @@ impl Face {
 
     /// Whether a request comes from a page of ours: what a visitor does by a page of somebody else is not his
     /// will (security.md T61).
-    pub(super) fn is_same_origin(&self, peer: Peer, headers: &HeaderMap) -> bool {
+    pub(super) fn is_same_origin(&self, peer: &Peer, headers: &HeaderMap) -> bool {
         let site = headers.get("sec-fetch-site");
         if site.is_some_and(|site| site != "same-origin") {
             return false;

@@ -34,6 +34,9 @@ pub struct Desk {
 pub struct Counter {
     calls: mpsc::Receiver<Asking>,
     live: Arc<Live>,
+    /// The last call that was taken; nearly all are answered before the next one is.
+    newest: Option<(u64, oneshot::Sender<Answer>)>,
+    /// Those before it that are not answered yet.
     open: HashMap<u64, oneshot::Sender<Answer>>,
     next: u64,
 }
@@ -50,6 +53,7 @@ pub fn desk() -> (Desk, Counter) {
     let counter = Counter {
         calls,
         live,
+        newest: None,
         open: HashMap::new(),
         next: 0,
     };
@@ -93,7 +97,8 @@ impl Counter {
 
     fn take(&mut self, asking: Asking) -> (u64, Who, What) {
         self.next += 1;
-        self.open.insert(self.next, asking.answer);
+        let newest = self.newest.replace((self.next, asking.answer));
+        self.open.extend(newest);
         (self.next, asking.who, asking.what)
     }
 
@@ -101,7 +106,9 @@ impl Counter {
     pub fn tell(&mut self, news: News) {
         match news {
             News::Answered(id, answer) => {
-                if let Some(waiting) = self.open.remove(&id) {
+                let newest = self.newest.take_if(|(newest, _)| *newest == id);
+                let waiting = newest.map(|(_, waiting)| waiting);
+                if let Some(waiting) = waiting.or_else(|| self.open.remove(&id)) {
                     let _ = waiting.send(answer); // Who asked may have gone.
                 }
             }

@@ -48,7 +48,7 @@ pub(super) async fn users(
         face.metrics.web_requests.add(1);
         let typed = list(&uri, "users")?;
         let trust = face.trust();
-        let asker = face.asker(peer, &headers)?;
+        let asker = face.asker(&peer, &headers)?;
         face.budget.take(&asker.payer, typed.len())?;
         let place = face.budget.stream(&asker.payer)?;
         let subjects = typed.iter().map(|jid| face.subject(jid)).collect();
@@ -97,7 +97,7 @@ pub(super) async fn job(
 ) -> Reply {
     let answer = async {
         let trust = face.trust();
-        let asker = face.admit(peer, &headers, 1)?;
+        let asker = face.admit(&peer, &headers, 1)?;
         let place = face.budget.stream(&asker.payer)?;
         let following = face.desk.follow(vec![Subject::Job(id.clone())]);
         let job = face.job(&asker, id.clone()).await?;

@@ -1,7 +1,8 @@
 //! The shapes of JSON: `{"success":true,"data":…}` and `{"success":false,"error":{"code","message"}}`.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
+use crate::component::authorization::Right;
 use crate::component::web::{Job, JobState, View};
 
 #[derive(Serialize)]
@@ -31,7 +32,12 @@ struct User<'a> {
     custom: Option<&'a str>,
     since: Option<String>,
     level: &'a str,
-    rights: Vec<&'a str>,
+    #[serde(serialize_with = "names")]
+    rights: &'a [Right],
+}
+
+fn names<S: Serializer>(rights: &[Right], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(rights.iter().map(|right| right.as_str()))
 }
 
 /// One whom the asker may not see, or who is not.
@@ -71,7 +77,7 @@ fn user(view: &View) -> User<'_> {
         custom: view.custom.as_deref(),
         since: view.since.map(|at| at.to_string()),
         level: view.level.as_str(),
-        rights: view.rights.iter().map(|right| right.as_str()).collect(),
+        rights: &view.rights,
     }
 }
 

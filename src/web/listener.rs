@@ -128,7 +128,7 @@ pub async fn serve(listener: TcpListener, face: Face) {
         };
         let mut stopping = face.stopping.clone();
         let (face, router) = (face.clone(), router.clone());
-        let peer = Peer(address);
+        let peer = Peer::at(address);
         tokio::spawn(async move {
             let stop = async move {
                 let _ = stopping.wait_for(|stopping| *stopping).await;
@@ -160,10 +160,8 @@ async fn talk(
     if prepare(&stream).is_err() {
         return;
     }
-    let answering = service_fn(move |request: Request<Incoming>| {
-        let (face, router) = (face.clone(), router.clone());
-        async move { answer(request, peer, &face, router).await }
-    });
+    let by = Arc::new((peer, face, router));
+    let answering = service_fn(move |request| answer(request, by.clone()));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .writev(false) // Answers are small: into one buffer, and out at once.
@@ -183,25 +181,25 @@ async fn talk(
 
 async fn answer(
     request: Request<Incoming>,
-    peer: Peer,
-    face: &Face,
-    mut router: Router,
+    by: Arc<(Peer, Arc<Face>, Router)>,
 ) -> Result<Reply, Infallible> {
+    let (peer, face, router) = &*by;
     match *request.method() {
         // Browsers ask before they let a page of another site show a token.
         Method::OPTIONS => return Ok(preflight()),
         Method::GET => {
-            let (uri, headers) = (request.uri(), request.headers());
-            if let Some((shape, jid)) = routes::common(uri.path()) {
-                let reply = read::one(face, peer, shape, jid.to_owned(), uri, headers).await;
+            if let Some((shape, jid)) = routes::common(request.uri().path()) {
+                let jid = jid.to_owned();
+                let (head, _body) = request.into_parts();
+                let reply = read::one(face, peer, shape, jid, head.uri, head.headers).await;
                 return Ok(measured(reply));
             }
         }
         _ => {}
     }
     let mut request = request.map(Body::new);
-    request.extensions_mut().insert(peer);
-    router.call(request).await
+    request.extensions_mut().insert(peer.clone());
+    router.clone().call(request).await
 }
 
 /// The length where the router puts it: both ways have the same bytes.

@@ -48,10 +48,10 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Reply {
     let answer = async {
-        let asker = face.admit(peer, &headers, 1)?;
+        let asker = face.admit(&peer, &headers, 1)?;
         let view = face.views(&asker, vec![jid], false).await?.pop().flatten();
         let view = view.ok_or(Fault::Problem(Problem::NotFound))?;
-        let base = face.base_url(peer, &headers).unwrap_or_default();
+        let base = face.base_url(&peer, &headers).unwrap_or_default();
         Ok(html(StatusCode::OK, &of_user(&face, &view, &base, None)))
     };
     answer.await.unwrap_or_else(|fault: Fault| of_fault(&fault))
@@ -66,7 +66,7 @@ pub(super) async fn submit(
     sent: Body,
 ) -> Reply {
     let answer = async {
-        let asker = act::actor(&face, peer, &headers)?;
+        let asker = act::actor(&face, &peer, &headers)?;
         let kind = headers
             .get(CONTENT_TYPE)
             .and_then(|kind| kind.to_str().ok());
@@ -82,7 +82,7 @@ pub(super) async fn submit(
             key: form.key,
             wait_s: WAIT_S,
         };
-        let base = face.base_url(peer, &headers).unwrap_or_default();
+        let base = face.base_url(&peer, &headers).unwrap_or_default();
         let told = match face.ask(&asker, what).await {
             Ok(Answer::Job(job)) => match &job.view {
                 Some(view) => {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Uri};
 use url::form_urlencoded;
 
 use super::asker::{Asker, Peer};
 use super::badge::{self, Look};
-use super::respond::{Cache, Fault, JSON, Reply, SVG, TEXT, reply_once};
+use super::respond::{Asked, Cache, Fault, JSON, Reply, SVG, TEXT, reply_once};
 use super::{Face, json};
 use crate::component::limits::SNAPSHOT_MAX;
 use crate::component::web::{Answer, Problem, View, What};
@@ -18,15 +19,19 @@ use crate::component::web::{Answer, Problem, View, What};
 pub(super) const PUBLIC: Cache = Cache::Public(10);
 const PUBLIC_BADGE: Cache = Cache::Public(30);
 
-/// The values of a query, in order.
-pub(super) fn query(uri: &Uri) -> impl Iterator<Item = (String, String)> {
-    let query = uri.query().unwrap_or_default();
+/// The names and values of a query, in order.
+fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
     form_urlencoded::parse(query.as_bytes()).into_owned()
 }
 
+/// Those of an address.
+pub(super) fn query(uri: &Uri) -> impl Iterator<Item = (String, String)> {
+    pairs(uri.query().unwrap_or_default())
+}
+
 /// The value of one name of a query.
-pub(super) fn value(uri: &Uri, name: &str) -> Option<String> {
-    query(uri)
+pub(super) fn value(query: &str, name: &str) -> Option<String> {
+    pairs(query)
         .find(|(one, _)| one == name)
         .map(|(_, value)| value)
 }
@@ -54,17 +59,11 @@ impl Face {
         }
     }
 
-    /// Who asks, and one user as he sees her. Who is not seen is not found.
-    async fn one(
-        &self,
-        peer: Peer,
-        headers: &HeaderMap,
-        jid: String,
-    ) -> Result<(Asker, View), Fault> {
-        let asker = self.admit(peer, headers, 1)?;
-        let mut views = self.views(&asker, vec![jid], false).await?;
+    /// One user as an asker sees her. Who is not seen is not found.
+    async fn view(&self, asker: &Asker, jid: String) -> Result<View, Fault> {
+        let mut views = self.views(asker, vec![jid], false).await?;
         let view = views.pop().flatten();
-        Ok((asker, view.ok_or(Fault::Problem(Problem::NotFound))?))
+        view.ok_or(Fault::Problem(Problem::NotFound))
     }
 }
 
@@ -90,70 +89,56 @@ pub(super) enum Shape {
 /// One user.
 pub(super) async fn one(
     face: &Face,
-    peer: Peer,
+    peer: &Peer,
     shape: Shape,
     jid: String,
-    uri: &Uri,
-    headers: &HeaderMap,
+    uri: Uri,
+    headers: HeaderMap,
 ) -> Reply {
-    let seen = face.one(peer, headers, jid).await;
-    match shape {
-        Shape::Data => match seen {
-            Ok((asker, view)) => {
-                let cache = cache(&asker, PUBLIC);
-                reply_once(headers, JSON, &view, || json::view(&view), cache)
-            }
-            Err(fault) => fault.json(),
-        },
-        Shape::Text => match seen {
-            Ok((asker, view)) => {
-                let line = line(uri, &view);
-                let cache = cache(&asker, PUBLIC);
-                reply_once(headers, TEXT, line.clone(), || line, cache)
-            }
-            Err(fault) => fault.text(),
-        },
-        Shape::Badge => badge(uri, headers, seen),
+    let asker = face.admit(peer, &headers, 1);
+    let is_public = !headers.contains_key(AUTHORIZATION);
+    // Nothing of the request is kept over the wait: what it was read into is free for the next one.
+    let query = uri.query().unwrap_or_default().to_owned();
+    drop(uri);
+    let asked = Asked::from(headers);
+    let seen = match &asker {
+        Ok(asker) => face.view(asker, jid).await,
+        Err(fault) => Err(fault.clone()),
+    };
+    let kept = |public| if is_public { public } else { Cache::No };
+    match (shape, seen) {
+        (Shape::Data, Ok(view)) => {
+            reply_once(asked, JSON, &view, || json::view(&view), kept(PUBLIC))
+        }
+        (Shape::Data, Err(fault)) => fault.json(),
+        (Shape::Text, Ok(view)) => {
+            let line = line(&query, &view);
+            reply_once(asked, TEXT, line.clone(), || line, kept(PUBLIC))
+        }
+        (Shape::Text, Err(fault)) => fault.text(),
+        (Shape::Badge, seen) => {
+            let (show, status, cache) = match &seen {
+                Ok(view) => (view.show, view.status.as_deref(), kept(PUBLIC_BADGE)),
+                // Whoever may see nobody is not told by the headers either.
+                Err(Fault::Problem(Problem::NotFound)) => ("unknown", None, kept(PUBLIC_BADGE)),
+                Err(_) => ("unknown", None, Cache::No),
+            };
+            let look = Look::read(pairs(&query));
+            let draw = || badge::draw(&look, show, status);
+            reply_once(asked, SVG, (&look, show, status), draw, cache)
+        }
     }
 }
 
-fn line(uri: &Uri, view: &View) -> String {
+fn line(query: &str, view: &View) -> String {
     let status = view.status.as_deref();
-    let line = match (value(uri, "only").as_deref(), status) {
+    let line = match (value(query, "only").as_deref(), status) {
         (Some("show"), _) | (None, None) => view.show.to_owned(),
         (Some("status"), status) => status.unwrap_or_default().to_owned(),
         (_, Some(status)) => format!("{}: {status}", view.show),
         (Some(_), None) => view.show.to_owned(),
     };
     line + "\n"
-}
-
-fn badge(uri: &Uri, headers: &HeaderMap, seen: Result<(Asker, View), Fault>) -> Reply {
-    let look = Look::read(query(uri));
-    match seen {
-        Ok((asker, view)) => {
-            let cache = cache(&asker, PUBLIC_BADGE);
-            picture(headers, &look, view.show, view.status.as_deref(), cache)
-        }
-        Err(fault) => {
-            // Whoever may see nobody is not told by the headers either.
-            let is_nobody = fault == Fault::Problem(Problem::NotFound);
-            let is_public = is_nobody && !headers.contains_key("authorization");
-            let kept = if is_public { PUBLIC_BADGE } else { Cache::No };
-            picture(headers, &look, "unknown", None, kept)
-        }
-    }
-}
-
-fn picture(
-    headers: &HeaderMap,
-    look: &Look,
-    show: &'static str,
-    status: Option<&str>,
-    cache: Cache,
-) -> Reply {
-    let draw = || badge::draw(look, show, status);
-    reply_once(headers, SVG, (look, show, status), draw, cache)
 }
 
 /// `GET /v1/users?ids=…`: many, in one answer.
@@ -166,12 +151,18 @@ pub(super) async fn users(
     face.metrics.web_requests.add(1);
     let answer = async {
         let typed = list(&uri, "ids")?;
-        let asker = face.asker(peer, &headers)?;
+        let asker = face.asker(&peer, &headers)?;
         face.budget.take(&asker.payer, typed.len())?;
         let views = face.views(&asker, typed.clone(), false).await?;
         let body = json::views(&typed, &views);
         let cache = cache(&asker, PUBLIC);
-        Ok(reply_once(&headers, JSON, body.clone(), || body, cache))
+        Ok(reply_once(
+            headers.into(),
+            JSON,
+            body.clone(),
+            || body,
+            cache,
+        ))
     };
     answer.await.unwrap_or_else(|fault: Fault| fault.json())
 }

@@ -33,6 +33,26 @@ const HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, Last-Event-
 
 pub(super) type Reply = Response<Body>;
 
+/// What an answer takes of the headers of its request.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// The names of contents that the asker has.
+    known: Option<HeaderValue>,
+    /// Room for the headers of the answer, made once for a connection.
+    room: HeaderMap,
+}
+
+impl From<HeaderMap> for Asked {
+    fn from(mut headers: HeaderMap) -> Self {
+        let known = headers.remove(IF_NONE_MATCH);
+        headers.clear();
+        Self {
+            known,
+            room: headers,
+        }
+    }
+}
+
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -182,10 +202,17 @@ pub(super) fn reply(
     body: impl Into<Body>,
     cache: Cache,
 ) -> Reply {
-    let mut reply = Response::new(body.into());
-    *reply.status_mut() = status;
-    *reply.headers_mut() = HeaderMap::with_capacity(HEADERS_EXPECTED);
-    let headers = reply.headers_mut();
+    reply_in(HeaderMap::new(), status, kind, body, cache)
+}
+
+fn reply_in(
+    mut headers: HeaderMap,
+    status: StatusCode,
+    kind: &'static str,
+    body: impl Into<Body>,
+    cache: Cache,
+) -> Reply {
+    headers.reserve(HEADERS_EXPECTED);
     let mut put = |name: HeaderName, value: &'static str| {
         headers.insert(name, HeaderValue::from_static(value));
     };
@@ -206,28 +233,37 @@ pub(super) fn reply(
         Cache::Public(10) => put(CACHE_CONTROL, "public, max-age=10"),
         Cache::Public(_) => put(CACHE_CONTROL, "public, max-age=30"),
     }
+    let mut reply = Response::new(body.into());
+    *reply.status_mut() = status;
+    *reply.headers_mut() = headers;
     reply
 }
 
 /// The same where the asker may know it already. All that the content depends on, beside the address that was
 /// asked, is in `of`; the content is made where it is sent.
 pub(super) fn reply_once<B: Into<Body>>(
-    asked: &HeaderMap,
+    asked: Asked,
     kind: &'static str,
     of: impl Hash,
     body: impl FnOnce() -> B,
     cache: Cache,
 ) -> Reply {
     let tag = tag(of);
-    let is_known = asked.get(IF_NONE_MATCH).is_some_and(|known| {
+    let is_known = asked.known.is_some_and(|known| {
         let known = known.as_bytes().split(|byte| *byte == b',');
         known.map(<[u8]>::trim_ascii).any(|one| {
             one == tag.as_slice() || one == b"*" || one.strip_prefix(b"W/") == Some(&tag)
         })
     });
     let mut answer = match is_known {
-        true => reply(StatusCode::NOT_MODIFIED, kind, Body::empty(), cache),
-        false => reply(StatusCode::OK, kind, body(), cache),
+        true => reply_in(
+            asked.room,
+            StatusCode::NOT_MODIFIED,
+            kind,
+            Body::empty(),
+            cache,
+        ),
+        false => reply_in(asked.room, StatusCode::OK, kind, body(), cache),
     };
     if let Ok(tag) = HeaderValue::from_bytes(&tag) {
         answer.headers_mut().insert(ETAG, tag);

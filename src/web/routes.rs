@@ -38,7 +38,7 @@ fn of_one(shape: Shape) -> MethodRouter<Arc<Face>> {
               Path(jid): Path<String>,
               uri: Uri,
               headers: HeaderMap| async move {
-            read::one(&face, peer, shape, jid, &uri, &headers).await
+            read::one(&face, &peer, shape, jid, uri, headers).await
         },
     )
 }

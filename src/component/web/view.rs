@@ -2,6 +2,7 @@
 
 use super::super::authorization::{Level, Right};
 use super::super::clock::Wall;
+use super::super::face::{self, Face};
 use super::super::probe::Held;
 use super::super::reply::Refusal;
 use super::super::token::step as token;
@@ -31,12 +32,14 @@ pub struct View {
 
 /// The view of one who may see her; `None` for all others.
 pub(super) fn of(core: &Component, turn: &Turn, user: &Bare, watcher: &Watcher) -> Option<View> {
-    if !core.may(user, watcher, turn, Right::See) {
-        return None;
-    }
-    let (face, rights) = core.view(user, watcher, turn)?;
+    let known = core
+        .state
+        .user(user)
+        .filter(|_| !core.bars(user, watcher))?;
+    let (level, rights) = face::seen(&core.settings, (user, known), watcher, turn.now)?;
+    let face = Face::of(known, turn.now);
     let is_known = face.known || face.state.is_some();
-    let since = face.since_for(rights.level).filter(|_| is_known);
+    let since = face.since_for(level).filter(|_| is_known);
     let show = if is_known { face.show() } else { "unknown" };
     Some(View {
         user: user.clone(),
@@ -44,8 +47,8 @@ pub(super) fn of(core: &Component, turn: &Turn, user: &Bare, watcher: &Watcher) 
         custom: face.text.clone().filter(|_| face.is_custom),
         status: face.text,
         since,
-        level: rights.level,
-        rights: rights.rights.into_iter().map(|(right, _)| right).collect(),
+        level,
+        rights,
     })
 }
 
