@@ -3,13 +3,14 @@
 //! It is called when rights are listed, when one is run, and again just before the command is sent
 //! (design.md §3, §4). It reads no clock and no state of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 pub use super::ceiling::{Ceiling, Cell};
 use super::clock::{Now, Wall};
+pub use super::few::Few;
 use super::record::{Grant, Profile, Token};
 pub use super::right::{Right, UnknownRight};
 use crate::address::Bare;
@@ -147,7 +148,7 @@ pub struct Evidence<'a> {
     /// Whether she has approved its subscription.
     pub subscribed: bool,
     /// Her tokens, by their public names; `None` is none.
-    pub tokens: Option<&'a BTreeMap<String, Token>>,
+    pub tokens: Option<&'a Few<String, Token>>,
     /// The public name of the one that the watcher shows in this request: a right one, whose use has been
     /// or will be counted.
     pub shown: Option<&'a str>,

@@ -193,14 +193,11 @@ fn poll(core: &mut Component, turn: &Turn) -> Option<Outbound> {
     }
     while let Some(user) = core.broadcasts.queue.front().cloned() {
         let after = core.broadcasts.cursor.take();
-        let range = (
-            after.map_or(Bound::Unbounded, Bound::Excluded),
-            Bound::Unbounded,
-        );
+        let first = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let next = core.state.user(&user).and_then(|known| {
             known
                 .subscriptions
-                .range::<Bare, _>(range)
+                .from(first)
                 .find(|(_, subscription)| subscription.state == SubscriptionState::Approved)
                 .map(|(watcher, _)| watcher.clone())
         });

@@ -15,6 +15,7 @@ use indexmap::map::Entry;
 
 use super::authorization::{Evidence, Party, Policy};
 use super::clock::Wall;
+use super::few::Few;
 use super::live::Live;
 use super::pending::Prompting;
 use super::record::{
@@ -33,12 +34,12 @@ pub(super) struct User {
     /// Her settings; absent only while loading, and for a user who has not joined.
     pub(super) profile: Option<Profile>,
     pub(super) status: Option<Status>,
-    pub(super) grants: BTreeMap<Bare, Grant>,
-    pub(super) subscriptions: BTreeMap<Bare, Subscription>,
-    pub(super) blocks: BTreeMap<Bare, Block>,
+    pub(super) grants: Few<Bare, Grant>,
+    pub(super) subscriptions: Few<Bare, Subscription>,
+    pub(super) blocks: Few<Bare, Block>,
     /// By their public names.
-    pub(super) tokens: BTreeMap<String, Token>,
-    pub(super) history: BTreeMap<(Wall, String), Audit>,
+    pub(super) tokens: Few<String, Token>,
+    pub(super) history: Few<(Wall, String), Audit>,
     pub(super) last_face: Option<LastFace>,
     pub(super) live: Live,
     /// The highest number that a request has had.
@@ -346,8 +347,9 @@ impl State {
                     for watcher in gone.grants.keys() {
                         self.set_border(user, watcher, None);
                     }
-                    for (watcher, one) in gone.subscriptions {
-                        self.requests.remove(&(one.since, user.clone(), watcher));
+                    for (watcher, one) in &gone.subscriptions {
+                        self.requests
+                            .remove(&(one.since, user.clone(), watcher.clone()));
                     }
                 }
             }
@@ -418,7 +420,10 @@ impl State {
             }
             Change::Face { user, value } => self.entry(user).last_face.clone_from(value),
             Change::OperatorBlock { watcher, value } => {
-                put(&mut self.barred, watcher, value.as_ref());
+                match value {
+                    Some(block) => self.barred.insert(watcher.clone(), block.clone()),
+                    None => self.barred.remove(watcher),
+                };
             }
         }
     }
@@ -464,7 +469,7 @@ pub(super) fn covers(who: &Bare, watcher: &Bare) -> bool {
     who == watcher || (who.local().is_none() && watcher.domain() == who.as_str())
 }
 
-fn put<K: Ord + Clone, V: Clone>(map: &mut BTreeMap<K, V>, key: &K, value: Option<&V>) {
+fn put<K: Ord + Clone, V: Clone>(map: &mut Few<K, V>, key: &K, value: Option<&V>) {
     match value {
         Some(value) => {
             map.insert(key.clone(), value.clone());

@@ -259,7 +259,7 @@ pub(super) fn audited(
     let mut changes = Vec::new();
     let mut filed = at;
     if let Some(known) = core.state.user(user) {
-        let newest = known.history.last_key_value();
+        let newest = known.history.iter().next_back();
         if let Some(((newest, _), _)) = newest.filter(|((newest, _), _)| *newest > at) {
             filed = Wall(newest.0.saturating_add(1));
             audit.clock = Some(at);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use vestibule::address::Bare;
 use vestibule::component::authorization::{
-    Ceiling, Confirm, Decision, Evidence, Interface, Level, Party, Policy, Reason, Right,
+    Ceiling, Confirm, Decision, Evidence, Few, Interface, Level, Party, Policy, Reason, Right,
     Visibility, decide, expires, level,
 };
 use vestibule::component::clock::{Now, Wall};
@@ -371,7 +371,7 @@ fn a_token_is_evidence_of_its_own() {
         barred: BTreeSet::new(),
     };
     let case = |token: Token, shown: bool, visibility: Visibility| {
-        let tokens = BTreeMap::from([("Ab-_09".to_owned(), token)]);
+        let tokens = Few::from_iter([("Ab-_09".to_owned(), token)]);
         let evidence = Evidence {
             tokens: Some(&tokens),
             shown: shown.then_some("Ab-_09"),
@@ -425,7 +425,7 @@ fn a_token_is_evidence_of_its_own() {
 /// Confirmation is what she set in a grant that names the right, also beside a token; a block outweighs it.
 #[test]
 fn a_token_is_no_milder_than_her_grant() {
-    let tokens = BTreeMap::from([(
+    let tokens = Few::from_iter([(
         "Ab-_09".to_owned(),
         Token {
             digest: Digest::of("1:Ab-_09and the rest"),

@@ -1,8 +1,9 @@
 //! What is about to be taken away durably holds in memory at once (design.md §3), even where it cannot be written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::super::clock::Wall;
+use super::super::few::Few;
 use super::super::limits::RECORDS_PER_USER_MAX;
 use super::super::record::{Block, OperatorBlock, Subscription};
 use super::super::sight::Sight;
@@ -45,7 +46,7 @@ impl State {
             return;
         };
         let requests = &mut self.requests;
-        let mut end = |subscriptions: &mut BTreeMap<Bare, Subscription>, who: &Bare| {
+        let mut end = |subscriptions: &mut Few<Bare, Subscription>, who: &Bare| {
             subscriptions.retain(|watcher, one| {
                 let ends = covers(who, watcher);
                 if ends {
@@ -57,7 +58,7 @@ impl State {
         match narrowing {
             Narrowing::Revoke(who, keeps_presence) => {
                 known.grants.remove(who);
-                known.tokens.values_mut().for_each(|token| token.bar(who));
+                known.tokens.for_each_mut(|token| token.bar(who));
                 if !keeps_presence {
                     end(&mut known.subscriptions, who);
                 }
@@ -74,9 +75,8 @@ impl State {
                 }
             }
             Narrowing::Block(who, since) => {
-                if known.blocks.len() < RECORDS_PER_USER_MAX {
-                    let block = Block { since: *since };
-                    known.blocks.entry(who.clone()).or_insert(block);
+                if known.blocks.len() < RECORDS_PER_USER_MAX && !known.blocks.contains_key(who) {
+                    known.blocks.insert(who.clone(), Block { since: *since });
                 }
                 end(&mut known.subscriptions, who);
             }

@@ -1,6 +1,6 @@
 //! The oracle against `decide` and the level, over every combination of all that the answer may hang on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use vestibule::address::Bare;
@@ -286,7 +286,7 @@ impl Crate {
         &self,
         token: Token,
         rights: BTreeSet<authorization::Right>,
-    ) -> BTreeMap<String, record::Token> {
+    ) -> authorization::Few<String, record::Token> {
         use Stands::{
             Others, Redeemed, RedeemedAndShown, RedeemedEnded, RedeemedUsedUp, ShownBarred,
             ShownEnded, TakenBack,
