@@ -4,20 +4,19 @@
 //! a start needs. Nothing is restored, quarantined or skipped here: either all records are what was
 //! acknowledged, or there is an error.
 
+mod reading;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::mem;
 use std::path::Path;
-use std::sync::mpsc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::codec;
 use super::directory::Directory;
 use super::engine::{Engine, Fault, Writes};
 use super::erased::{self, Erased};
-use super::isolation;
-use super::mark::{Mark, Sum};
+use super::mark::Mark;
 use super::proof::{NoProof, Proof};
 use super::snapshot::Snapshot;
 use super::taken;
@@ -29,12 +28,6 @@ const REOPEN_EVERY: Duration = Duration::from_secs(1);
 
 /// Room without which a full disk is not tried again: the end of sled's file, and a segment to write to.
 const REOPEN_ROOM_BYTES: u64 = 1 << 20;
-
-/// Records that are read in one go at a start.
-const READ_RECORDS: usize = 1024;
-
-/// How many times as many are read ahead of what is decoded.
-const READ_AHEAD: usize = 4;
 
 /// A store in an embedded database. One process has it open at a time.
 pub struct Embedded {
@@ -155,23 +148,9 @@ impl Embedded {
         Self::open(path, min_free)
     }
 
-    /// Reads in one thread, sums up, decodes and hands over in this one, in the order of keys.
+    /// Hands every record to `each`, and makes sure that they are those that were written.
     fn read(&self, each: &mut dyn FnMut(Change)) -> Result<(), Fault> {
-        let engine = self.engine();
-        let mut sum = Sum::default();
-        thread::scope(|scope| {
-            let (pages, read) = mpsc::sync_channel(READ_AHEAD);
-            let reading = thread::Builder::new()
-                .name("store-read".into())
-                .spawn_scoped(scope, move || engine.read(READ_RECORDS, &pages))?;
-            for (key, value) in read.iter().flatten() {
-                sum.add(&key, &value);
-                each(codec::decode(&key, &value)?);
-            }
-            reading
-                .join()
-                .unwrap_or_else(|panic| Err(Fault::Damaged(isolation::text(panic.as_ref()))))
-        })?;
+        let sum = reading::read(self.engine(), each)?;
         if sum != self.mark.sum {
             return Err(Fault::Damaged(format!(
                 "its {} records are not the {} that were written last",

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
+use std::iter;
 use std::mem;
 use std::ops::Bound;
 use std::os::unix::fs::DirBuilderExt;
@@ -120,6 +121,37 @@ fn call<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {
     }
 }
 
+/// Some records, one behind the other. They are copied: what sled gives away is its own memory, and to
+/// free that in another thread costs more.
+#[derive(Default)]
+pub(super) struct Page {
+    bytes: Vec<u8>,
+    // Where each key and each value ends.
+    ends: Vec<(usize, usize)>,
+}
+
+impl Page {
+    fn push(&mut self, key: &[u8], value: &[u8]) {
+        self.bytes.extend_from_slice(key);
+        let key_end = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        self.ends.push((key_end, self.bytes.len()));
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Keys and values, in order.
+    pub(super) fn records(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let begins = iter::once(0).chain(self.ends.iter().map(|(_, end)| *end));
+        begins
+            .zip(&self.ends)
+            .map(|(begin, &(middle, end))| (&self.bytes[begin..middle], &self.bytes[middle..end]))
+    }
+}
+
 /// An open sled database with one tree.
 pub(super) struct Engine {
     // `None` only while it is being dropped.
@@ -221,7 +253,7 @@ impl Engine {
     ) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), Fault>> + use<> {
         let behind = (Bound::Excluded(key.to_vec()), Bound::Unbounded);
         let mut records = self.db().range::<Vec<u8>, _>(behind);
-        std::iter::from_fn(move || {
+        iter::from_fn(move || {
             loop {
                 return match call(|| records.next().transpose()) {
                     Ok(Some((key, _))) if key == MARK_KEY => continue,
@@ -231,23 +263,22 @@ impl Engine {
         })
     }
 
-    /// Hands over all records, in the order of keys and `size` at a time, while somebody takes them.
+    /// Hands over all records, in the order of keys and `size` at a time, while `each` says that it takes
+    /// more.
     pub(super) fn read(
         &self,
         size: usize,
-        pages: &SyncSender<Vec<(sled::IVec, sled::IVec)>>,
+        each: &mut dyn FnMut(Page) -> bool,
     ) -> Result<(), Fault> {
-        let mut page = Vec::with_capacity(size);
+        let mut page = Page::default();
         for record in self.records() {
-            page.push(record?);
-            if page.len() == size {
-                let full = mem::replace(&mut page, Vec::with_capacity(size));
-                if pages.send(full).is_err() {
-                    return Ok(());
-                }
+            let (key, value) = record?;
+            page.push(&key, &value);
+            if page.len() == size && !each(mem::take(&mut page)) {
+                return Ok(());
             }
         }
-        let _ = pages.send(page);
+        each(page);
         Ok(())
     }
 
