@@ -440,11 +440,21 @@ impl State {
     }
 
     fn entry(&mut self, user: &Bare) -> &mut User {
-        let entry = self.users.entry(user.clone());
-        if matches!(entry, Entry::Vacant(_)) {
-            self.places.add(user, entry.index());
-        }
-        entry.or_default()
+        // At a start all of one user's records come one after the other.
+        let is_last = self.users.last().is_some_and(|(last, _)| last == user);
+        let place = match is_last {
+            true => self.users.len() - 1,
+            false => {
+                let entry = self.users.entry(user.clone());
+                let place = entry.index();
+                if let Entry::Vacant(entry) = entry {
+                    self.places.add(user, place);
+                    entry.insert(User::default());
+                }
+                place
+            }
+        };
+        &mut self.users[place]
     }
 
     fn expire(&mut self, user: &Bare, before: Option<&Status>, after: Option<&Status>) {

@@ -44,6 +44,18 @@ mod table {
     pub(super) const OPERATOR_BLOCK: u8 = 16;
 }
 
+/// The tables whose keys begin with a user.
+pub(super) const BY_USER: [u8; 8] = [
+    table::PROFILE,
+    table::STATUS,
+    table::GRANT,
+    table::SUBSCRIPTION,
+    table::BLOCK,
+    table::AUDIT,
+    table::FACE,
+    table::TOKEN,
+];
+
 /// Why bytes are not a record.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
@@ -109,21 +121,31 @@ pub(super) fn encode(change: &Change) -> Result<(Vec<u8>, Option<Vec<u8>>), Erro
 
 /// Reads a record back, as the change that puts it.
 pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<Change, Flaw> {
+    decode_next(key, value, &mut None)
+}
+
+/// The same, of a record that is probably of the same user as the one before: `last` is hers, and her
+/// address is not read again but shared.
+pub(super) fn decode_next(
+    key: &[u8],
+    value: &[u8],
+    last: &mut Option<Bare>,
+) -> Result<Change, Flaw> {
     let body = open(key, value)?;
     let damaged = |why: &str| Flaw::Damaged(format!("the {} {why}", name(key)));
     let identity = || damaged("has a key that is not one");
     let rest = &key[1..];
     Ok(match key[0] {
         table::PROFILE => Change::Profile {
-            user: jid(rest).ok_or_else(identity)?,
+            user: user(rest, last).ok_or_else(identity)?,
             value: Some(read(key, body)?),
         },
         table::STATUS => Change::Status {
-            user: jid(rest).ok_or_else(identity)?,
+            user: user(rest, last).ok_or_else(identity)?,
             value: Some(read(key, body)?),
         },
         table::FACE => Change::Face {
-            user: jid(rest).ok_or_else(identity)?,
+            user: user(rest, last).ok_or_else(identity)?,
             value: Some(read(key, body)?),
         },
         table::OPERATOR_BLOCK => Change::OperatorBlock {
@@ -131,7 +153,7 @@ pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<Change, Flaw> {
             value: Some(read(key, body)?),
         },
         table::GRANT => {
-            let (user, watcher) = pair(rest).ok_or_else(identity)?;
+            let (user, watcher) = pair(rest, last).ok_or_else(identity)?;
             Change::Grant {
                 user,
                 watcher,
@@ -139,7 +161,7 @@ pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<Change, Flaw> {
             }
         }
         table::SUBSCRIPTION => {
-            let (user, watcher) = pair(rest).ok_or_else(identity)?;
+            let (user, watcher) = pair(rest, last).ok_or_else(identity)?;
             Change::Subscription {
                 user,
                 watcher,
@@ -147,7 +169,7 @@ pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<Change, Flaw> {
             }
         }
         table::BLOCK => {
-            let (user, watcher) = pair(rest).ok_or_else(identity)?;
+            let (user, watcher) = pair(rest, last).ok_or_else(identity)?;
             Change::Block {
                 user,
                 watcher,
@@ -155,7 +177,7 @@ pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<Change, Flaw> {
             }
         }
         table::TOKEN => {
-            let (user, id) = token(rest).ok_or_else(identity)?;
+            let (user, id) = token(rest, last).ok_or_else(identity)?;
             Change::Token {
                 user,
                 id,
@@ -167,7 +189,7 @@ pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<Change, Flaw> {
             value: Some(read(key, body)?),
         },
         table::AUDIT => {
-            let (user, at, id) = audit(rest).ok_or_else(identity)?;
+            let (user, at, id) = audit(rest, last).ok_or_else(identity)?;
             Change::Audit {
                 user,
                 at,
@@ -196,6 +218,12 @@ pub(super) fn is_consent(key: &[u8]) -> bool {
 /// Whose profile is at `key`, as bytes: who has none is no user.
 pub(super) fn profile_of(key: &[u8]) -> Option<&[u8]> {
     key.strip_prefix(&[table::PROFILE])
+}
+
+/// The user at the beginning of a key of one of [`BY_USER`], as bytes.
+pub(super) fn user_of(key: &[u8]) -> &[u8] {
+    let rest = key.get(1..).unwrap_or_default();
+    split(rest).map_or(rest, |(user, _)| user)
 }
 
 /// Finds the fault that a batch has by itself, before it shares a write with others.
@@ -286,26 +314,35 @@ fn jid(bytes: &[u8]) -> Option<Bare> {
     Bare::parse(text).ok().filter(|jid| jid.as_str() == text)
 }
 
+/// The same of a user, who is probably the one before.
+fn user(bytes: &[u8], last: &mut Option<Bare>) -> Option<Bare> {
+    match last {
+        Some(last) if last.as_str().as_bytes() == bytes => {}
+        _ => *last = Some(jid(bytes)?),
+    }
+    last.clone()
+}
+
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = memchr::memchr(SEPARATOR, bytes)?;
     Some((&bytes[..at], &bytes[at + 1..]))
 }
 
-fn pair(bytes: &[u8]) -> Option<(Bare, Bare)> {
-    let (user, watcher) = split(bytes)?;
-    Some((jid(user)?, jid(watcher)?))
+fn pair(bytes: &[u8], last: &mut Option<Bare>) -> Option<(Bare, Bare)> {
+    let (of, watcher) = split(bytes)?;
+    Some((user(of, last)?, jid(watcher)?))
 }
 
-fn token(bytes: &[u8]) -> Option<(Bare, String)> {
-    let (user, id) = split(bytes)?;
-    Some((jid(user)?, text(id)?))
+fn token(bytes: &[u8], last: &mut Option<Bare>) -> Option<(Bare, String)> {
+    let (of, id) = split(bytes)?;
+    Some((user(of, last)?, text(id)?))
 }
 
-fn audit(bytes: &[u8]) -> Option<(Bare, Wall, String)> {
-    let (user, rest) = split(bytes)?;
+fn audit(bytes: &[u8], last: &mut Option<Bare>) -> Option<(Bare, Wall, String)> {
+    let (of, rest) = split(bytes)?;
     let (at, id) = rest.split_first_chunk()?;
     let at = Wall(i64::from_be_bytes(*at) ^ i64::MIN);
-    Some((jid(user)?, at, text(id)?))
+    Some((user(of, last)?, at, text(id)?))
 }
 
 /// The name of the record at `key`, for the operator.
@@ -320,16 +357,17 @@ fn name(key: &[u8]) -> String {
         table::OPERATOR_BLOCK => {
             text(rest).map(|watcher| format!("block of the operator against {watcher}"))
         }
-        table::GRANT => pair(rest).map(|(user, to)| format!("grant of {user} to {to}")),
+        table::GRANT => pair(rest, &mut None).map(|(user, to)| format!("grant of {user} to {to}")),
         table::SUBSCRIPTION => {
-            pair(rest).map(|(to, from)| format!("subscription of {from} to {to}"))
+            pair(rest, &mut None).map(|(to, from)| format!("subscription of {from} to {to}"))
         }
-        table::BLOCK => pair(rest).map(|(user, of)| format!("block of {user} against {of}")),
-        table::TOKEN => token(rest).map(|(user, id)| format!("token {id} of {user}")),
+        table::BLOCK => {
+            pair(rest, &mut None).map(|(user, of)| format!("block of {user} against {of}"))
+        }
+        table::TOKEN => token(rest, &mut None).map(|(user, id)| format!("token {id} of {user}")),
         table::EXECUTION => text(rest).map(|id| format!("execution {id}")),
-        table::AUDIT => {
-            audit(rest).map(|(user, at, id)| format!("history line {id} of {user} at {at}"))
-        }
+        table::AUDIT => audit(rest, &mut None)
+            .map(|(user, at, id)| format!("history line {id} of {user} at {at}")),
         _ => None,
     };
     known.unwrap_or_else(|| format!("record \"{}\"", key.escape_ascii()))

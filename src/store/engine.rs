@@ -15,7 +15,6 @@ use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::iter;
-use std::mem;
 use std::ops::Bound;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -121,36 +120,8 @@ fn call<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {
     }
 }
 
-/// Some records, one behind the other. They are copied: what sled gives away is its own memory, and to
-/// free that in another thread costs more.
-#[derive(Default)]
-pub(super) struct Page {
-    bytes: Vec<u8>,
-    // Where each key and each value ends.
-    ends: Vec<(usize, usize)>,
-}
-
-impl Page {
-    fn push(&mut self, key: &[u8], value: &[u8]) {
-        self.bytes.extend_from_slice(key);
-        let key_end = self.bytes.len();
-        self.bytes.extend_from_slice(value);
-        self.ends.push((key_end, self.bytes.len()));
-    }
-
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// Keys and values, in order.
-    pub(super) fn records(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let begins = iter::once(0).chain(self.ends.iter().map(|(_, end)| *end));
-        begins
-            .zip(&self.ends)
-            .map(|(begin, &(middle, end))| (&self.bytes[begin..middle], &self.bytes[middle..end]))
-    }
-}
+/// A key and its value, as sled gives them away.
+pub(super) type Record = Result<(sled::IVec, sled::IVec), Fault>;
 
 /// An open sled database with one tree.
 pub(super) struct Engine {
@@ -241,18 +212,23 @@ impl Engine {
         Ok(call(|| self.db().get(key))?.map(|value| value.to_vec()))
     }
 
-    /// Hands every key and value but the mark to `each`, in the order of keys.
-    pub(super) fn records(&self) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), Fault>> {
-        self.records_behind(&[])
+    /// Every key and value but the mark, in the order of keys.
+    pub(super) fn records(&self) -> impl Iterator<Item = Record> + use<> {
+        self.records_between(Bound::Unbounded, Bound::Unbounded)
     }
 
     /// The same, of keys behind `key` alone.
-    pub(super) fn records_behind(
+    pub(super) fn records_behind(&self, key: &[u8]) -> impl Iterator<Item = Record> + use<> {
+        self.records_between(Bound::Excluded(key), Bound::Unbounded)
+    }
+
+    /// The same, of keys between two bounds.
+    pub(super) fn records_between(
         &self,
-        key: &[u8],
-    ) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), Fault>> + use<> {
-        let behind = (Bound::Excluded(key.to_vec()), Bound::Unbounded);
-        let mut records = self.db().range::<Vec<u8>, _>(behind);
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+    ) -> impl Iterator<Item = Record> + use<> {
+        let mut records = self.db().range::<&[u8], _>((from, to));
         iter::from_fn(move || {
             loop {
                 return match call(|| records.next().transpose()) {
@@ -261,25 +237,6 @@ impl Engine {
                 };
             }
         })
-    }
-
-    /// Hands over all records, in the order of keys and `size` at a time, while `each` says that it takes
-    /// more.
-    pub(super) fn read(
-        &self,
-        size: usize,
-        each: &mut dyn FnMut(Page) -> bool,
-    ) -> Result<(), Fault> {
-        let mut page = Page::default();
-        for record in self.records() {
-            let (key, value) = record?;
-            page.push(&key, &value);
-            if page.len() == size && !each(mem::take(&mut page)) {
-                return Ok(());
-            }
-        }
-        each(page);
-        Ok(())
     }
 
     /// The sum over all records.

@@ -294,3 +294,31 @@ fn what_is_too_large_is_refused_and_named() {
     assert!(check(&[id(KEY_BYTES_MAX - 1)]).is_ok());
     assert!(check(&[id(1), id(KEY_BYTES_MAX)]).is_err());
 }
+
+#[test]
+fn keys_of_users_begin_with_one() {
+    assert!(BY_USER.is_sorted());
+    for (key, value) in GOLDEN_1.into_iter().chain(GOLDEN_1_LATER) {
+        let named = match decode(key, value).unwrap() {
+            Change::Profile { user, .. }
+            | Change::Status { user, .. }
+            | Change::Grant { user, .. }
+            | Change::Subscription { user, .. }
+            | Change::Block { user, .. }
+            | Change::Audit { user, .. }
+            | Change::Token { user, .. }
+            | Change::Face { user, .. } => Some(user),
+            Change::Execution { .. } | Change::OperatorBlock { .. } => None,
+        };
+        assert_eq!(BY_USER.contains(&key[0]), named.is_some());
+        if let Some(named) = named {
+            assert_eq!(user_of(key), named.as_str().as_bytes());
+            // The user before is taken for her only where it is she.
+            for before in ["juliet@capulet.example", "romeo@montague.example"] {
+                let mut last = Some(samples::jid(before));
+                assert_eq!(decode_next(key, value, &mut last), decode(key, value));
+                assert_eq!(last, Some(named.clone()));
+            }
+        }
+    }
+}

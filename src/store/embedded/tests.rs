@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
@@ -11,9 +12,11 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
     (parent, folder)
 }
 
+/// All records, in the order of keys.
 fn records(store: &mut Embedded) -> Vec<Change> {
     let mut records = Vec::new();
     store.load(&mut |change| records.push(change)).unwrap();
+    records.sort_by_cached_key(|change| codec::encode(change).unwrap().0);
     records
 }
 
@@ -353,4 +356,34 @@ fn an_export_finds_all_that_it_holds_in_the_proof() {
     assert_ne!(store.proof.latest(), store.mark);
     let origin = store.begin_export().unwrap();
     assert_eq!(store.proof.latest().seq, origin.batch);
+}
+
+#[test]
+fn a_start_takes_one_user_after_the_other() {
+    let (_parent, folder) = folder();
+    let mut store = Embedded::open(&folder, 0).unwrap();
+    let mut batch = samples::all();
+    batch.extend(samples::later());
+    // One name is the beginning of the next, and all they have is a status.
+    batch.extend((1..700).map(|n| samples::status(n, 1)));
+    batch.push(samples::operator_block());
+    store.apply(&batch, Durability::Synced).unwrap();
+    let key = |change: &Change| codec::encode(change).unwrap().0;
+    let mut found = Vec::new();
+    store.load(&mut |change| found.push(change)).unwrap();
+    let of: Vec<_> = found
+        .iter()
+        .map(key)
+        .map(|key| {
+            let is_of_user = codec::BY_USER.contains(&key[0]);
+            is_of_user.then(|| codec::user_of(&key).to_vec())
+        })
+        .collect();
+    assert!(of.is_sorted(), "what is of no user comes first");
+    let by_key = |changes: Vec<Change>| -> BTreeMap<_, _> {
+        changes.into_iter().map(|one| (key(&one), one)).collect()
+    };
+    let n = found.len();
+    assert_eq!(by_key(found), by_key(batch));
+    assert_eq!(n as u64, store.mark.sum.count, "each comes once");
 }
