@@ -474,7 +474,8 @@ impl Component {
         while let Some(user) = self.state.take_expired(turn.now.wall) {
             behind::expire(self, turn, &user);
         }
-        while let Some((user, people)) = self.state.take_ended_token(turn.now.wall) {
+        while let Some((user, id, people)) = self.state.take_ended_token(turn.now.wall) {
+            token::step::submit(self, turn, &user, token::step::Step::End(id));
             for watcher in people {
                 self.tell_watcher(turn, &user, &watcher);
             }

@@ -414,9 +414,8 @@ impl State {
                 if let Some(before) = before {
                     self.token_ends.remove(&key(before));
                 }
-                let redeemed = value.as_ref().filter(|token| !token.redeemed.is_empty());
-                self.token_ends
-                    .extend(redeemed.map(|token| key(token.until)));
+                let counts = value.as_ref().filter(|token| token.until > Wall(0));
+                self.token_ends.extend(counts.map(|token| key(token.until)));
             }
             Change::Face { user, value } => self.entry(user).last_face.clone_from(value),
             Change::OperatorBlock { watcher, value } => {

@@ -49,7 +49,7 @@ pub struct Token {
     pub rights: BTreeSet<Right>,
     /// When it was made.
     pub since: Wall,
-    /// When it ends, and what was redeemed with it.
+    /// When it ends, and what was redeemed with it; 0 once that has been noted, for good.
     pub until: Wall,
     /// How often it may be used: redeemed, or shown in a request.
     pub uses: u32,
@@ -354,19 +354,19 @@ fn remembered(
 }
 
 impl State {
-    /// When the next token ends that somebody has redeemed.
+    /// When the next token ends.
     pub(super) fn next_token_end(&self) -> Option<Wall> {
         self.token_ends.first().map(|(at, ..)| *at)
     }
 
-    /// Takes the next that has ended, with who has redeemed it; each is taken once.
-    pub(super) fn take_ended_token(&mut self, now: Wall) -> Option<(Bare, Vec<Bare>)> {
+    /// Takes the next that has ended, by its name, with who has redeemed it; each is taken once.
+    pub(super) fn take_ended_token(&mut self, now: Wall) -> Option<(Bare, String, Vec<Bare>)> {
         self.next_token_end().filter(|at| *at <= now)?;
         let (_, user, id) = self.token_ends.pop_first()?;
         let known = self.stored(&user);
         let token = known.and_then(|known| known.tokens.get(&id));
         let people = token.map(|token| token.redeemed.keys().cloned().collect());
-        Some((user, people.unwrap_or_default()))
+        Some((user, id, people.unwrap_or_default()))
     }
 }
 

@@ -59,6 +59,8 @@ pub(in super::super) enum Step {
         /// Who else had something by them.
         others: Vec<Bare>,
     },
+    /// Its end has come: that is written, for a clock that is set back must not give it force again.
+    End(String),
 }
 
 /// A redemption, as she is told of it.
@@ -245,6 +247,20 @@ pub(in super::super) fn plan(
             *made = Some((id, secret));
             Ok(changes)
         }
+        Step::End(id) => {
+            let token = core.state.stored(user).and_then(|one| one.tokens.get(id));
+            let ended = token.filter(|token| token.until > Wall(0)).map(|token| {
+                let until = Wall(0);
+                put(
+                    id,
+                    Some(Token {
+                        until,
+                        ..token.clone()
+                    }),
+                )
+            });
+            Ok(ended.into_iter().collect())
+        }
         // In memory they are gone already: the records are what remains.
         Step::Revoke { labels, .. } if labels.is_empty() => Ok(Vec::new()),
         Step::Revoke { ids, ends, .. } => {
@@ -321,6 +337,7 @@ pub(in super::super) fn done(
     result: Result<(), Refusal>,
 ) {
     match step {
+        Step::End(_) => {}
         Step::Use(question) => match result {
             Ok(()) => probe::ask(core, turn, user, question),
             Err(refusal) => probe::refuse_question(core, question, refusal),
