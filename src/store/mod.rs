@@ -121,9 +121,10 @@ pub enum Error {
 
     /// What is on the disk is not what was acknowledged.
     #[error(
-        "the store {path:?} is damaged: {what}; nothing was served, left out or restored: put the \
-         whole directory back from a backup that was taken while Vestibule was stopped, or move it \
-         away and make a new one from the last export with vestibule import"
+        "the store {path:?} is damaged: {what}; nothing was served, left out or restored. Look at its disk; \
+         then move the whole directory away, and put back a copy that was made while Vestibule was \
+         stopped, or make a new store from the newest export: vestibule import --since \
+         WHERE-IT-IS-NOW EXPORT (docs/store.md, Damage)"
     )]
     Damaged {
         /// The directory of the store.

@@ -1,5 +1,6 @@
 //! The durable record under damage, a full disk and SIGKILL.
 
+mod by_the_book;
 mod damage;
 mod exports;
 mod full_disk;

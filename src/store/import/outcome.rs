@@ -41,37 +41,68 @@ pub enum Whole {
 
 impl fmt::Display for Imported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} records of {} are imported", self.records, self.made)?;
+        let (records, made, why) = (self.records, &self.made, &self.why);
+        write!(f, "{records} records of {made} are imported")?;
         match self.whole {
-            Some(Whole::Proven) => write!(
-                f,
-                "; {}, so everything is as it was, but that tokens take no new uses",
-                self.why
-            ),
-            Some(Whole::Told) => write!(
-                f,
-                "; everything is as it was then, also what users have taken away since"
-            ),
-            None => {
-                write!(
+            Some(Whole::Proven) => {
+                return write!(
                     f,
-                    ", but for what users may have taken away since: {}. ",
-                    self.why
-                )?;
-                match self.left {
-                    Some(left) => write!(f, "{left} users who have left stay away, ")?,
-                    None => write!(f, "Users who have left are back, as you have said; ")?,
-                }
-                write!(
+                    "; {why}, so everything is as it was, but that tokens take no new uses"
+                );
+            }
+            Some(Whole::Told) => {
+                return write!(
                     f,
-                    "{} grants are left out, {} tokens too, {} approved and {} pre-approved contacts \
-                     must be approved again, and {} users are not seen by more than the default \
-                     visibility says. Blocks are as they were then. To have everything as it was then, move \
-                     the new store away and import again with --revive",
-                    self.grants, self.tokens, self.approvals, self.preapprovals, self.visibilities
-                )
+                    "; everything is as it was then, also what users have taken away since"
+                );
+            }
+            None => {}
+        }
+        writeln!(
+            f,
+            ". What users may have taken away since does not come back, for {why}:"
+        )?;
+        if self.left.is_none() {
+            writeln!(
+                f,
+                "- who has left is not known: all users are back, as you have said"
+            )?;
+        }
+        for (n, one, more) in [
+            (
+                self.left.unwrap_or(0),
+                "user who has left stays away",
+                "users who have left stay away",
+            ),
+            (self.grants, "grant is left out", "grants are left out"),
+            (self.tokens, "token is left out", "tokens are left out"),
+            (
+                self.approvals,
+                "approved contact must be approved again",
+                "approved contacts must be approved again",
+            ),
+            (
+                self.preapprovals,
+                "approval in advance is left out",
+                "approvals in advance are left out",
+            ),
+            (
+                self.visibilities,
+                "user is seen by no more than users.default-visibility says",
+                "users are seen by no more than users.default-visibility says",
+            ),
+        ] {
+            match n {
+                0 => {}
+                1 => writeln!(f, "- 1 {one}")?,
+                n => writeln!(f, "- {n} {more}")?,
             }
         }
+        write!(
+            f,
+            "- blocks are as they were then: those made since are not known\n\
+             To have everything as it was then, move the new store away and import again with --revive"
+        )
     }
 }
 

@@ -106,7 +106,7 @@ impl Proven<'_> {
                 format!("a part of the proof in {place:?} cannot be read")
             }
             (false, Some(_)) => format!(
-                "the proof in {place:?}{} says that something was",
+                "the proof in {place:?}{} says that something was taken away",
                 written(place)
             ),
         };

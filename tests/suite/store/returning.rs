@@ -127,7 +127,7 @@ impl Moved {
                 (None, Some(1), false)
             );
             let words = imported.to_string();
-            for word in [why, "1 users who have left stay away", "--revive"] {
+            for word in [why, "1 user who has left stays away", "--revive"] {
                 assert!(words.contains(word), "{word:?} is not in {words}");
             }
         }
