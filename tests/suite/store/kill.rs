@@ -41,8 +41,8 @@ fn a_writer_says_what_is_acknowledged() {
     let told = env::var_os(PLACE).map(PathBuf::from);
     // A folder of its own would stay behind where it is killed.
     let own = told.is_none().then(place);
-    let path = told.as_ref().or(own.as_ref().map(|(_, path)| path));
-    let mut store = Embedded::open(path.unwrap(), 0).unwrap();
+    let own = own.as_ref().map(|(_, path)| path);
+    let mut store = Embedded::open(told.as_ref().or(own).unwrap(), 0).unwrap();
     let mut expected = texts(&mut store).unwrap();
     let first = last(&expected) + 1;
     let end = match told {

@@ -61,6 +61,8 @@ pub(crate) struct FarEnd {
     reader: OwnedReadHalf,
     writer: Option<OwnedWriteHalf>,
     read: String,
+    /// The beginning of a character whose rest has not come yet.
+    torn: Vec<u8>,
     /// Bytes of an offer that the component did not take, and how many whole offers they belong to.
     unsent: (Vec<u8>, u64),
 }
@@ -75,6 +77,7 @@ impl FarEnd {
             reader,
             writer: Some(writer),
             read: String::new(),
+            torn: Vec::new(),
             unsent,
         };
         end.read_past("accept'", '>').await?;
@@ -122,7 +125,14 @@ impl FarEnd {
         let mut bytes = [0; 16 << 10];
         match self.reader.read(&mut bytes).await {
             Ok(n) if n > 0 => {
-                self.read.push_str(&String::from_utf8_lossy(&bytes[..n]));
+                self.torn.extend(&bytes[..n]);
+                let whole = match str::from_utf8(&self.torn) {
+                    Ok(text) => text.len(),
+                    Err(error) if error.error_len().is_none() => error.valid_up_to(),
+                    Err(error) => panic!("it sends what is no UTF-8: {error}"),
+                };
+                let whole: Vec<u8> = self.torn.drain(..whole).collect();
+                self.read.push_str(str::from_utf8(&whole).unwrap());
                 true
             }
             _ => false,
