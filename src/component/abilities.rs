@@ -92,12 +92,12 @@ pub(super) fn ask(core: &mut Component, turn: &mut Turn, user: &Bare, name: &Res
     if n_others >= AGENTS_MAX {
         return;
     }
-    resource.asking = Some(Asking {
+    resource.asking = Some(Box::new(Asking {
         number,
         n_open: 0,
         modules: BTreeMap::new(),
         bytes: 0,
-    });
+    }));
     let question = Question {
         user: user.clone(),
         resource: name.clone(),
@@ -195,11 +195,11 @@ fn commands(core: &mut Component, turn: &mut Turn, question: &Question, items: &
         true => known.modules, // Until it has said what they are now.
         false => BTreeMap::new(),
     };
-    resource.abilities = Some(Abilities {
+    resource.abilities = Some(Box::new(Abilities {
         rights,
         outcomes,
         modules,
-    });
+    }));
     if !starts {
         resource.asking = None;
         return news(core, turn, &question.user);

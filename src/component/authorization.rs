@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 pub use super::ceiling::{Ceiling, Cell};
 use super::clock::{Now, Wall};
+use super::ending;
 pub use super::few::Few;
-use super::record::{Grant, Profile, Token};
+use super::record::{Grant, Token};
 pub use super::right::{Right, UnknownRight};
 use crate::address::Bare;
 
@@ -159,8 +160,12 @@ pub struct Evidence<'a> {
 pub struct Policy<'a> {
     /// Who she is.
     pub user: &'a Bare,
-    /// Her settings.
-    pub profile: &'a Profile,
+    /// Who may see her.
+    pub visibility: Visibility,
+    /// The rights of the public level that she leaves open; absent: all that the operator allows.
+    pub public_rights: Option<&'a BTreeSet<Right>>,
+    /// The IANA name of her time zone, where she has chosen one.
+    pub timezone: Option<&'a str>,
     /// Whether she blocks this watcher or its domain.
     pub blocked: bool,
     /// The operator's time zone, where she has not chosen one.
@@ -250,7 +255,8 @@ impl<'a> Case<'a> {
             interface,
             watcher,
             evidence,
-            profile: policy.profile,
+            visibility: policy.visibility,
+            public_rights: policy.public_rights,
             ceiling,
         };
         let at_once = if watcher == policy.user {
@@ -281,7 +287,7 @@ impl<'a> Case<'a> {
         };
         let now = pieces.now;
         if let Some(grant) = ruling(now, pieces.interface, pieces.evidence, right) {
-            let zone = || policy.profile.zone(policy.zone);
+            let zone = || ending::zone_of(policy.timezone, policy.zone);
             if grant
                 .quiet
                 .is_some_and(|quiet| quiet.holds(now.wall, zone()))
@@ -399,7 +405,8 @@ struct Pieces<'a> {
     interface: Interface,
     watcher: &'a Bare,
     evidence: Evidence<'a>,
-    profile: &'a Profile,
+    visibility: Visibility,
+    public_rights: Option<&'a BTreeSet<Right>>,
     ceiling: &'a Ceiling,
 }
 
@@ -431,7 +438,7 @@ impl<'a> Pieces<'a> {
         };
         let visible = |level| right != Right::See || self.shows_itself_to(level);
         let mut pieces = [None; 4];
-        let left_open = self.profile.public_rights.as_ref();
+        let left_open = self.public_rights;
         if visible(Level::Public)
             && (right == Right::See || left_open.is_none_or(|rights| rights.contains(&right)))
         {
@@ -454,7 +461,7 @@ impl<'a> Pieces<'a> {
 
     /// What her visibility says for those whom she has not granted anything.
     fn shows_itself_to(&self, level: Level) -> bool {
-        match self.profile.visibility {
+        match self.visibility {
             Visibility::Private => false,
             Visibility::Subscribers => level != Level::Public,
             Visibility::Public => true,

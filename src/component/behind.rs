@@ -27,7 +27,7 @@ pub(super) fn remember(core: &mut Component, turn: &Turn) {
                 continue;
             };
             let value = face::remembered(known, turn.now);
-            if known.last_face.as_ref() != Some(&value) {
+            if known.last_face().map(Into::into).as_ref() != Some(&value) {
                 changes.push(Change::Face {
                     user,
                     value: Some(value),

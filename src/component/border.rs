@@ -12,7 +12,7 @@ pub(super) fn fire(core: &mut Component, turn: &mut Turn) {
     while let Some((user, watcher, seen)) = core.state.take_border(turn.now.wall) {
         let zone = core.zone(&user);
         let known = core.state.stored(&user);
-        let Some(grant) = known.and_then(|known| known.grants.get(&watcher)) else {
+        let Some(grant) = known.and_then(|known| known.grants().get(&watcher)) else {
             continue;
         };
         if grant.has_ended(turn.now.wall) {
@@ -66,7 +66,7 @@ impl Component {
         let Some(known) = self.state.user(user) else {
             return;
         };
-        let quiet = known.grants.iter().filter(|(_, one)| one.quiet.is_some());
+        let quiet = known.grants().iter().filter(|(_, one)| one.quiet.is_some());
         let next = |(who, one): (&Bare, &super::record::Grant)| {
             (who.clone(), one.next_border(turn.now.wall, zone))
         };
@@ -81,7 +81,7 @@ impl Component {
     pub(super) fn tell_used(&mut self, turn: &Turn, user: &Bare, who: &Bare, given_back: bool) {
         let zone = self.zone(user);
         let known = self.state.user(user);
-        let Some(grant) = known.and_then(|known| known.grants.get(who)) else {
+        let Some(grant) = known.and_then(|known| known.grants().get(who)) else {
             return;
         };
         let (Some(max), Some((today, _))) = (grant.max_per_day, grant.uses.today(turn.now.wall))

@@ -68,7 +68,7 @@ impl Component {
         }
         let told = Face::of(known, turn.now).told();
         let now = turn.now.mono;
-        let due = match known.live.told.as_deref() {
+        let due = match known.live.told() {
             None => now,
             Some((before, _)) if *before == told => return,
             // One who becomes invisible waits as long, or the wait would tell the two apart.
@@ -96,10 +96,10 @@ impl Component {
             return;
         };
         live.telling = false;
-        if live.told.as_ref().is_some_and(|before| before.0 == told) {
+        if live.told().is_some_and(|before| before.0 == told) {
             return;
         }
-        live.told = Some(Box::new((told, turn.now.mono)));
+        live.set_told(told, turn.now.mono);
         offer::told(self, turn, user);
         self.queue_watchers(user);
     }
@@ -136,13 +136,13 @@ impl Component {
         let known = self.state.user(user);
         let now = known.map(|known| Face::of(known, turn.now).told());
         if let (Some(now), Some(live)) = (now, self.state.live(user)) {
-            let same = live.told.as_ref().is_some_and(|told| told.0 == now);
+            let same = live.told().is_some_and(|told| told.0 == now);
             if live.telling && !same {
                 // What others were told last is not what this one is told: soon all are told, even if by then
                 // she is back at it.
-                live.told = None;
+                live.forget_told();
             } else if !same {
-                live.told = Some(Box::new((now, turn.now.mono))); // There was nobody to tell.
+                live.set_told(now, turn.now.mono); // There was nobody to tell.
             }
         }
         if self.attached && self.is_approved(user, watcher) {

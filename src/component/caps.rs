@@ -3,6 +3,8 @@
 //! Only hashes that were verified are remembered for other resources (XEP-0115 §5.4); an answer that
 //! could not be verified speaks for the resource that gave it.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use minidom::Element;
 use minidom::rxml::xml_ncname;
@@ -24,7 +26,7 @@ use crate::stanza::compose::{Compose, element};
 pub(super) const NS_AGENT: &str = "urn:x-presence-service:agent:0";
 
 /// Advertised capabilities: node and ver.
-type Advertised = (String, String);
+pub(super) type Advertised = Arc<(String, String)>;
 
 /// Verified capabilities: whether they carry the agent's feature.
 #[derive(Debug, Default)]
@@ -47,7 +49,10 @@ pub(super) fn advertised(presence: &Element) -> Option<Advertised> {
         return None;
     }
     let part = |name| caps.attr(name).map(ToOwned::to_owned);
-    Some((part(xml_ncname!("node"))?, part(xml_ncname!("ver"))?))
+    Some(Arc::new((
+        part(xml_ncname!("node"))?,
+        part(xml_ncname!("ver"))?,
+    )))
 }
 
 /// Finds out whether a resource is an agent, where that is not known.
@@ -67,7 +72,9 @@ pub(super) fn ask(core: &mut Component, turn: &mut Turn, user: &Bare, name: &Res
     if caps.is_none() && resource.priority >= 0 {
         return; // A person's client that does not say what it can do; agents have a negative priority.
     }
-    if let Some(agent) = caps.as_ref().and_then(|caps| core.caps.verified.get(caps)) {
+    let verified = |caps| core.caps.verified.get_key_value(caps);
+    if let Some((caps, agent)) = caps.as_ref().and_then(verified) {
+        resource.caps = Some(Arc::clone(caps)); // One for all who advertise the same.
         resource.agency = if *agent { Agency::Agent } else { Agency::None };
         if resource.agency == Agency::Agent {
             abilities::ask(core, turn, user, name);
@@ -75,7 +82,7 @@ pub(super) fn ask(core: &mut Component, turn: &mut Turn, user: &Bare, name: &Res
         }
         return;
     }
-    let node = caps.as_ref().map(|(node, ver)| format!("{node}#{ver}"));
+    let node = caps.as_deref().map(|(node, ver)| format!("{node}#{ver}"));
     let query = element("query", ns::DISCO_INFO, &[]).attribute("node", node.as_deref());
     let to = Address {
         bare: user.clone(),

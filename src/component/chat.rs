@@ -154,8 +154,8 @@ pub(super) fn received(core: &mut Component, turn: &mut Turn, stanza: &Inbound) 
         }
         Line::ShowTold => {
             let known = core.state.user(user);
-            let profile = known.and_then(|known| known.profile.as_ref());
-            let text = profile.map(tell::told).ok_or(Refusal::Forbidden);
+            let profile = known.and_then(|known| known.profile());
+            let text = profile.as_ref().map(tell::told).ok_or(Refusal::Forbidden);
             command::acknowledge(core, turn, reply, text);
         }
         Line::Set(what) => submit(core, turn, user, what, reply),
@@ -197,10 +197,7 @@ fn submit(core: &mut Component, turn: &mut Turn, user: &Bare, what: What, reply:
 
 /// How much is told of when she was there.
 fn seen(core: &Component, user: &Bare) -> String {
-    let profile = core
-        .state
-        .user(user)
-        .and_then(|known| known.profile.as_ref());
+    let profile = core.state.user(user).and_then(|known| known.settings());
     profile.map_or_else(
         || Refusal::Forbidden.sentence(),
         |profile| {

@@ -12,7 +12,9 @@ use sha2::{Digest, Sha256};
 /// A point of wall-clock time: milliseconds since 1970-01-01T00:00:00Z.
 ///
 /// For what must outlive a restart (expiry, "since"); time-outs use [`Now::mono`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Wall(pub i64);
 

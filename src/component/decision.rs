@@ -109,11 +109,11 @@ fn overflow(known: &User, read: &Read) -> Option<String> {
     let approvals = new(Verdict::Approve, &|who| {
         known.subscriptions.contains_key(who)
     });
-    let blocks = new(Verdict::Block, &|who| known.blocks.contains_key(who));
+    let blocks = new(Verdict::Block, &|who| known.blocks().contains_key(who));
     let full = |n: usize, new: usize| new > 0 && n + new > RECORDS_PER_USER_MAX;
     let what = if full(known.subscriptions.len(), approvals) {
         "subscriptions"
-    } else if full(known.blocks.len(), blocks) {
+    } else if full(known.blocks().len(), blocks) {
         "blocks"
     } else {
         return None;

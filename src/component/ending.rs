@@ -21,6 +21,11 @@ pub fn zone(name: &str) -> Option<Tz> {
     })
 }
 
+/// The time zone of that name, or the operator's.
+pub(super) fn zone_of(name: Option<&str>, operators: Tz) -> Tz {
+    name.and_then(zone).unwrap_or(operators)
+}
+
 /// A span at the beginning of a line (`30m`, `1h`, `4 hours`, `2d`, `today`, `week`, `this week`), as the
 /// time at which it ends, and the rest of the line. `None` where the line does not begin with one.
 pub(super) fn span(line: &str, now: Wall, zone: Tz) -> Option<(Wall, &str)> {

@@ -105,18 +105,18 @@ fn changes(user: &Bare, known: &User) -> Vec<Change> {
     let mut changes = vec![
         Change::Profile {
             user: user(),
-            value: known.profile.clone(),
+            value: known.profile(),
         },
         Change::Status {
             user: user(),
-            value: known.status.clone(),
+            value: known.status(),
         },
         Change::Face {
             user: user(),
-            value: known.last_face.clone(),
+            value: known.last_face().map(Into::into),
         },
     ];
-    changes.extend(known.grants.iter().map(|(watcher, grant)| Change::Grant {
+    changes.extend(known.grants().iter().map(|(watcher, grant)| Change::Grant {
         user: user(),
         watcher: watcher.clone(),
         value: Some(grant.clone()),
@@ -128,12 +128,12 @@ fn changes(user: &Bare, known: &User) -> Vec<Change> {
             value: Some(one.clone()),
         };
     changes.extend(known.subscriptions.iter().map(subscription));
-    changes.extend(known.blocks.iter().map(|(watcher, block)| Change::Block {
+    changes.extend(known.blocks().iter().map(|(watcher, block)| Change::Block {
         user: user(),
         watcher: watcher.clone(),
         value: Some(*block),
     }));
-    changes.extend(known.tokens.iter().map(|(id, token)| Change::Token {
+    changes.extend(known.tokens().iter().map(|(id, token)| Change::Token {
         user: user(),
         id: id.clone(),
         value: Some(token.clone()),
@@ -145,7 +145,7 @@ fn changes(user: &Bare, known: &User) -> Vec<Change> {
             id: id.clone(),
             value: Some(audit.clone()),
         };
-    changes.extend(known.history.iter().map(trace));
+    changes.extend(known.history().iter().map(trace));
     changes
 }
 

@@ -9,8 +9,8 @@ use super::authorization::{self, Case, Decision, Evidence, Interface, Level, Rig
 use super::clock::{Now, Wall};
 use super::limits::SHOWN_CHARS_MAX;
 use super::live::{Knowledge, Resource, Told};
-use super::record::{LastFace, LastSeen, Scope, ShownState, Text};
-use super::state::User;
+use super::record::{LastFace, LastSeen, Scope, ShownState};
+use super::state::{Said, User};
 use super::watcher::Watcher;
 use super::{Settings, identity, offer, text, web};
 use crate::address::{Address, Bare};
@@ -43,12 +43,9 @@ impl Face {
     /// Of one who is invisible it is made as of one who is offline, from what was there when watchers
     /// last saw her: nothing that her clients do changes it.
     pub(super) fn of(user: &User, now: Now) -> Self {
-        let profile = user.profile.as_ref();
+        let profile = user.settings();
         let last_seen = profile.map(|profile| profile.last_seen).unwrap_or_default();
-        let custom = user
-            .status
-            .as_ref()
-            .and_then(|status| status.text(now.wall));
+        let custom = user.worn().text(now.wall);
         let known = user.live.knowledge == Knowledge::Known;
         let best = user.live.best().filter(|_| user.is_visible(now.wall));
         let Some(best) = best else {
@@ -77,7 +74,7 @@ impl Face {
             .max(custom.map_or(Wall(0), own_time))
             .max(chosen.map_or(Wall(0), |chosen| chosen.set));
         let shares_idle = profile.is_some_and(|profile| profile.share_idle);
-        let unseen_until = user.live.appeared.unwrap_or(Wall(0));
+        let unseen_until = user.live.appeared;
         let idle = best.idle.filter(|_| shares_idle);
         Self {
             state: chosen
@@ -122,17 +119,17 @@ impl Face {
 }
 
 /// The text that is read, and its emoji: hers, else her client's.
-fn read(custom: Option<&Text>, own: Option<&str>) -> (Option<String>, Option<String>) {
+fn read(custom: Option<Said<'_>>, own: Option<&str>) -> (Option<String>, Option<String>) {
     let Some(custom) = custom else {
         return (own.and_then(|own| text::line(own, SHOWN_CHARS_MAX)), None);
     };
-    (shown(custom), custom.emoji.clone())
+    (shown(custom), custom.emoji.map(ToOwned::to_owned))
 }
 
 /// A text as others read it: with the name of who has set it, where it was not she. The name is never cut
 /// off, whatever stands before it.
-pub(super) fn shown(custom: &Text) -> Option<String> {
-    let Some(author) = custom.author.as_ref().filter(|_| !custom.unsigned) else {
+pub(super) fn shown(custom: Said<'_>) -> Option<String> {
+    let Some(author) = custom.author.filter(|_| !custom.unsigned) else {
         return words(custom);
     };
     let by = format!(" (set by {})", author.shown());
@@ -142,21 +139,21 @@ pub(super) fn shown(custom: &Text) -> Option<String> {
 }
 
 /// The same without a name.
-pub(super) fn words(custom: &Text) -> Option<String> {
+pub(super) fn words(custom: Said<'_>) -> Option<String> {
     worded(custom, SHOWN_CHARS_MAX)
 }
 
 /// The emoji, a space, the text.
-fn worded(custom: &Text, max: usize) -> Option<String> {
-    match (&custom.emoji, custom.text.as_str()) {
+fn worded(custom: Said<'_>, max: usize) -> Option<String> {
+    match (custom.emoji, custom.text) {
         (None, text) => text::line(text, max),
-        (Some(emoji), "") => Some(emoji.clone()),
+        (Some(emoji), "") => Some(emoji.to_owned()),
         (Some(emoji), text) => text::line(&format!("{emoji} {text}"), max),
     }
 }
 
 /// When she set a text; that another has set one does not make her seem to have been there.
-fn own_time(custom: &Text) -> Wall {
+fn own_time(custom: Said<'_>) -> Wall {
     match custom.author {
         None => custom.set,
         Some(_) => Wall(0),
@@ -166,24 +163,22 @@ fn own_time(custom: &Text) -> Wall {
 /// How watchers last saw her leave: when, and her client's words. After a restart, and of one who has
 /// never been there, as far as that is known.
 fn departure(user: &User) -> (Wall, Option<&str>) {
-    if let Some(left) = &user.live.departure {
+    if let Some(left) = user.live.departure() {
         return (left.at, left.words.as_deref());
     }
-    if let Some(last) = &user.last_face {
+    if let Some(last) = user.last_face() {
         let words = last.text.as_deref().filter(|_| last.state.is_none());
         return (last.since, words);
     }
-    let joined = user.profile.as_ref().map(|profile| profile.joined);
+    let joined = user.settings().map(|profile| profile.joined);
     (joined.unwrap_or(Wall(0)), None)
 }
 
 /// Since when watchers have seen what her best resource says: not from before she stopped being
 /// invisible, here or before a restart.
 fn shown_since(user: &User, best: &Resource) -> Wall {
-    let before = user.last_face.as_ref().map_or(Wall(0), |last| last.since);
-    best.since
-        .max(before)
-        .max(user.live.appeared.unwrap_or(Wall(0)))
+    let before = user.last_face().map_or(Wall(0), |last| last.since);
+    best.since.max(before).max(user.live.appeared)
 }
 
 /// The part of a face that is kept over a restart: her clients', as far as watchers see it, without the
@@ -192,7 +187,7 @@ pub(super) fn remembered(user: &User, now: Now) -> LastFace {
     match user.live.best().filter(|_| user.is_visible(now.wall)) {
         Some(best) => LastFace {
             state: Some(best.show.unwrap_or(ShownState::Online)),
-            text: best.status.clone(),
+            text: best.status.as_deref().map(ToOwned::to_owned),
             since: shown_since(user, best),
         },
         None => {

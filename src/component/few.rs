@@ -27,11 +27,16 @@ enum Kept<K, V> {
 
 impl<K, V> Default for Few<K, V> {
     fn default() -> Self {
-        Self(Kept::List(Vec::new()))
+        Self::new()
     }
 }
 
 impl<K, V> Few<K, V> {
+    /// With nothing in it.
+    pub(super) const fn new() -> Self {
+        Self(Kept::List(Vec::new()))
+    }
+
     /// Takes all away.
     pub(super) fn clear(&mut self) {
         *self = Self::default();

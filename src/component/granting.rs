@@ -101,12 +101,12 @@ impl Withdrawal {
     /// Takes down what is about to be taken away: the grants, and the subscriptions that end.
     pub(super) fn look(&mut self, known: &User) -> Vec<(Bare, SubscriptionState)> {
         let had = self.each().filter_map(|(who, _)| {
-            let grant = known.grants.get(who)?;
+            let grant = known.grants().get(who)?;
             Some((who.clone(), grant.clone()))
         });
         self.had = had.collect();
         let tokens = |who: &Bare| {
-            let redeemed = known.tokens.values();
+            let redeemed = known.tokens().values();
             let redeemed = redeemed.filter(|token| token.redeemed.contains_key(who));
             let labels: Vec<_> = redeemed.map(|token| token.label.clone()).collect();
             let who = who.clone();
@@ -140,19 +140,19 @@ pub(super) fn plan(
     offer: &Offer,
 ) -> Result<(Vec<Change>, String), Refusal> {
     let known = core.state.user(user).ok_or(Refusal::Forbidden)?;
-    let is_new = |who: &&Bare| !known.grants.contains_key(*who);
+    let is_new = |who: &&Bare| !known.grants().contains_key(*who);
     let n_new = offer.watchers().filter(is_new).count();
     if offer.watchers().any(|who| who == user) {
         return Err(Refusal::BadPayload("That is your own address.".into()));
     }
-    if n_new > 0 && known.grants.len() + n_new > RECORDS_PER_USER_MAX {
+    if n_new > 0 && known.grants().len() + n_new > RECORDS_PER_USER_MAX {
         let text = format!("You cannot have more than {RECORDS_PER_USER_MAX} grants.");
         return Err(Refusal::BadPayload(text));
     }
     let (now, zone) = (turn.now.wall, core.zone(user));
     let grant = offer.grant(now);
     // What she has said about programs and names is about a watcher, not about one grant.
-    let grant_for = |who: &Bare| match known.grants.get(who) {
+    let grant_for = |who: &Bare| match known.grants().get(who) {
         Some(before) => Grant {
             modules: before.modules.clone(),
             unsigned: before.unsigned,
@@ -168,7 +168,7 @@ pub(super) fn plan(
             terms(&grant, now, zone)
         ));
         for who in named.addresses() {
-            if let Some(before) = known.grants.get(who) {
+            if let Some(before) = known.grants().get(who) {
                 said.push(format!(
                     "Before, {} had: {}.",
                     who.shown(),
@@ -202,8 +202,8 @@ pub(super) fn plan_withdrawal(
     let since = turn.now.wall;
     // Those for which there is room are in force already.
     let mut blocked = withdrawal.each().filter(|(_, blocked)| *blocked);
-    if blocked.any(|(who, _)| !known.blocks.contains_key(who))
-        && known.blocks.len() >= RECORDS_PER_USER_MAX
+    if blocked.any(|(who, _)| !known.blocks().contains_key(who))
+        && known.blocks().len() >= RECORDS_PER_USER_MAX
     {
         let text = format!("You cannot have more than {RECORDS_PER_USER_MAX} blocks.");
         return Err(Refusal::BadPayload(text));
@@ -219,7 +219,7 @@ pub(super) fn plan_withdrawal(
             value: None,
         });
         if blocked {
-            let value = known.blocks.get(who).copied().unwrap_or(Block { since });
+            let value = known.blocks().get(who).copied().unwrap_or(Block { since });
             changes.push(Change::Block {
                 user,
                 watcher,
@@ -228,7 +228,7 @@ pub(super) fn plan_withdrawal(
         }
     }
     // As they are in memory already, without whom she has revoked.
-    changes.extend(known.tokens.iter().map(|(id, token)| Change::Token {
+    changes.extend(known.tokens().iter().map(|(id, token)| Change::Token {
         user: user.clone(),
         id: id.clone(),
         value: Some(token.clone()),

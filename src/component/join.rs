@@ -40,10 +40,7 @@ fn approve(core: &mut Component, turn: &mut Turn, user: &Bare) {
 /// Asks to see her presence, unless she lets us already.
 pub(super) fn request(core: &mut Component, turn: &mut Turn, user: &Bare) {
     let domain = core.settings.domain.bare().clone();
-    let profile = core
-        .state
-        .user(user)
-        .and_then(|known| known.profile.as_ref());
+    let profile = core.state.user(user).and_then(|known| known.settings());
     if profile.is_some_and(|profile| !profile.subscribed) {
         pace::say(
             core,
@@ -109,22 +106,22 @@ pub(super) fn plan_leaving(
     "You have left; everything that was stored is erased.".clone_into(&mut setting.answer);
     let owner = || user.clone();
     let mut changes = setting::ended(user, &setting.ends);
-    changes.extend(known.grants.keys().map(|watcher| Change::Grant {
+    changes.extend(known.grants().keys().map(|watcher| Change::Grant {
         user: owner(),
         watcher: watcher.clone(),
         value: None,
     }));
-    changes.extend(known.tokens.keys().map(|id| Change::Token {
+    changes.extend(known.tokens().keys().map(|id| Change::Token {
         user: owner(),
         id: id.clone(),
         value: None,
     }));
-    changes.extend(known.blocks.keys().map(|watcher| Change::Block {
+    changes.extend(known.blocks().keys().map(|watcher| Change::Block {
         user: owner(),
         watcher: watcher.clone(),
         value: None,
     }));
-    changes.extend(known.history.keys().map(|(at, id)| Change::Audit {
+    changes.extend(known.history().keys().map(|(at, id)| Change::Audit {
         user: owner(),
         at: *at,
         id: id.clone(),
@@ -161,10 +158,7 @@ pub(super) fn plan(
     }
     "You have joined.".clone_into(&mut setting.answer);
     setting.joins = true;
-    let stored = core
-        .state
-        .stored(user)
-        .and_then(|known| known.profile.clone());
+    let stored = core.state.stored(user).and_then(|known| known.profile());
     let value = match stored {
         Some(profile) => Profile {
             dormant: false,
@@ -262,10 +256,7 @@ pub(super) fn estranged(core: &mut Component, turn: &mut Turn, user: &Bare) {
 }
 
 pub(super) fn welcome_text(core: &Component, user: &Bare) -> String {
-    let known = core
-        .state
-        .user(user)
-        .and_then(|known| known.profile.as_ref());
+    let known = core.state.user(user).and_then(|known| known.settings());
     let visibility = known.map_or(core.settings.default_visibility, |one| one.visibility);
     let visibility = match visibility {
         Visibility::Private => "nobody but those you grant it",

@@ -14,7 +14,6 @@ use super::limits::{AWAITED_MAX, LEARNING_GRACE, LEARNING_LOST, LEARNING_STEP, L
 use super::live::Knowledge;
 use super::pace::{self, Urgency, Word};
 use super::probe::Held;
-use super::record::Profile;
 use super::route::About;
 use super::setting::{Setting, What};
 use super::state::User;
@@ -171,7 +170,7 @@ pub(super) fn poll(core: &mut Component, turn: &mut Turn) -> Option<Element> {
             return None;
         };
         core.learning.cursor = Some(index + 1);
-        let Some(profile) = &known.profile else {
+        let Some(profile) = known.settings() else {
             continue;
         };
         if !known.is_served() {
@@ -183,7 +182,7 @@ pub(super) fn poll(core: &mut Component, turn: &mut Turn) -> Option<Element> {
         }
         let done = core.learning.again_for_missed
             && (known.live.was_asked || known.live.knowledge == Knowledge::Known);
-        let (user, profile) = (user.clone(), profile.clone());
+        let (user, subscribed, declined) = (user.clone(), profile.subscribed, profile.declined);
         match round {
             Round::Attach if done => {}
             Round::Farewell => {
@@ -194,14 +193,14 @@ pub(super) fn poll(core: &mut Component, turn: &mut Turn) -> Option<Element> {
                 let here = own_presence(core, &user.clone().into(), None);
                 core.learning.ready.push_back(here);
                 core.learning.progress.n_asked += 1;
-                if profile.subscribed {
+                if subscribed {
                     ask(core, turn, &user, true);
                 } else {
-                    request_again(core, turn, &user, &profile);
+                    request_again(core, turn, &user, declined);
                     settled(core, turn, true);
                 }
             }
-            Round::Again if profile.subscribed => {
+            Round::Again if subscribed => {
                 core.learning.progress.n_asked += 1;
                 ask(core, turn, &user, true);
             }
@@ -254,8 +253,8 @@ pub(super) fn ask_one(core: &mut Component, turn: &mut Turn, user: &Bare) {
 
 /// She has not let us see her yet: she is offline to us, and is asked again unless she has said no. The
 /// answer to her own request may have waited for its turn when the link went: it is said again, too.
-fn request_again(core: &mut Component, turn: &mut Turn, user: &Bare, profile: &Profile) {
-    if !profile.declined && !core.pace.has_asked(user) {
+fn request_again(core: &mut Component, turn: &mut Turn, user: &Bare, declined: bool) {
+    if !declined && !core.pace.has_asked(user) {
         let domain = core.settings.domain.bare().clone();
         let pair = (&domain, user);
         if !pace::is_free(core, user) {
@@ -306,7 +305,7 @@ pub(super) fn answered(core: &mut Component, turn: &mut Turn, question: Question
     if counted {
         settled(core, turn, true);
     }
-    let is_lost = |known: &User| known.profile.as_ref().is_some_and(|profile| profile.lost);
+    let is_lost = |known: &User| known.settings().is_some_and(|profile| profile.lost);
     if core.state.stored(&user).is_some_and(is_lost) {
         if iq.type_ == "result" {
             let found = lane::Task::Setting(Setting::silent(What::Found));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::abilities::{Abilities, Asking};
 use super::authorization::Right;
+use super::caps::Advertised;
 use super::clock::Wall;
 use super::few::Few;
 use super::limits::RESOURCES_MAX;
@@ -38,7 +39,7 @@ pub(super) enum Agency {
 pub(super) struct Resource {
     /// `None` is plainly available.
     pub(super) show: Option<ShownState>,
-    pub(super) status: Option<String>,
+    pub(super) status: Option<Box<str>>,
     pub(super) priority: i8,
     /// When this presence came about.
     pub(super) since: Wall,
@@ -47,12 +48,12 @@ pub(super) struct Resource {
     /// Order of arrival: the latest has the highest.
     pub(super) order: u64,
     /// Entity capabilities as advertised: node and ver (XEP-0115).
-    pub(super) caps: Option<(String, String)>,
+    pub(super) caps: Option<Advertised>,
     pub(super) agency: Agency,
     /// What it can do, where it is an agent that has said so.
-    pub(super) abilities: Option<Abilities>,
+    pub(super) abilities: Option<Box<Abilities>>,
     /// What it has been asked of that, and not answered.
-    pub(super) asking: Option<Asking>,
+    pub(super) asking: Option<Box<Asking>>,
     /// The question that it was heard after, see [`Live::asked`].
     pub(super) heard_after: u32,
 }
@@ -84,18 +85,24 @@ pub(super) struct Live {
     pub(super) was_asked: bool,
     /// Whether watchers could see her online at the last look: a resource counts and she is not invisible.
     pub(super) visible: bool,
-    /// When they last could, as far as we saw it.
-    pub(super) departure: Option<Box<Departure>>,
-    /// When she stopped being invisible: what her clients say is not told from before.
-    pub(super) appeared: Option<Wall>,
-    /// What her watchers were last told, and when.
-    pub(super) told: Option<Box<(Told, Duration)>>,
-    /// A timer will tell them.
+    /// When she stopped being invisible: what her clients say is not told from before. 0: never was.
+    pub(super) appeared: Wall,
+    /// A timer will tell her watchers.
     pub(super) telling: bool,
-    /// What her agents could do as her watchers were last told; `None`: nothing.
-    pub(super) offered: Option<Box<Offered>>,
-    /// A timer will tell those of them whom a change concerns.
+    /// A timer will tell those of them whom a change of what her agents can do concerns.
     pub(super) offering: bool,
+    aside: Option<Box<Aside>>,
+}
+
+/// What is of no use for an answer while she is there.
+#[derive(Debug, Default)]
+struct Aside {
+    /// When watchers could last see her online, as far as we saw it.
+    departure: Option<Departure>,
+    /// What her watchers were last told, and when.
+    told: Option<Box<(Told, Duration)>>,
+    /// What her agents could do as her watchers were last told; `None`: nothing.
+    offered: Option<Box<Offered>>,
 }
 
 /// The part of a face that makes it worth telling.
@@ -118,12 +125,42 @@ pub(super) struct Departure {
 impl Live {
     /// What her agents could do as her watchers were last told.
     pub(super) fn offered(&self) -> Offered {
-        self.offered.as_deref().cloned().unwrap_or_default()
+        let offered = self
+            .aside
+            .as_ref()
+            .and_then(|aside| aside.offered.as_deref());
+        offered.cloned().unwrap_or_default()
     }
 
     /// Takes down what they are told. Most users have no agent.
     pub(super) fn set_offered(&mut self, offered: Offered) {
-        self.offered = (offered != Offered::default()).then(|| Box::new(offered));
+        if offered != Offered::default() {
+            self.aside.get_or_insert_default().offered = Some(Box::new(offered));
+        } else if let Some(aside) = &mut self.aside {
+            aside.offered = None;
+        }
+    }
+
+    /// What her watchers were last told, and when.
+    pub(super) fn told(&self) -> Option<&(Told, Duration)> {
+        self.aside.as_ref()?.told.as_deref()
+    }
+
+    /// Takes down what they are told.
+    pub(super) fn set_told(&mut self, told: Told, at: Duration) {
+        self.aside.get_or_insert_default().told = Some(Box::new((told, at)));
+    }
+
+    /// From now on they have been told nothing.
+    pub(super) fn forget_told(&mut self) {
+        if let Some(aside) = &mut self.aside {
+            aside.told = None;
+        }
+    }
+
+    /// When watchers could last see her online, as far as we saw it.
+    pub(super) fn departure(&self) -> Option<&Departure> {
+        self.aside.as_ref()?.departure.as_ref()
     }
 
     /// Forgets everything: the link is gone, or she is not served.
@@ -170,7 +207,7 @@ impl Live {
     /// with her client's last words.
     pub(super) fn look(&mut self, visible: bool, at: Wall, words: Option<String>) {
         if self.visible && !visible {
-            self.departure = Some(Box::new(Departure { at, words }));
+            self.aside.get_or_insert_default().departure = Some(Departure { at, words });
         }
         self.visible = visible;
     }

@@ -57,7 +57,9 @@ pub(super) fn resume(core: &mut Component, now: Wall) {
     let since = now.plus_s(-KEPT_S);
     let mut used: Vec<(Wall, Key)> = Vec::new();
     for (user, known) in core.state.users() {
-        let lately = known.history.from(Bound::Included(&(since, String::new())));
+        let lately = known
+            .history()
+            .from(Bound::Included(&(since, String::new())));
         used.extend(lately.filter_map(|((at, _), line)| {
             let name = line.request_id.clone()?;
             Some((*at, (user.clone(), line.watcher.clone(), name)))

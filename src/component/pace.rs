@@ -355,7 +355,7 @@ fn next_place(core: &Component, after: Option<(Urgency, u64)>) -> Option<(Urgenc
 /// Whether a word that has waited is still what is to be said.
 fn is_true(core: &Component, (from, to, _): &Pair, word: Word) -> bool {
     if from == core.settings.domain.bare() {
-        let profile = core.state.user(to).and_then(|known| known.profile.as_ref());
+        let profile = core.state.user(to).and_then(|known| known.settings());
         return match word {
             Word::Subscribed => profile.is_some(),
             Word::Subscribe => profile.is_some_and(|profile| !profile.subscribed),

@@ -94,7 +94,7 @@ pub(super) fn admit(
         return None;
     }
     Some(Waiting {
-        number: known.last_number.saturating_add(1),
+        number: known.last_number().saturating_add(1),
         text,
         nick,
         told: core.refusals.is_tired_of(user, watcher, turn.now.mono),

@@ -25,7 +25,7 @@ pub(super) fn available(core: &mut Component, turn: &mut Turn, stanza: &Inbound)
     let (now, since) = (turn.now.wall, stamp(&stanza.element, turn.now.wall));
     let resource = Resource {
         show: child(&stanza.element, "show").as_deref().and_then(show),
-        status: words(&stanza.element),
+        status: words(&stanza.element).map(Into::into),
         priority: child(&stanza.element, "priority")
             .and_then(|text| text.trim().parse().ok())
             .unwrap_or(0),
@@ -40,10 +40,7 @@ pub(super) fn available(core: &mut Component, turn: &mut Turn, stanza: &Inbound)
     };
     let Some(live) = core.state.live(user) else {
         // Presence comes to who is subscribed: the account may be hers after all.
-        let profile = core
-            .state
-            .stored(user)
-            .and_then(|known| known.profile.as_ref());
+        let profile = core.state.stored(user).and_then(|known| known.settings());
         if profile.is_some_and(|profile| profile.lost) {
             learning::ask_lost(core, turn, user);
         }

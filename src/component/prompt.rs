@@ -168,7 +168,7 @@ fn is_tired_of(core: &Component, now: Now, user: &Bare, watcher: &Bare) -> bool 
     let Some(known) = core.state.user(user) else {
         return false;
     };
-    let lately = known.history.iter().filter(|((at, _), line)| {
+    let lately = known.history().iter().filter(|((at, _), line)| {
         line.watcher == *watcher && in_vain(line) && now.wall < line.when(*at).plus_s(day)
     });
     lately.count() >= 2 || core.refusals.is_tired_of(user, watcher, now.mono)
@@ -399,9 +399,9 @@ pub(super) fn no_more(core: &Component, now: Now, user: &Bare, done: &Execution)
     if web::is_visitor(&core.settings.domain, &watcher) {
         return None;
     }
-    let standing = known.grants.get(&watcher);
+    let standing = known.grants().get(&watcher);
     let standing = standing.filter(|grant| !grant.has_ended(now.wall));
-    if standing.is_none() && known.grants.len() >= RECORDS_PER_USER_MAX {
+    if standing.is_none() && known.grants().len() >= RECORDS_PER_USER_MAX {
         return None;
     }
     let new = || Grant::new([Right::See].into(), now.wall);

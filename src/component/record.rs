@@ -120,8 +120,7 @@ impl Profile {
     /// Her time zone, or the operator's.
     #[must_use]
     pub fn zone(&self, operators: Tz) -> Tz {
-        let name = self.timezone.as_deref();
-        name.and_then(ending::zone).unwrap_or(operators)
+        ending::zone_of(self.timezone.as_deref(), operators)
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn get(core: &Component, turn: &Turn, asked: &Asked, payload: &Elemen
     let user = &asked.to.bare;
     let known = core.state.user(user);
     may_register(core, user)?;
-    let stored = core.state.stored(user).and_then(|one| one.profile.clone());
+    let stored = core.state.stored(user).and_then(|one| one.profile());
     let profile = stored.unwrap_or_else(|| join::profile(core, turn.now));
     let instructions = if known.is_some() {
         "You have joined. Change what you like, or unregister to leave: that erases everything."

@@ -58,7 +58,7 @@ fn line<'a>(
     watcher: &Bare,
     outcome: &Outcome,
 ) -> Option<(&'a (Wall, String), &'a Audit)> {
-    let mut lines = known.history.iter().rev();
+    let mut lines = known.history().iter().rev();
     lines.find(|(_, line)| {
         line.watcher == *watcher
             && line.right == outcome.right

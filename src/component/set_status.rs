@@ -141,7 +141,7 @@ pub(super) fn plan(
         return Ok(Vec::new());
     }
     let known = core.state.user(user).ok_or(Refusal::ServiceUnavailable)?;
-    let standing = known.status.clone().unwrap_or_default();
+    let standing = known.status().unwrap_or_default();
     let mut status = standing.clone();
     let (now, watcher) = (turn.now, &request.watcher.bare);
     let author = Some(watcher.clone()).filter(|author| author != user);
@@ -185,7 +185,7 @@ pub(super) fn undo(
     turn: &Turn,
     user: &Bare,
 ) -> Result<(Change, String), Refusal> {
-    let standing = core.state.user(user).and_then(|known| known.status.clone());
+    let standing = core.state.user(user).and_then(|known| known.status());
     let mut status = standing.unwrap_or_default().tidied(turn.now.wall);
     let author = status
         .text(turn.now.wall)
@@ -207,7 +207,7 @@ pub(super) fn without(
     user: &Bare,
     is_theirs: impl Fn(&Bare) -> bool,
 ) -> Option<Change> {
-    let mut status = known.status.clone()?;
+    let mut status = known.status()?;
     let had = status.take_back(is_theirs);
     had.then(|| put(user, status))
 }
@@ -233,7 +233,7 @@ pub(super) fn note(request: &Request) -> String {
 pub(super) fn told(core: &Component, turn: &Turn, request: &Request, level: &str) -> String {
     let user = &request.user;
     let who = request.watcher.bare.shown();
-    let status = core.state.user(user).and_then(|known| known.status.clone());
+    let status = core.state.user(user).and_then(|known| known.status());
     let status = status.unwrap_or_default();
     let words = request.fields.get(TEXT).map_or("", String::as_str);
     let zone = core.zone(user);

@@ -191,7 +191,7 @@ pub(super) fn plan(
         _ => core.state.user(user),
     };
     let known = known.ok_or(Refusal::Forbidden)?;
-    let profile = known.profile.clone().ok_or(Refusal::Forbidden)?;
+    let profile = known.profile().ok_or(Refusal::Forbidden)?;
     let owner = user.clone();
     let put = |value| Change::Profile {
         user: user.clone(),
@@ -207,7 +207,7 @@ pub(super) fn plan(
             }
         }
         What::Status(wish) => {
-            let standing = known.status.clone().unwrap_or_default();
+            let standing = known.status().unwrap_or_default();
             let zone = wish.zone.unwrap_or_else(|| core.zone(user));
             let (status, told) = wish.applied(&standing, now.wall, zone)?;
             *answer = told;
@@ -230,7 +230,7 @@ pub(super) fn plan(
             return Ok(changes);
         }
         What::ClearStatus => {
-            if known.status.is_none() {
+            if known.status().is_none() {
                 "You have no custom status.".clone_into(answer);
                 return Ok(Vec::new());
             }
@@ -251,11 +251,11 @@ pub(super) fn plan(
             return Ok(changes);
         }
         What::Expiry => {
-            let Some(standing) = &known.status else {
+            let Some(standing) = known.status() else {
                 return Ok(Vec::new());
             };
             let left = standing.tidied(now.wall);
-            if left == *standing {
+            if left == standing {
                 return Ok(Vec::new());
             }
             Change::Status {
@@ -300,7 +300,7 @@ pub(super) fn plan(
             return Ok(changes);
         }
         What::Lapse(watcher) => {
-            let grant = known.grants.get(watcher);
+            let grant = known.grants().get(watcher);
             let has_ended = grant.is_some_and(|grant| grant.has_ended(now.wall));
             let gone = has_ended.then(|| Change::Grant {
                 user: owner,

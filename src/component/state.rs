@@ -4,130 +4,29 @@
 //! change that is still being written is about to take away.
 
 mod narrowing;
+mod packed;
 mod places;
 mod touched;
+mod user;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono_tz::Tz;
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 
-use super::authorization::{Evidence, Party, Policy};
 use super::clock::Wall;
 use super::few::Few;
 use super::live::Live;
 use super::pending::Prompting;
-use super::record::{
-    Audit, Block, Change, Chosen, Execution, Grant, LastFace, OperatorBlock, Profile, ShownState,
-    Status, Subscription, SubscriptionState, Token,
-};
+use super::record::{Change, Execution, Grant, OperatorBlock, Status};
 use crate::address::Bare;
 pub(super) use narrowing::Narrowing;
+use packed::PackedStatus;
+pub(super) use packed::Said;
 pub(super) use places::AHEAD;
 use places::Places;
 use touched::Touched;
-
-/// All that is known of one user.
-#[derive(Debug, Default)]
-pub(super) struct User {
-    /// Her settings; absent only while loading, and for a user who has not joined.
-    pub(super) profile: Option<Profile>,
-    pub(super) status: Option<Status>,
-    pub(super) grants: Few<Bare, Grant>,
-    pub(super) subscriptions: Few<Bare, Subscription>,
-    pub(super) blocks: Few<Bare, Block>,
-    /// By their public names.
-    pub(super) tokens: Few<String, Token>,
-    pub(super) history: Few<(Wall, String), Audit>,
-    pub(super) last_face: Option<LastFace>,
-    pub(super) live: Live,
-    /// The highest number that a request has had.
-    pub(super) last_number: u32,
-    /// When she was told of requests; lives as long as the process.
-    prompting: Option<Box<Prompting>>,
-}
-
-impl User {
-    /// The state that she chose, while it is in force.
-    pub(super) fn chosen(&self, now: Wall) -> Option<&Chosen> {
-        self.status.as_ref()?.state(now)
-    }
-
-    /// Whether watchers see her online: a resource counts, and she is not invisible.
-    pub(super) fn is_visible(&self, now: Wall) -> bool {
-        let is_invisible = |chosen: &Chosen| chosen.state == ShownState::Invisible;
-        self.live.best().is_some() && !self.chosen(now).is_some_and(is_invisible)
-    }
-
-    /// Whether she has joined and is not dormant.
-    pub(super) fn is_served(&self) -> bool {
-        self.profile
-            .as_ref()
-            .is_some_and(|profile| !profile.dormant)
-    }
-
-    /// Her watchers that a revocation or block of `who` concerns, with their subscriptions.
-    pub(super) fn watchers_of(&self, who: &Bare) -> Vec<(Bare, SubscriptionState)> {
-        self.subscriptions
-            .iter()
-            .filter(|(watcher, _)| covers(who, watcher))
-            .map(|(watcher, one)| (watcher.clone(), one.state))
-            .collect()
-    }
-
-    /// The watcher's subscription state.
-    pub(super) fn subscription(&self, watcher: &Bare) -> Option<SubscriptionState> {
-        self.subscriptions
-            .get(watcher)
-            .map(|subscription| subscription.state)
-    }
-
-    /// Those to whom she has given something by her word: grants, and tokens that they have redeemed.
-    pub(super) fn granted(&self) -> BTreeSet<&Bare> {
-        let redeemed = self.tokens.values().flat_map(|token| token.redeemed.keys());
-        self.grants.keys().chain(redeemed).collect()
-    }
-
-    /// What her records say for a watcher, who may show a token.
-    pub(super) fn evidence<'a>(
-        &'a self,
-        watcher: &Bare,
-        party: Option<&'a Party>,
-        shown: Option<&'a str>,
-    ) -> Evidence<'a> {
-        let of_domain = if watcher.local().is_some() && !self.grants.is_empty() {
-            self.grants.get(&watcher.to_domain())
-        } else {
-            None
-        };
-        Evidence {
-            party,
-            grants: [self.grants.get(watcher), of_domain],
-            subscribed: self.subscription(watcher) == Some(SubscriptionState::Approved),
-            tokens: Some(&self.tokens),
-            shown,
-        }
-    }
-
-    /// Her policy towards a watcher; `None` where she has not joined.
-    pub(super) fn policy<'a>(
-        &'a self,
-        user: &'a Bare,
-        watcher: &Bare,
-        zone: Tz,
-    ) -> Option<Policy<'a>> {
-        let blocked = self.blocks.contains_key(watcher)
-            || (!self.blocks.is_empty() && self.blocks.contains_key(&watcher.to_domain()));
-        Some(Policy {
-            user,
-            profile: self.profile.as_ref()?,
-            blocked,
-            zone,
-            counted: false,
-        })
-    }
-}
+pub(super) use user::User;
 
 /// The working state.
 #[derive(Debug, Default)]
@@ -267,7 +166,8 @@ impl State {
         if !known.is_served() {
             return None;
         }
-        Some(known.prompting.get_or_insert_default())
+        let rest = known.rest.get_or_insert_default();
+        Some(rest.prompting.get_or_insert_default())
     }
 
     /// Takes the next user whose custom status has ended; each is taken once.
@@ -280,8 +180,8 @@ impl State {
 
     /// Takes down again when her status ends, from now on: the clock may have been set back.
     pub(super) fn rearm(&mut self, user: &Bare, now: Wall) {
-        let status = self.users.get(user).and_then(|known| known.status.as_ref());
-        let ends = status.into_iter().flat_map(Status::ends);
+        let known = self.users.get(user);
+        let ends = known.into_iter().flat_map(|known| known.status.ends());
         self.expiries
             .extend(ends.filter(|end| *end > now).map(|end| (end, user.clone())));
     }
@@ -300,7 +200,7 @@ impl State {
         if let Some(known) = self.users.get_mut(user) {
             let visible = known.is_visible(now);
             if visible && !known.live.visible {
-                known.live.appeared = Some(now);
+                known.live.appeared = now;
             }
             known.live.look(visible, now, None);
         }
@@ -343,8 +243,10 @@ impl State {
                         self.places.remove(moved, self.users.len());
                         self.places.add(moved, place);
                     }
-                    self.expire(user, gone.status.as_ref(), None);
-                    for watcher in gone.grants.keys() {
+                    for end in gone.status.ends() {
+                        self.expiries.remove(&(end, user.clone()));
+                    }
+                    for watcher in gone.grants().keys() {
                         self.set_border(user, watcher, None);
                     }
                     for (watcher, one) in &gone.subscriptions {
@@ -353,17 +255,25 @@ impl State {
                     }
                 }
             }
-            Change::Profile { user, value } => self.entry(user).profile.clone_from(value),
+            Change::Profile { user, value } => {
+                self.entry(user).profile = value.clone().map(Into::into);
+            }
             Change::Status { user, value } => {
-                let before = std::mem::replace(&mut self.entry(user).status, value.clone());
-                self.expire(user, before.as_ref(), value.as_ref());
+                let after = PackedStatus::from(value.clone());
+                let before = std::mem::replace(&mut self.entry(user).status, after);
+                for end in before.ends() {
+                    self.expiries.remove(&(end, user.clone()));
+                }
+                let ends = value.iter().flat_map(Status::ends);
+                self.expiries.extend(ends.map(|end| (end, user.clone())));
             }
             Change::Grant {
                 user,
                 watcher,
                 value,
             } => {
-                put(&mut self.entry(user).grants, watcher, value.as_ref());
+                self.entry(user)
+                    .change_rest(|rest| put(&mut rest.grants, watcher, value.as_ref()));
                 let at = value.as_ref().filter(|grant| has_borders(grant));
                 self.set_border(user, watcher, at.map(|_| UNSEEN));
             }
@@ -376,9 +286,10 @@ impl State {
                 let before = known.subscriptions.remove(watcher);
                 put(&mut known.subscriptions, watcher, value.as_ref());
                 let waiting = value.as_ref().and_then(|one| one.waiting.as_ref());
-                known.last_number = known
-                    .last_number
-                    .max(waiting.map_or(0, |waiting| waiting.number));
+                let number = waiting.map_or(0, |waiting| waiting.number);
+                if number > known.last_number() {
+                    known.change_rest(|rest| rest.last_number = number);
+                }
                 let key = |since| (since, user.clone(), watcher.clone());
                 if let Some(before) = before {
                     self.requests.remove(&key(before.since));
@@ -392,7 +303,8 @@ impl State {
                 watcher,
                 value,
             } => {
-                put(&mut self.entry(user).blocks, watcher, value.as_ref());
+                self.entry(user)
+                    .change_rest(|rest| put(&mut rest.blocks, watcher, value.as_ref()));
             }
             Change::Audit {
                 user,
@@ -400,16 +312,14 @@ impl State {
                 id,
                 value,
             } => {
-                put(
-                    &mut self.entry(user).history,
-                    &(*at, id.clone()),
-                    value.as_ref(),
-                );
+                let key = (*at, id.clone());
+                self.entry(user)
+                    .change_rest(|rest| put(&mut rest.history, &key, value.as_ref()));
             }
             Change::Token { user, id, value } => {
-                let tokens = &mut self.entry(user).tokens;
-                let before = tokens.get(id).map(|token| token.until);
-                put(tokens, id, value.as_ref());
+                let known = self.entry(user);
+                let before = known.tokens().get(id).map(|token| token.until);
+                known.change_rest(|rest| put(&mut rest.tokens, id, value.as_ref()));
                 let key = |until| (until, user.clone(), id.clone());
                 if let Some(before) = before {
                     self.token_ends.remove(&key(before));
@@ -417,7 +327,9 @@ impl State {
                 let counts = value.as_ref().filter(|token| token.until > Wall(0));
                 self.token_ends.extend(counts.map(|token| key(token.until)));
             }
-            Change::Face { user, value } => self.entry(user).last_face.clone_from(value),
+            Change::Face { user, value } => {
+                self.entry(user).last_face = value.clone().map(Into::into);
+            }
             Change::OperatorBlock { watcher, value } => {
                 match value {
                     Some(block) => self.barred.insert(watcher.clone(), block.clone()),
@@ -454,14 +366,6 @@ impl State {
             }
         };
         &mut self.users[place]
-    }
-
-    fn expire(&mut self, user: &Bare, before: Option<&Status>, after: Option<&Status>) {
-        for end in before.into_iter().flat_map(Status::ends) {
-            self.expiries.remove(&(end, user.clone()));
-        }
-        let ends = after.into_iter().flat_map(Status::ends);
-        self.expiries.extend(ends.map(|end| (end, user.clone())));
     }
 }
 

@@ -143,11 +143,8 @@ fn of(profile: &Profile, right: Right, level: Level) -> Tell {
 }
 
 fn of_user(core: &Component, user: &Bare, right: Right, level: Level) -> Tell {
-    let profile = core
-        .state
-        .user(user)
-        .and_then(|known| known.profile.as_ref());
-    profile.map_or(Tell::Every, |profile| of(profile, right, level))
+    let profile = core.state.user(user).and_then(User::profile);
+    profile.map_or(Tell::Every, |profile| of(&profile, right, level))
 }
 
 /// Whether the line of history that is about to be written waits for the digest.
@@ -166,7 +163,7 @@ pub(super) fn is_now(
     let Some(known) = core.state.user(user) else {
         return true;
     };
-    let lines = known.history.iter();
+    let lines = known.history().iter();
     let mut untold = lines.filter(|(_, line)| line.is_untold());
     match (untold.next(), untold.next()) {
         (Some(((_, only), _)), None) if only == id => {
@@ -175,7 +172,7 @@ pub(super) fn is_now(
             false
         }
         _ if known
-            .history
+            .history()
             .iter()
             .any(|((_, of), line)| of == id && line.untold) =>
         {
@@ -190,7 +187,7 @@ pub(super) fn is_now(
 pub(super) fn resume(core: &mut Component, now: Now) {
     let mut due = Vec::new();
     for (user, known) in core.state.users() {
-        let first = known.history.iter().find(|(_, line)| line.is_untold());
+        let first = known.history().iter().find(|(_, line)| line.is_untold());
         if let Some(((at, _), _)) = first {
             let since = u64::try_from(now.wall.0.saturating_sub(at.0)).unwrap_or(0);
             let left = DIGEST_AFTER.saturating_sub(Duration::from_millis(since));
@@ -215,7 +212,7 @@ pub(super) fn due(core: &mut Component, turn: &mut Turn, user: &Bare) {
 /// Later once more, while anything waits.
 fn again(core: &mut Component, turn: &Turn, user: &Bare) {
     let known = core.state.stored(user);
-    if known.is_some_and(|known| known.history.values().any(Audit::is_untold)) {
+    if known.is_some_and(|known| known.history().values().any(Audit::is_untold)) {
         let at = turn.now.mono + DIGEST_AGAIN;
         core.timers.set(at, Timer::Digest(user.clone()));
     }
@@ -223,7 +220,7 @@ fn again(core: &mut Component, turn: &Turn, user: &Bare) {
 
 /// The lines as told, and the words.
 pub(super) fn plan(user: &Bare, known: &User, zone: Tz) -> (Vec<Change>, String) {
-    let untold = known.history.iter().filter(|(_, line)| line.is_untold());
+    let untold = known.history().iter().filter(|(_, line)| line.is_untold());
     let untold: Vec<_> = untold.collect();
     let Some(((since, _), first)) = untold.first() else {
         return (Vec::new(), String::new());

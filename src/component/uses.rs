@@ -98,7 +98,7 @@ pub(super) fn count(
         .into_iter()
         .find(|who| {
             known
-                .grants
+                .grants()
                 .get(who)
                 .is_some_and(|one| std::ptr::eq(one, grant))
         })?;
@@ -124,7 +124,7 @@ pub(super) fn give_back(
         return None;
     }
     let counted = done.counted.as_ref()?;
-    let grant = core.state.user(user)?.grants.get(&counted.grant)?;
+    let grant = core.state.user(user)?.grants().get(&counted.grant)?;
     let same = grant.since == counted.since;
     let uses = grant.uses.given_back(counted.day_ends);
     same.then(|| put(user, counted.grant.clone(), grant, uses))

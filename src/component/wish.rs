@@ -8,7 +8,6 @@ use super::clock::Wall;
 use super::limits::STATUS_CHARS_MAX;
 use super::record::{Chosen, Scope, ShownState, Status, Text};
 use super::reply::Refusal;
-use super::state::User;
 use super::{Component, Turn, ending, face};
 use crate::address::Bare;
 
@@ -154,7 +153,7 @@ pub(super) fn text_sentence(lead: &str, status: &Status, now: Wall, zone: Tz) ->
     let Some(text) = status.text(now) else {
         return "Your status text is cleared.".to_owned();
     };
-    let mut sentence = match face::words(text) {
+    let mut sentence = match face::words(text.into()) {
         Some(line) => format!("{lead} “{line}”"),
         None => format!("{lead} empty"),
     };
@@ -165,7 +164,9 @@ pub(super) fn text_sentence(lead: &str, status: &Status, now: Wall, zone: Tz) ->
         sentence.push_str(&format!(", set by {},", author.shown()));
     }
     if let Some(end) = text.until {
-        let line = status.next_text(now).and_then(face::words);
+        let line = status
+            .next_text(now)
+            .and_then(|text| face::words(text.into()));
         let after = match line {
             Some(line) => format!("“{}” again", face::cut(&line, AGAIN_CHARS_MAX)),
             None => "none".to_owned(),
@@ -212,8 +213,8 @@ pub(super) fn standing(core: &Component, turn: &Turn, user: &Bare) -> Option<Str
         Some(text) => format!("You are shown as {} with “{text}”.", face.show()),
         None => format!("You are shown as {} without a text.", face.show()),
     }];
-    if let Some(status) = &known.status {
-        if is_worth_telling(known, now) {
+    if let Some(status) = &known.status() {
+        if is_worth_telling(status, now) {
             sentences.push(text_sentence("Your text is", status, now, zone));
         }
         if status.state(now).is_some() {
@@ -224,9 +225,8 @@ pub(super) fn standing(core: &Component, turn: &Turn, user: &Bare) -> Option<Str
 }
 
 /// Whether there is more to say of her text than what is shown.
-fn is_worth_telling(known: &User, now: Wall) -> bool {
-    let text = known.status.as_ref().and_then(|status| status.text(now));
-    text.is_some_and(|text| {
+fn is_worth_telling(status: &Status, now: Wall) -> bool {
+    status.text(now).is_some_and(|text| {
         text.until.is_some() || text.author.is_some() || text.scope == Scope::Offline
     })
 }
@@ -237,11 +237,8 @@ const AGAIN_CHARS_MAX: usize = 80;
 impl Component {
     /// Her time zone.
     pub(super) fn zone(&self, user: &Bare) -> Tz {
-        let profile = self
-            .state
-            .user(user)
-            .and_then(|known| known.profile.as_ref());
-        let operators = self.settings.timezone;
-        profile.map_or(operators, |profile| profile.zone(operators))
+        let known = self.state.user(user);
+        let name = known.and_then(|known| known.settings()?.timezone());
+        ending::zone_of(name, self.settings.timezone)
     }
 }

@@ -259,19 +259,19 @@ pub(super) fn audited(
     let mut changes = Vec::new();
     let mut filed = at;
     if let Some(known) = core.state.user(user) {
-        let newest = known.history.iter().next_back();
+        let newest = known.history().iter().next_back();
         if let Some(((newest, _), _)) = newest.filter(|((newest, _), _)| *newest > at) {
             filed = Wall(newest.0.saturating_add(1));
             audit.clock = Some(at);
         }
-        let surplus = (known.history.len() + 1).saturating_sub(HISTORY_MAX);
-        for gone in known.history.values().take(surplus) {
+        let surplus = (known.history().len() + 1).saturating_sub(HISTORY_MAX);
+        for gone in known.history().values().take(surplus) {
             let n = gone.untold_before.saturating_add(u32::from(gone.untold));
             audit.untold_before = audit.untold_before.saturating_add(n);
         }
         changes.extend(
             known
-                .history
+                .history()
                 .keys()
                 .take(surplus)
                 .map(|(at, id)| line(*at, id, None)),
@@ -283,7 +283,7 @@ pub(super) fn audited(
 
 /// The line of history of what was not done in the end.
 fn amended(core: &Component, user: &Bare, id: &str) -> Vec<Change> {
-    let history = core.state.stored(user).map(|known| &known.history);
+    let history = core.state.stored(user).map(|known| known.history());
     let line = history.and_then(|lines| lines.iter().find(|((_, of), _)| of == id));
     let Some(((at, id), audit)) = line else {
         return Vec::new();
@@ -311,7 +311,7 @@ fn confirmed(
         return None;
     }
     let watcher = done.watcher.bare.clone();
-    let grant = core.state.user(user)?.grants.get(&watcher)?;
+    let grant = core.state.user(user)?.grants().get(&watcher)?;
     if grant.confirm != Confirm::First || grant.confirmed || !grant.rights.contains(&done.right) {
         return None;
     }

@@ -93,7 +93,9 @@ impl<'a> Case<'a> {
         let user = jid("alice@localhost");
         let policy = Policy {
             user: &user,
-            profile: &self.profile,
+            visibility: self.profile.visibility,
+            public_rights: self.profile.public_rights.as_ref(),
+            timezone: self.profile.timezone.as_deref(),
             blocked: self.blocked,
             zone: chrono_tz::Tz::UTC,
             counted: self.counted,

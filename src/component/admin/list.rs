@@ -110,7 +110,7 @@ pub(super) fn tell(core: &mut Component, turn: &mut Turn, wanted: &Wanted, reply
     let mut page: BTreeMap<&Bare, &User> = BTreeMap::new();
     let mut n = 0;
     for (user, known) in core.state.users() {
-        if known.profile.is_none() || !wanted.holds(user) {
+        if known.settings().is_none() || !wanted.holds(user) {
             continue;
         }
         n += 1;
@@ -167,7 +167,7 @@ const FIELD_BYTES: usize = 15;
 
 /// Who she is, since when, who sees her, and whether she is served.
 fn line(user: &Bare, known: &User) -> String {
-    let Some(profile) = &known.profile else {
+    let Some(profile) = known.settings() else {
         return user.shown();
     };
     let joined = profile.joined.to_string();

@@ -28,10 +28,10 @@ fn rows(core: &Component, turn: &Turn) -> Vec<(&'static str, &'static str, Strin
     let (mut joined, mut served, mut online, mut unlearned) = (0_usize, 0_usize, 0_usize, 0_usize);
     let (mut grants, mut subscriptions, mut blocks) = (0, 0, 0);
     for (_, known) in core.state.users() {
-        joined += usize::from(known.profile.is_some());
-        grants += known.grants.len();
+        joined += usize::from(known.settings().is_some());
+        grants += known.grants().len();
         subscriptions += known.subscriptions.len();
-        blocks += known.blocks.len();
+        blocks += known.blocks().len();
         if known.is_served() {
             served += 1;
             online += usize::from(known.live.best().is_some());

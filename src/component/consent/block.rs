@@ -25,7 +25,7 @@ pub(super) fn fields(known: &User) -> Vec<Field> {
             "unblock",
             "unblock",
             "Do not block these any more",
-            known.blocks.keys(),
+            known.blocks().keys(),
         ),
     ]
 }

@@ -59,7 +59,7 @@ fn ended(state: ExecutionState) -> &'static str {
 /// The last so many that are kept, of everybody or of those who are named.
 pub(in super::super) fn text(core: &Component, user: &Bare, n: usize, who: &[Bare]) -> String {
     let zone = core.zone(user);
-    let history = core.state.user(user).map(|known| &known.history);
+    let history = core.state.user(user).map(|known| known.history());
     let all: Vec<_> = history
         .into_iter()
         .flatten()
@@ -91,7 +91,7 @@ pub(in super::super) fn text(core: &Component, user: &Bare, n: usize, who: &[Bar
 pub(super) fn table(core: &Component, user: &Bare) -> Option<Table> {
     let zone = core.zone(user);
     let known = core.state.user(user)?;
-    let rows = known.history.iter().rev().map(|((at, _), audit)| {
+    let rows = known.history().iter().rev().map(|((at, _), audit)| {
         let detail = words::quotable(&audit.detail, DETAIL_KEPT);
         let cells = vec![
             ending::stamp(audit.when(*at), zone),
@@ -112,7 +112,10 @@ pub(super) fn table(core: &Component, user: &Bare) -> Option<Table> {
 
 /// What is said beside the table.
 pub(super) fn note(core: &Component, user: &Bare) -> String {
-    let n = core.state.user(user).map_or(0, |known| known.history.len());
+    let n = core
+        .state
+        .user(user)
+        .map_or(0, |known| known.history().len());
     match n {
         0 => "Nobody has done anything yet.".to_owned(),
         n => format!(

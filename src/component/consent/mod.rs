@@ -177,16 +177,16 @@ impl Own {
             Self::Status => (
                 "The text stays after you log out. Times without a zone are those of your time zone.",
                 status::fields(
-                    known.and_then(|known| known.status.as_ref()),
+                    known.and_then(|known| known.status()).as_ref(),
                     turn.now.wall,
                     core.zone(user),
                 ),
             ),
             Self::Visibility => (
                 "The operator may allow less.",
-                visibility::fields(known?.profile.as_ref()?),
+                visibility::fields(&known?.profile()?),
             ),
-            Self::Tell => (TELL, tell::fields(known?.profile.as_ref()?)),
+            Self::Tell => (TELL, tell::fields(&known?.profile()?)),
             Self::Grant => (GRANT, grant::fields(core.zone(user))),
             Self::Revoke => ("It holds at once.", grant::fields_to_revoke(core, known?)),
             Self::Modules => return modules::form(core, turn, user),

@@ -32,7 +32,7 @@ pub(in super::super) struct Choice {
 
 /// The grants that this is about.
 fn concerned(known: &User) -> impl Iterator<Item = (&Bare, &Grant)> {
-    known.grants.iter().filter(|(_, grant)| {
+    known.grants().iter().filter(|(_, grant)| {
         grant.rights.contains(&Right::StartModule) || grant.rights.contains(&Right::SetStatus)
     })
 }
@@ -298,7 +298,7 @@ pub(in super::super) fn plan(
     let mut changes = Vec::new();
     let mut told = Vec::new();
     for watcher in &choice.who {
-        let grant = known.grants.get(watcher);
+        let grant = known.grants().get(watcher);
         let Some(grant) = grant.filter(|grant| takes || grant.rights.contains(&needed)) else {
             continue;
         };

@@ -44,7 +44,7 @@ pub(in super::super) fn text(core: &Component, turn: &Turn, user: &Bare) -> Stri
     };
     let (now, zone) = (turn.now.wall, core.zone(user));
     let mut lines = general(core, turn, user, known);
-    for (watcher, grant) in &known.grants {
+    for (watcher, grant) in known.grants() {
         lines.push(in_words(watcher, grant, now, zone));
         if grant.rights.contains(&Right::StartModule) || grant.unsigned {
             lines.push(super::modules_line(watcher, grant));
@@ -54,7 +54,7 @@ pub(in super::super) fn text(core: &Component, turn: &Turn, user: &Bare) -> Stri
     let parties = core.settings.parties.iter();
     lines.extend(parties.map(|party| party_in_words(core, known, user, party)));
     lines.extend(subscribers(known));
-    let zone_lines = known.history.iter().rev().take(HISTORY_SHOWN);
+    let zone_lines = known.history().iter().rev().take(HISTORY_SHOWN);
     lines.extend(zone_lines.map(|((at, _), audit)| super::history::line(*at, audit, zone)));
     words::lines(&lines, BODY_BYTES_MAX)
 }
@@ -101,7 +101,7 @@ pub(super) fn note(core: &Component, turn: &Turn, user: &Bare) -> String {
 
 fn general(core: &Component, turn: &Turn, user: &Bare, known: &User) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(profile) = &known.profile {
+    if let Some(profile) = known.settings() {
         let visibility = profile.visibility;
         lines.push(format!(
             "Visibility {}: {}.",
@@ -116,7 +116,7 @@ fn general(core: &Component, turn: &Turn, user: &Bare, known: &User) -> Vec<Stri
     }
     lines.extend(wish::standing(core, turn, user));
     let barred: Vec<_> = known
-        .grants
+        .grants()
         .keys()
         .filter(|who| core.state.bars(who))
         .take(NAMED_MAX)
@@ -160,8 +160,8 @@ fn subscribers(known: &User) -> Vec<String> {
             lines.push(format!("{words}: {}.", named(who)));
         }
     }
-    if !known.blocks.is_empty() {
-        let who = known.blocks.keys().collect();
+    if !known.blocks().is_empty() {
+        let who = known.blocks().keys().collect();
         lines.push(format!("Blocked: {}.", named(who)));
     }
     lines
@@ -171,7 +171,7 @@ fn subscribers(known: &User) -> Vec<String> {
 pub(super) fn table(core: &Component, turn: &Turn, user: &Bare) -> Option<Table> {
     let known = core.state.user(user)?;
     let mut rows = Vec::new();
-    for (watcher, grant) in &known.grants {
+    for (watcher, grant) in known.grants() {
         let line = in_words(watcher, grant, turn.now.wall, core.zone(user));
         rows.push((line, of_grant(core, turn, (user, known), watcher, grant)));
     }
@@ -266,7 +266,7 @@ fn others(
     let by = Watcher::stored(watcher, &core.settings.domain);
     let may = |right: &Right| core.may(user, &by, turn, *right);
     let rights = Right::ALL.into_iter().filter(may).collect();
-    let done = known.history.iter();
+    let done = known.history().iter();
     let done: Vec<_> = done
         .filter(|(_, audit)| covers(watcher, &audit.watcher))
         .map(|((at, _), _)| *at)

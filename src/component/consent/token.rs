@@ -142,7 +142,7 @@ pub(in super::super) fn made(wanted: &Wanted, secret: &Secret, until: &str) -> (
 pub(super) fn fields_to_revoke(known: &User, now: Wall, zone: Tz) -> Vec<Field> {
     let mut options = Vec::new();
     let mut bytes = 0;
-    for (id, token) in &known.tokens {
+    for (id, token) in known.tokens() {
         let shown = format!("{}: {}", token.label, usage(token, now, zone));
         bytes += OPTION_BYTES + value_bytes(id) + value_bytes(&shown);
         if bytes <= FORM_BYTES_MAX {
@@ -197,7 +197,7 @@ pub(in super::super) fn named(
 ) -> Result<Vec<String>, String> {
     let known = core.state.user(user);
     let find = |word: &str| {
-        let mut tokens = known?.tokens.iter();
+        let mut tokens = known?.tokens().iter();
         let is_it = |(id, token): &(&String, &Token)| {
             *id == word || token.label.to_lowercase() == word.to_lowercase()
         };
@@ -220,11 +220,11 @@ pub(in super::super) fn named(
 
 /// Her tokens in words.
 pub(in super::super) fn text(core: &Component, turn: &Turn, user: &Bare) -> String {
-    let Some(known) = core.state.user(user).filter(|one| !one.tokens.is_empty()) else {
+    let Some(known) = core.state.user(user).filter(|one| !one.tokens().is_empty()) else {
         return "You have no tokens; “token new” says how to make one.".to_owned();
     };
     let lines: Vec<_> = known
-        .tokens
+        .tokens()
         .values()
         .map(|token| line(token, turn.now.wall, core.zone(user)))
         .collect();
@@ -233,10 +233,10 @@ pub(in super::super) fn text(core: &Component, turn: &Turn, user: &Bare) -> Stri
 
 /// The same as a part of the overview.
 pub(super) fn lines(known: &User, now: Wall, zone: Tz) -> Vec<String> {
-    let tokens = known.tokens.values().take(OVERVIEW_MAX);
+    let tokens = known.tokens().values().take(OVERVIEW_MAX);
     let mut lines: Vec<_> = tokens.map(|token| line(token, now, zone)).collect();
-    if known.tokens.len() > OVERVIEW_MAX {
-        lines.push(format!("“tokens” shows all {}.", known.tokens.len()));
+    if known.tokens().len() > OVERVIEW_MAX {
+        lines.push(format!("“tokens” shows all {}.", known.tokens().len()));
     }
     lines
 }
@@ -265,7 +265,7 @@ fn line(token: &Token, now: Wall, zone: Tz) -> String {
 
 /// The same as rows of the overview, each with its line in words: each token, and who has redeemed it.
 pub(super) fn rows(known: &User, now: Wall, zone: Tz) -> Vec<(String, Vec<String>)> {
-    let in_force = known.tokens.values().filter(|token| now < token.until);
+    let in_force = known.tokens().values().filter(|token| now < token.until);
     let row = |who: String, token: &Token, since: Wall| {
         let mut row = vec![String::new(); COLUMNS.len()];
         row[0] = who;

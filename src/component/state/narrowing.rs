@@ -57,26 +57,33 @@ impl State {
         };
         match narrowing {
             Narrowing::Revoke(who, keeps_presence) => {
-                known.grants.remove(who);
-                known.tokens.for_each_mut(|token| token.bar(who));
+                if let Some(rest) = &mut known.rest {
+                    rest.grants.remove(who);
+                    rest.tokens.for_each_mut(|token| token.bar(who));
+                }
                 if !keeps_presence {
                     end(&mut known.subscriptions, who);
                 }
             }
             Narrowing::Tokens(ids, watchers) => {
-                known.tokens.retain(|id, _| !ids.contains(id));
+                if let Some(rest) = &mut known.rest {
+                    rest.tokens.retain(|id, _| !ids.contains(id));
+                }
                 for watcher in watchers {
                     known.subscriptions.remove(watcher);
                 }
             }
             Narrowing::Modules(who, left) => {
-                if let Some(grant) = known.grants.get_mut(who) {
+                let rest = known.rest.as_mut();
+                if let Some(grant) = rest.and_then(|rest| rest.grants.get_mut(who)) {
                     grant.modules.retain(|module| left.contains(module));
                 }
             }
             Narrowing::Block(who, since) => {
-                if known.blocks.len() < RECORDS_PER_USER_MAX && !known.blocks.contains_key(who) {
-                    known.blocks.insert(who.clone(), Block { since: *since });
+                if known.blocks().len() < RECORDS_PER_USER_MAX && !known.blocks().contains_key(who)
+                {
+                    let block = Block { since: *since };
+                    known.change_rest(|rest| rest.blocks.insert(who.clone(), block));
                 }
                 end(&mut known.subscriptions, who);
             }
@@ -92,8 +99,9 @@ impl State {
                 known.live.forget();
             }
             Narrowing::Sight(sight) => {
-                if let Some(profile) = known.profile.as_mut() {
-                    sight.narrow(profile);
+                if let Some(mut profile) = known.profile() {
+                    sight.narrow(&mut profile);
+                    known.profile = Some(profile.into());
                 }
             }
         }

@@ -22,7 +22,11 @@ pub(super) struct Places {
 impl Places {
     /// Where somebody with this localpart may be.
     pub(super) fn find(&self, localpart: &str) -> Option<usize> {
-        let place = self.places.get(&self.fingerprint(localpart))?;
+        self.at(self.fingerprint(localpart))
+    }
+
+    fn at(&self, fingerprint: u32) -> Option<usize> {
+        let place = self.places.get(&fingerprint)?;
         Some(*place as usize)
     }
 
@@ -86,40 +90,39 @@ impl State {
     }
 
     /// Reads what answers about some presentities will need, of all of them at a time: it is in many places,
-    /// and the processor waits for several of them as long as for one. What it returns says nothing.
+    /// and the processor waits for several of them as long as for one. One round of reads leads to the next:
+    /// where they are, what is known of them, what that points to. What it returns says nothing.
     pub(in crate::component) fn anticipate<'a>(
         &self,
         presentities: impl Iterator<Item = &'a Bare>,
     ) -> usize {
-        let mut places = [0; AHEAD];
+        let mut keys = [0; AHEAD];
         let mut n = 0;
-        for presentity in presentities.take(AHEAD) {
-            let found = presentity.local().and_then(|local| self.places.find(local));
-            if let Some(place) = found {
-                places[n] = place;
-                n += 1;
-            }
+        let locals = presentities.take(AHEAD).filter_map(Bare::local);
+        for (key, local) in keys.iter_mut().zip(locals) {
+            *key = self.places.fingerprint(local);
+            n += 1;
         }
-        let of = |place: &usize| self.users.get_index(*place);
+        let mut found = [None; AHEAD];
+        for (found, key) in found.iter_mut().zip(&keys[..n]) {
+            *found = self.places.at(*key);
+        }
+        let found = &found[..n];
+        let mut read = 0;
+        let of = |place: &Option<usize>| self.users.get_index((*place)?);
+        for (user, known) in found.iter().filter_map(of) {
+            read += user.as_str().len() + known.lines();
+        }
         let first = |text: &str| usize::from(text.as_bytes().first().copied().unwrap_or(0));
-        let touched = places[..n].iter().filter_map(of).map(|(user, known)| {
-            let text = known
-                .status
-                .as_ref()
-                .and_then(|status| status.texts.first());
-            first(user.as_str())
-                + text.map_or(0, |text| first(&text.text))
-                + usize::from(
-                    known
-                        .live
-                        .resources
-                        .iter()
-                        .next()
-                        .is_some_and(|(_, one)| one.priority > 0),
-                )
-                + known.subscriptions.len()
-        });
-        touched.sum()
+        for (user, known) in found.iter().filter_map(of) {
+            let text = known.status.plain().map_or(0, first);
+            let resource = known.live.resources.values().next();
+            let resource = resource.map_or(0, |one| {
+                one.since.0 as usize ^ one.order as usize ^ usize::from(one.priority > 0)
+            });
+            read ^= first(user.as_str()) + text + resource;
+        }
+        read
     }
 
     /// The place of a user.

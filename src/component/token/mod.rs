@@ -259,7 +259,7 @@ pub(super) fn present(
     if let Some(wait_s) = room.into_iter().filter_map(Result::err).max() {
         return Err(Refusal::PolicyViolation(wait_s));
     }
-    let found = user.and_then(|user| core.state.user(user)?.tokens.get(&shown.id));
+    let found = user.and_then(|user| core.state.user(user)?.tokens().get(&shown.id));
     let is_right = found.is_some_and(|token| {
         token.digest.is(&shown.digest) && token.admits(&asked.to.bare, turn.now.wall)
     });
@@ -303,7 +303,7 @@ pub(super) fn of_web(
         return Err(Refusal::PolicyViolation(wait_s));
     }
     let shown = Shown::read(text);
-    let found = user.and_then(|user| core.state.user(user)?.tokens.get(&shown.id));
+    let found = user.and_then(|user| core.state.user(user)?.tokens().get(&shown.id));
     let Some(token) = found.filter(|token| token.digest.is(&shown.digest)) else {
         return Ok(None);
     };
@@ -339,7 +339,10 @@ fn remembered(
     let Some((id, has_begun)) = core.sessions.token_of(session, &asked.to, user) else {
         return Ok(());
     };
-    let token = core.state.user(user).and_then(|known| known.tokens.get(id));
+    let token = core
+        .state
+        .user(user)
+        .and_then(|known| known.tokens().get(id));
     let counts = token.is_some_and(|token| token.gives(&asked.to.bare, true, turn.now.wall));
     if counts {
         asked.token = Some(id.to_owned());
@@ -364,7 +367,7 @@ impl State {
         self.next_token_end().filter(|at| *at <= now)?;
         let (_, user, id) = self.token_ends.pop_first()?;
         let known = self.stored(&user);
-        let token = known.and_then(|known| known.tokens.get(&id));
+        let token = known.and_then(|known| known.tokens().get(&id));
         let people = token.map(|token| token.redeemed.keys().cloned().collect());
         Some((user, id, people.unwrap_or_default()))
     }

@@ -114,7 +114,7 @@ pub(in super::super) fn look(core: &Component, user: &Bare, step: &mut Step) {
     let Some(known) = core.state.user(user) else {
         return;
     };
-    for token in ids.iter().filter_map(|id| known.tokens.get(id)) {
+    for token in ids.iter().filter_map(|id| known.tokens().get(id)) {
         labels.push(format!("“{}”", token.label));
         for (watcher, since) in &token.redeemed {
             let list = match stands_on(known, ids, watcher, *since) {
@@ -135,9 +135,9 @@ fn stands_on(known: &User, ids: &[String], watcher: &Bare, since: Wall) -> bool 
         .is_some_and(|one| one.state == SubscriptionState::Approved && one.since >= since);
     let is_granted = [watcher, &watcher.to_domain()]
         .iter()
-        .any(|who| known.grants.contains_key(who));
+        .any(|who| known.grants().contains_key(who));
     let has_another = known
-        .tokens
+        .tokens()
         .iter()
         .any(|(id, token)| !ids.contains(id) && token.redeemed.contains_key(watcher));
     is_by_it && !is_granted && !has_another
@@ -211,7 +211,7 @@ pub(in super::super) fn plan(
             let known = known.ok_or(Refusal::Forbidden)?;
             let key = core.key.as_ref().ok_or(Refusal::ResourceConstraint)?;
             let ended = |token: &&Token| turn.now.wall >= token.until;
-            let in_force = known.tokens.values().filter(|one| !ended(one));
+            let in_force = known.tokens().values().filter(|one| !ended(one));
             if in_force.clone().count() >= TOKENS_PER_USER_MAX {
                 let text = format!(
                     "You cannot have more than {TOKENS_PER_USER_MAX} tokens; revoke one first."
@@ -223,11 +223,11 @@ pub(in super::super) fn plan(
                 return Err(Refusal::BadPayload(text));
             }
             // What has ended makes room.
-            let ends = known.tokens.iter().filter(|(_, token)| ended(token));
+            let ends = known.tokens().iter().filter(|(_, token)| ended(token));
             let mut changes: Vec<_> = ends.map(|(id, _)| put(id, None)).collect();
             let (id, secret) = loop {
                 let (id, secret) = draw(key, &mut turn.chance);
-                if !known.tokens.contains_key(&id) {
+                if !known.tokens().contains_key(&id) {
                     break (id, secret);
                 }
             };
@@ -248,7 +248,7 @@ pub(in super::super) fn plan(
             Ok(changes)
         }
         Step::End(id) => {
-            let token = core.state.stored(user).and_then(|one| one.tokens.get(id));
+            let token = core.state.stored(user).and_then(|one| one.tokens().get(id));
             let ended = token.filter(|token| token.until > Wall(0)).map(|token| {
                 let until = Wall(0);
                 put(
@@ -291,7 +291,7 @@ pub(in super::super) fn used(
         return Ok(None);
     };
     let known = core.state.user(user);
-    let token = known.and_then(|known| known.tokens.get(id));
+    let token = known.and_then(|known| known.tokens().get(id));
     let counts = |token: &&Token| token.admits(&watcher.bare, turn.now.wall);
     match token.filter(counts) {
         _ if !core.may(user, watcher, turn, Right::See) => Err(Refusal::ServiceUnavailable),
@@ -325,7 +325,7 @@ pub(in super::super) fn label(
     token: Option<&str>,
 ) -> Option<String> {
     let known = core.state.user(user)?;
-    Some(known.tokens.get(token?)?.label.clone())
+    Some(known.tokens().get(token?)?.label.clone())
 }
 
 /// Answers, and tells those whom it concerns.
@@ -401,7 +401,7 @@ pub(in super::super) fn done(
 fn granted(core: &Component, turn: &Turn, user: &Bare, asked: &Asked) -> Result<Element, Refusal> {
     let watcher = asked.watcher();
     let known = core.state.user(user).ok_or(Refusal::ServiceUnavailable)?;
-    let token = watcher.token.as_ref().and_then(|id| known.tokens.get(id));
+    let token = watcher.token.as_ref().and_then(|id| known.tokens().get(id));
     let token = token
         .filter(|token| token.gives(&watcher.bare, false, turn.now.wall))
         .ok_or(Refusal::ServiceUnavailable)?; // Taken back while it was written.

@@ -157,7 +157,10 @@ pub(in super::super) fn resume(core: &mut Component, now: Now) {
     let of_web = |watcher: &Bare| ours.below(watcher).is_some();
     let mut found: Vec<(Wall, String, Known)> = Vec::new();
     for (user, known) in core.state.users() {
-        for ((at, id), line) in known.history.from(Bound::Included(&(since, String::new()))) {
+        for ((at, id), line) in known
+            .history()
+            .from(Bound::Included(&(since, String::new())))
+        {
             if let Some(key) = line.request_id.clone().filter(|_| of_web(&line.watcher)) {
                 let watcher = Watcher {
                     bare: line.watcher.clone(),

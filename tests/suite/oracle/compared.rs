@@ -252,7 +252,9 @@ impl Crate {
         };
         let policy = authorization::Policy {
             user,
-            profile: &profile,
+            visibility: profile.visibility,
+            public_rights: profile.public_rights.as_ref(),
+            timezone: profile.timezone.as_deref(),
             blocked: case.blocked,
             zone: chrono_tz::Tz::UTC,
             counted: false,
