@@ -112,7 +112,7 @@ fn damage(folder: &Path) -> String {
     let text = error.to_string();
     assert!(matches!(error, Error::Damaged { .. }), "{text}");
     assert!(text.contains(folder.to_str().unwrap()), "{text}");
-    assert!(text.contains("from a backup"), "{text}");
+    assert!(text.contains("put back a copy"), "{text}");
     text
 }
 
