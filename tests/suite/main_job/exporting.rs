@@ -92,7 +92,7 @@ pub(super) async fn and_importing(kind: Kind) -> Result<(), Failure> {
     let file = file.replace("/store/", "/lost/");
     let since = lost.display().to_string();
     let said = vestibule(&stage.component, &["import", &file, "--since", &since])?;
-    assert!(said.contains("1 grants are left out"), "{said}");
+    assert!(said.contains("1 grant is left out"), "{said}");
 
     stage.component.respawn()?;
     stage.component.attached().await?;
@@ -128,8 +128,9 @@ pub(super) async fn and_importing(kind: Kind) -> Result<(), Failure> {
     std::fs::rename(&store, &left).unwrap();
     std::fs::remove_dir_all(left.join("sled")).unwrap();
     let file = file.replace("/store/", "/left/");
-    let said = vestibule(&stage.component, &["import", &file])?;
-    assert!(said.contains("1 users who have left stay away"), "{said}");
+    let since = left.display().to_string();
+    let said = vestibule(&stage.component, &["import", &file, "--since", &since])?;
+    assert!(said.contains("1 user who has left stays away"), "{said}");
     let rest = stage.component.folder().join("after.jsonl");
     vestibule(&stage.component, &["export", rest.to_str().unwrap()])?;
     let rest = std::fs::read_to_string(rest).unwrap();
