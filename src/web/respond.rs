@@ -37,14 +37,16 @@ pub(super) type Reply = Response<Body>;
 #[derive(Debug)]
 pub(super) struct Asked {
     /// The names of contents that the asker has.
-    known: Option<HeaderValue>,
+    known: Option<Vec<u8>>,
     /// Room for the headers of the answer, made once for a connection.
     room: HeaderMap,
 }
 
 impl From<HeaderMap> for Asked {
     fn from(mut headers: HeaderMap) -> Self {
-        let known = headers.remove(IF_NONE_MATCH);
+        // A copy: the value itself would hold what the request was read into.
+        let known = headers.get(IF_NONE_MATCH);
+        let known = known.map(|known| known.as_bytes().to_owned());
         headers.clear();
         Self {
             known,
@@ -250,7 +252,7 @@ pub(super) fn reply_once<B: Into<Body>>(
 ) -> Reply {
     let tag = tag(of);
     let is_known = asked.known.is_some_and(|known| {
-        let known = known.as_bytes().split(|byte| *byte == b',');
+        let known = known.split(|byte| *byte == b',');
         known.map(<[u8]>::trim_ascii).any(|one| {
             one == tag.as_slice() || one == b"*" || one.strip_prefix(b"W/") == Some(&tag)
         })
