@@ -47,7 +47,7 @@ pub(super) struct State {
     borders: BTreeSet<(Wall, Bare, Bare)>,
     /// The same by user and watcher, for the grants that are in it.
     bordered: BTreeMap<(Bare, Bare), Wall>,
-    /// When tokens end that somebody has redeemed: (end, user, public name).
+    /// When tokens end: (end, user, public name).
     pub(super) token_ends: BTreeSet<(Wall, Bare, String)>,
     /// Whose face may have changed.
     pub(super) touched: Touched,

@@ -1,5 +1,5 @@
-//! What changes a token: she makes it, somebody uses or redeems it, she takes it back. Each is durable
-//! before anyone hears of it, so that no crash gives a use back.
+//! What changes a token: she makes it, somebody uses or redeems it, she takes it back, it ends. What gives
+//! somebody something is durable before anyone hears of it, so that no crash gives a use back.
 
 use std::collections::BTreeSet;
 
