@@ -74,6 +74,10 @@ const xmpp = client({
   timeout: 30_000, // 2 s by itself, for each step of the login.
 });
 xmpp.on("error", (error) => console.error(error));
+// An error may answer before the library has told that the question is sent, and nobody listens for it yet.
+process.on("unhandledRejection", (error) => {
+  if (error.name !== "StanzaError") throw error; // That one is thrown where the answer is awaited.
+});
 await xmpp.start();
 const address = presentity(user, component);
 
