@@ -222,12 +222,25 @@ fn an_older_copy_of_the_store_is_not_believed_against_what_is_newer() {
     let mut store = Embedded::open(&moved.store, 0).unwrap();
     let later = moved.folder.path().join("later.jsonl");
     export(&mut store, &later, MADE).unwrap();
-    let error = moved.import(&later, Some(&moved.copy), false).unwrap_err();
-    let words = error.to_string();
-    assert!(
-        words.contains("is a copy from before the export"),
-        "{words}"
-    );
+    let refused = || {
+        let error = moved.import(&later, Some(&moved.copy), false).unwrap_err();
+        let words = error.to_string();
+        assert!(
+            words.contains("is a copy from before the export"),
+            "{words}"
+        );
+    };
+    refused();
+    // Nor where only one half of its proof can be read.
+    let proof = moved.copy.join("proof");
+    let proven = fs::read(&proof).unwrap();
+    for at in [0, 4096] {
+        let mut half = proven.clone();
+        half[at] ^= 1;
+        fs::write(&proof, &half).unwrap();
+        refused();
+    }
+    fs::write(&proof, &proven).unwrap();
 
     // All leave: the store is empty, and still knows.
     let mut rest: Vec<Change> = leaves("bob@example.org");
@@ -282,13 +295,19 @@ fn who_has_joined_again_is_in_what_is_exported_afterwards() {
     store.apply(&[blocked], Durability::Synced).unwrap();
     drop(store);
     let again = folder.path().join("again");
-    let what = Import {
-        since: Some(&path),
-        all_users: false,
-        ..how(&file, &again)
-    };
-    assert_eq!(import::import(&what).unwrap().left, Some(0));
+    let imported = import_since(&path, &file, &again);
+    assert_eq!(imported.left, Some(0));
     assert!(all(&again).iter().any(is_of_alice));
+}
+
+/// What came of an import by an operator who names the store and says nothing else.
+fn import_since(store: &Path, file: &Path, again: &Path) -> Imported {
+    let what = Import {
+        since: Some(store),
+        all_users: false,
+        ..how(file, again)
+    };
+    import::import(&what).unwrap()
 }
 
 fn export_len(file: &Path) -> usize {
@@ -315,12 +334,8 @@ fn who_has_left_is_known_after_many_restarts() {
         }
     }
     let again = folder.path().join("again");
-    let what = Import {
-        since: Some(&path),
-        all_users: false,
-        ..how(&file, &again)
-    };
-    assert_eq!(import::import(&what).unwrap().left, Some(1));
+    let imported = import_since(&path, &file, &again);
+    assert_eq!(imported.left, Some(1));
 }
 
 /// Where all is written together, what is there in the end says nothing of who has left on the way.
@@ -358,12 +373,7 @@ fn who_leaves_and_joins_in_one_write_has_left() {
         drop(Embedded::open(&path, 0).unwrap());
         assert_eq!(entries() - already, gone, "{told}");
         let again = folder.path().join("again");
-        let what = Import {
-            since: Some(&path),
-            all_users: false,
-            ..how(&file, &again)
-        };
-        let imported = import::import(&what).unwrap();
+        let imported = import_since(&path, &file, &again);
         assert_eq!((imported.whole, imported.left), (None, Some(1)), "{told}");
     }
 }
@@ -389,12 +399,7 @@ fn who_leaves_and_joins_in_one_write_gets_nothing_of_old_back() {
         .unwrap();
     drop(store);
     let again = folder.path().join("again");
-    let what = Import {
-        since: Some(&path),
-        all_users: false,
-        ..how(&file, &again)
-    };
-    let imported = import::import(&what).unwrap();
+    let imported = import_since(&path, &file, &again);
     assert_eq!((imported.whole, imported.left), (None, Some(1)));
     assert_eq!(all(&again), []);
 }
