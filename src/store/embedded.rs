@@ -148,6 +148,12 @@ impl Embedded {
         Self::open(path, min_free)
     }
 
+    /// How many records there are, as the proof says.
+    #[must_use]
+    pub fn n_records(&self) -> u64 {
+        self.mark.sum.count
+    }
+
     /// Hands every record to `each`, and makes sure that they are those that were written.
     fn read(&self, each: &mut dyn FnMut(Change)) -> Result<(), Fault> {
         let sum = reading::read(self.engine(), each)?;
@@ -179,7 +185,7 @@ impl Embedded {
 
     fn commit(
         &mut self,
-        writes: &Writes,
+        writes: &mut Writes,
         gone: &BTreeMap<Vec<u8>, bool>,
         before: &mut Writes,
         durability: Durability,
@@ -188,7 +194,12 @@ impl Embedded {
             let mut mark = self.mark;
             mark.seq += 1;
             let mut leaving = Vec::new();
-            for (key, value) in writes {
+            for user in gone.keys().filter_map(|key| codec::profile_of(key)) {
+                for key in self.engine().keys_of(user)? {
+                    writes.entry(key).or_insert(None);
+                }
+            }
+            for (key, value) in writes.iter() {
                 let old = self.engine().value(key)?;
                 // Also who joins again in the same write: what is there from before is gone.
                 if let (Some(user), Some(joined)) = (codec::profile_of(key), gone.get(key))
@@ -333,14 +344,14 @@ impl Store for Embedded {
             .map(codec::encode)
             .collect::<Result<Vec<_>, _>>()?;
         let gone = taken::leaving(&writes);
-        let writes = Writes::from_iter(writes);
+        let mut writes = Writes::from_iter(writes);
         self.ready()?;
         if !writes.is_empty() {
             self.directory.room()?;
         }
         let mut before = Writes::new();
         let last = self.mark;
-        let Err(fault) = self.commit(&writes, &gone, &mut before, durability) else {
+        let Err(fault) = self.commit(&mut writes, &gone, &mut before, durability) else {
             if let Some(exporting) = &mut self.exporting
                 && !exporting.keep(&before)
             {

@@ -24,7 +24,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::codec::Flaw;
+use super::codec::{BY_USER, Flaw};
 use super::directory::{self, LOCK_PATIENCE};
 use super::isolation::contain;
 use super::mark::{Mark, NoMark, Sum};
@@ -237,6 +237,20 @@ impl Engine {
                 };
             }
         })
+    }
+
+    /// The keys of all that is stored of a user.
+    pub(super) fn keys_of(&self, user: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
+        let mut keys = Vec::new();
+        for table in BY_USER {
+            let from = [&[table], user].concat();
+            // Behind an address comes nothing, or 0x00.
+            let to = [&from[..], &[1]].concat();
+            for record in self.records_between(Bound::Included(&from), Bound::Excluded(&to)) {
+                keys.push(record?.0.to_vec());
+            }
+        }
+        Ok(keys)
     }
 
     /// The sum over all records.

@@ -36,6 +36,8 @@ pub trait Store: Send + 'static {
     /// of it, and all that was applied before, survives power loss. A batch with a record that is too
     /// large is refused before anything else happens.
     ///
+    /// With the profile of a user every record goes whose key begins with her, named in the batch or not.
+    ///
     /// An empty batch with [`Durability::Synced`] makes durable what was written behind.
     fn apply(&mut self, batch: &[Change], durability: Durability) -> Result<(), Error>;
 

@@ -387,3 +387,49 @@ fn a_start_takes_one_user_after_the_other() {
     assert_eq!(by_key(found), by_key(batch));
     assert_eq!(n as u64, store.mark.sum.count, "each comes once");
 }
+
+/// A change that was refused may have taken something from memory alone, so who leaves names less than there
+/// is.
+#[test]
+fn with_a_profile_goes_all_that_is_stored_of_her() {
+    let (_parent, folder) = folder();
+    let mut store = Embedded::open(&folder, 0).unwrap();
+    let mut batch = samples::all();
+    batch.extend(samples::later());
+    // Her name is the beginning of theirs.
+    batch.extend((1..30).map(|n| samples::status(n, 1)));
+    store.apply(&batch, Durability::Synced).unwrap();
+    let profiles = batch.iter().filter_map(|change| match change {
+        Change::Profile { user, .. } => Some(user.clone()),
+        _ => None,
+    });
+    let leaving: Vec<_> = profiles
+        .chain([samples::jid("user2@example.org")])
+        .collect();
+    let is_hers = |change: &Change| {
+        let key = codec::encode(change).unwrap().0;
+        let of = |user: &crate::address::Bare| codec::user_of(&key) == user.as_str().as_bytes();
+        codec::BY_USER.contains(&key[0]) && leaving.iter().any(of)
+    };
+    let gone = leaving.iter().map(|user| Change::Profile {
+        user: user.clone(),
+        value: None,
+    });
+    store
+        .apply(&gone.collect::<Vec<_>>(), Durability::Synced)
+        .unwrap();
+    drop(store);
+    let mut store = Embedded::open(&folder, 0).unwrap();
+    let mut found = 0;
+    store
+        .load(&mut |change| {
+            assert!(!is_hers(&change), "{change:?}");
+            found += 1;
+        })
+        .unwrap();
+    let others = batch.iter().filter(|change| !is_hers(change)).count();
+    assert!(
+        found == others && found < batch.len(),
+        "{found} of {others}"
+    );
+}
