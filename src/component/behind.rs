@@ -1,10 +1,10 @@
-//! What is written behind: the last face of each user, at most once in 30 s; and statuses that end.
+//! What is written behind: the last face of each user, at most once in 30 s.
 
 use super::limits::{REMEMBER_EVERY, REMEMBER_MAX};
 use super::live::Knowledge;
 use super::record::Change;
 use super::timer::Timer;
-use super::{Component, Effect, Turn, face, lane, offer, setting};
+use super::{Component, Effect, Turn, face, offer};
 use crate::address::Bare;
 
 /// Notes that a user's last face is to be written.
@@ -43,18 +43,6 @@ pub(super) fn remember(core: &mut Component, turn: &Turn) {
         let ticket = core.lanes.ticket();
         core.effects.push_back(Effect::Remember { ticket, changes });
     }
-}
-
-/// Something in a user's custom status has ended: it is out of force by itself; the record goes through
-/// her lane.
-pub(super) fn expire(core: &mut Component, turn: &mut Turn, user: &Bare) {
-    overlaid(core, turn, user);
-    lane::submit(
-        core,
-        turn,
-        user,
-        lane::Task::Setting(setting::Setting::expiry()),
-    );
 }
 
 /// Her custom status is another: she may have become visible or invisible by it.

@@ -1,11 +1,26 @@
 //! Grants that give less or more by themselves: they end, quiet hours begin or end, a day's uses are up or
 //! begin anew. What holds is always decided from the clock; here watchers are told of it.
 
-use super::record::SubscriptionState;
-use super::setting::{Setting, What};
+use std::collections::BTreeSet;
+
+use super::clock::Wall;
+use super::overdue::{self, End};
+use super::record::{Change, SubscriptionState};
+use super::setting::{ended, watchers_of};
 use super::state::User;
-use super::{Component, Turn, lane, subscription};
+use super::{Component, Turn, subscription};
 use crate::address::Bare;
+
+/// A grant that has ended.
+#[derive(Clone, Debug)]
+pub(super) struct Lapse {
+    /// To whom it was.
+    pub(super) who: Bare,
+    /// Since when she had given it: one that she gives after it is another.
+    pub(super) since: Wall,
+    /// Whose subscriptions have ended with it before, and have records yet.
+    pub(super) gone: BTreeSet<Bare>,
+}
 
 /// Looks at the grants whose time has come, tells those whom it concerns, and takes down when to look again.
 pub(super) fn fire(core: &mut Component, turn: &mut Turn) {
@@ -17,8 +32,12 @@ pub(super) fn fire(core: &mut Component, turn: &mut Turn) {
         };
         if grant.has_ended(turn.now.wall) {
             // It gives nothing from now on; the record goes through her lane.
-            let lapse = Setting::silent(What::Lapse(watcher.clone()));
-            lane::submit(core, turn, &user, lane::Task::Setting(lapse));
+            let lapse = Lapse {
+                who: watcher.clone(),
+                since: grant.since,
+                gone: BTreeSet::new(),
+            };
+            overdue::meet(core, turn, &user, End::Grant(lapse));
         } else {
             let next = grant.next_border(turn.now.wall, zone);
             core.state.set_border(&user, &watcher, next);
@@ -27,6 +46,31 @@ pub(super) fn fire(core: &mut Component, turn: &mut Turn) {
             core.tell_covered(turn, &user, &watcher);
         }
     }
+}
+
+/// Finds the changes, and those subscriptions that have come meanwhile and end, too.
+pub(super) fn plan(
+    turn: &Turn,
+    (user, known): (&Bare, &User),
+    lapse: &Lapse,
+    ends: &mut Vec<(Bare, SubscriptionState)>,
+) -> Vec<Change> {
+    // In memory they are gone already, unless she has given something anew.
+    let grant = known.grants().get(&lapse.who);
+    let gone = grant.is_none_or(|grant| grant.since == lapse.since);
+    let mut changes = Vec::new();
+    changes.extend(gone.then(|| Change::Grant {
+        user: user.clone(),
+        watcher: lapse.who.clone(),
+        value: None,
+    }));
+    let is_gone = |watcher: &&Bare| !known.subscriptions.contains_key(*watcher);
+    let before = watchers_of(ends).chain(&lapse.gone).filter(is_gone);
+    changes.extend(ended(user, before));
+    let more = end_with(turn, (user, known), &lapse.who);
+    changes.extend(ended(user, watchers_of(&more)));
+    ends.extend(more);
+    changes
 }
 
 /// The subscriptions that end with a grant: it is what approved them, and nothing else of hers would now.

@@ -105,7 +105,7 @@ pub(super) fn plan_leaving(
     let known = core.state.stored(user).ok_or(Refusal::Forbidden)?;
     "You have left; everything that was stored is erased.".clone_into(&mut setting.answer);
     let owner = || user.clone();
-    let mut changes = setting::ended(user, &setting.ends);
+    let mut changes: Vec<_> = setting::ended(user, setting::watchers_of(&setting.ends)).collect();
     changes.extend(known.grants().keys().map(|watcher| Change::Grant {
         user: owner(),
         watcher: watcher.clone(),

@@ -139,13 +139,7 @@ impl Lanes {
 
 /// Takes a task: plans it now, or queues it behind the user's open one.
 pub(super) fn submit(core: &mut Component, turn: &mut Turn, user: &Bare, mut task: Task) {
-    let full = core.lanes.n_in_flight() >= IN_FLIGHT_MAX
-        || core
-            .lanes
-            .lanes
-            .get(user)
-            .is_some_and(|lane| lane.waiting.len() >= LANE_WAITING_MAX);
-    if full {
+    if is_full(core, user, IN_FLIGHT_MAX) {
         return task.done(core, turn, user, Err(Refusal::ResourceConstraint));
     }
     task.look(core, turn, user);
@@ -157,6 +151,35 @@ pub(super) fn submit(core: &mut Component, turn: &mut Turn, user: &Bare, mut tas
     if !narrowings.is_empty() {
         execution::review(core, turn, user);
     }
+    enter(core, turn, user, task);
+}
+
+/// Takes what has ended by itself: it holds in memory in any case, and is begun where fewer than `room`
+/// changes are under way. A command that waits is looked at again when it is sent.
+pub(super) fn submit_end(
+    core: &mut Component,
+    turn: &mut Turn,
+    user: &Bare,
+    mut task: Task,
+    room: usize,
+) {
+    task.look(core, turn, user);
+    for narrowing in task.narrowing(turn) {
+        core.state.narrow(user, &narrowing);
+    }
+    match is_full(core, user, room) {
+        true => task.done(core, turn, user, Err(Refusal::ResourceConstraint)),
+        false => enter(core, turn, user, task),
+    }
+}
+
+fn is_full(core: &Component, user: &Bare, room: usize) -> bool {
+    let lane = core.lanes.lanes.get(user);
+    core.lanes.n_in_flight() >= room
+        || lane.is_some_and(|lane| lane.waiting.len() >= LANE_WAITING_MAX)
+}
+
+fn enter(core: &mut Component, turn: &mut Turn, user: &Bare, task: Task) {
     match core.lanes.lanes.get_mut(user) {
         Some(lane) => {
             lane.waiting.push_back(task);

@@ -46,6 +46,7 @@ mod live;
 mod modules;
 mod names;
 mod offer;
+mod overdue;
 mod pace;
 pub mod parties;
 mod partners;
@@ -223,6 +224,7 @@ pub struct Component {
     caps: caps::Caps,
     /// Users whose last face has changed since it was written.
     unwritten: BTreeSet<Bare>,
+    overdue: overdue::Overdue,
     askers: askers::Askers,
     refusals: pending::Refusals,
     unreachable: unreachable::Unreachable,
@@ -297,6 +299,7 @@ impl Component {
             running: HashMap::new(),
             caps: caps::Caps::default(),
             unwritten: BTreeSet::new(),
+            overdue: overdue::Overdue::default(),
             askers: askers::Askers::default(),
             refusals: pending::Refusals::default(),
             unreachable: unreachable::Unreachable::default(),
@@ -340,7 +343,7 @@ impl Component {
             resume::resume(self, now);
         }
         let mut turn = Turn { now, chance };
-        self.fire_expiries(&mut turn); // Before anything is answered from what has ended.
+        overdue::fire(self, &mut turn); // Before anything is answered from what has ended.
         match input.event {
             Event::Attached => self.attach(&mut turn),
             Event::Detached => self.detach(&mut turn),
@@ -468,23 +471,5 @@ impl Component {
         learning::end(self, turn);
         pace::detached(self);
         self.state.forget_live();
-    }
-
-    fn fire_expiries(&mut self, turn: &mut Turn) {
-        while let Some(user) = self.state.take_expired(turn.now.wall) {
-            behind::expire(self, turn, &user);
-        }
-        while let Some((user, id, people)) = self.state.take_ended_token(turn.now.wall) {
-            token::step::submit(self, turn, &user, token::step::Step::End(id));
-            for watcher in people {
-                self.tell_watcher(turn, &user, &watcher);
-            }
-        }
-        if let Some(life_s) = self.settings.limits.pending_life_s() {
-            while let Some((user, watcher)) = self.state.take_lapsed(life_s, turn.now.wall) {
-                subscription::lapse(self, turn, &user, &watcher);
-            }
-        }
-        border::fire(self, turn);
     }
 }

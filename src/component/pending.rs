@@ -108,6 +108,17 @@ pub(super) fn has_lapsed(core: &Component, one: &Subscription, now: Wall) -> boo
     one.is_pending() && life_s.is_some_and(|life_s| one.since.plus_s(life_s) <= now)
 }
 
+/// The end of a request was met; where it is still there, for the clock was set back before that could be
+/// written, it ends when the clock comes there again.
+pub(super) fn wait_on(core: &mut Component, turn: &Turn, user: &Bare, watcher: &Bare) {
+    let known = core.state.stored(user);
+    let one = known.and_then(|known| known.subscriptions.get(watcher));
+    let waits = one.filter(|one| one.is_pending() && !has_lapsed(core, one, turn.now.wall));
+    if let Some(since) = waits.map(|one| one.since) {
+        core.state.wait_on(since, user, watcher);
+    }
+}
+
 fn waiting(known: &User) -> impl Iterator<Item = (&Bare, &Subscription)> {
     known
         .subscriptions

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::authorization::Interface;
 use super::clock::Now;
 use super::delivery::next;
-use super::execution::{Asker, EXPIRES_CONFIRM_S, End, Running, Stage, Way, finish};
+use super::execution::{Asker, EXPIRES_CONFIRM_S, EXPIRES_S, End, Running, Stage, Way, finish};
 use super::record::ExecutionState;
 use super::timer::Timer;
 use super::{Component, Turn, names, tell, web};
@@ -71,8 +71,12 @@ pub(super) fn set_expiry(core: &mut Component, now: Now, id: &str) {
         return;
     };
     let left = execution.expires.0.saturating_sub(now.wall.0);
-    // After a start by a clock that was set back it lives no longer than any does.
-    let ms = u64::try_from(left.min(1000 * EXPIRES_CONFIRM_S)).unwrap_or(0);
+    // After a start by a clock that was set back it lives no longer than any of its kind does.
+    let most_s = match execution.confirm || execution.prompt.is_some() {
+        true => EXPIRES_CONFIRM_S,
+        false => EXPIRES_S,
+    };
+    let ms = u64::try_from(left.min(1000 * most_s)).unwrap_or(0);
     let name = execution.agent_request_id().to_owned();
     let Some(running) = core.running.get_mut(id) else {
         return;

@@ -6,15 +6,18 @@ use std::collections::BTreeSet;
 use chrono_tz::Tz;
 
 use super::authorization::Right;
+use super::border::{self, Lapse};
+use super::clock::Wall;
 use super::consent::{self, Choice};
 use super::granting::{self, Offer, Withdrawal};
+use super::overdue::End;
 use super::record::{Change, Profile, SubscriptionState};
 use super::reply::{Asked, Refusal};
 use super::sight::Sight;
 use super::state::{Narrowing, covers};
 use super::wish::Wish;
 use super::{
-    Component, Turn, border, command, join, learning, set_status, standing, subscription, tell,
+    Component, Turn, command, join, learning, overdue, set_status, standing, subscription, tell,
 };
 use crate::address::{Address, Bare};
 
@@ -59,8 +62,8 @@ pub(super) enum What {
     Tell(tell::Choice),
     /// Nothing: it is time for a digest.
     Digest,
-    /// Nothing: something in the status has ended by itself.
-    Expiry,
+    /// Nothing: something in the status has ended by itself, by this time.
+    Expiry(Wall),
     /// Her time zone.
     Zone(Tz),
     /// Who sees her, and what of her.
@@ -72,7 +75,7 @@ pub(super) enum What {
     /// No rights by grant for these.
     Revoke(Box<Withdrawal>),
     /// Nothing: a grant has ended by itself.
-    Lapse(Bare),
+    Lapse(Lapse),
 }
 
 /// Where the acknowledgement goes.
@@ -107,11 +110,6 @@ impl Setting {
     pub(super) fn silent(what: What) -> Self {
         Self::new(what, Reply::Nobody)
     }
-
-    /// The end of a status by itself.
-    pub(super) fn expiry() -> Self {
-        Self::silent(What::Expiry)
-    }
 }
 
 /// What holds before it is durable.
@@ -129,10 +127,10 @@ pub(super) fn narrowing(setting: &Setting, turn: &Turn) -> Vec<Narrowing> {
             left.unwrap_or_default()
         }
         What::Sight(sight) | What::Register(Some(sight)) => vec![Narrowing::Sight(sight.clone())],
-        What::Lapse(_) => {
-            let ends = setting.ends.iter();
-            ends.map(|(watcher, _)| Narrowing::Subscription(watcher.clone()))
-                .collect()
+        What::Expiry(met) => vec![Narrowing::EndedStatus(*met)],
+        What::Lapse(lapse) => {
+            let ends = watchers_of(&setting.ends).cloned().collect();
+            vec![Narrowing::EndedGrant(lapse.who.clone(), lapse.since, ends)]
         }
         _ => Vec::new(),
     }
@@ -159,7 +157,7 @@ pub(super) fn look(core: &Component, turn: &Turn, user: &Bare, setting: &mut Set
     };
     setting.ends = match &mut setting.what {
         What::Revoke(withdrawal) => withdrawal.look(known),
-        What::Lapse(who) => border::end_with(turn, (user, known), who),
+        What::Lapse(lapse) => border::end_with(turn, (user, known), &lapse.who),
         What::Leave => known
             .subscriptions
             .iter()
@@ -187,7 +185,9 @@ pub(super) fn plan(
     }
     let known = match setting.what {
         // She is dormant in memory already; and time passes for the dormant too.
-        What::Sleep | What::Lost | What::Found | What::Lapse(_) => core.state.stored(user),
+        What::Sleep | What::Lost | What::Found | What::Lapse(_) | What::Expiry(_) => {
+            core.state.stored(user)
+        }
         _ => core.state.user(user),
     };
     let known = known.ok_or(Refusal::Forbidden)?;
@@ -250,19 +250,14 @@ pub(super) fn plan(
             *answer = told;
             return Ok(changes);
         }
-        What::Expiry => {
-            let Some(standing) = known.status() else {
-                return Ok(Vec::new());
-            };
-            let left = standing.tidied(now.wall);
-            if left == standing {
-                return Ok(Vec::new());
-            }
-            Change::Status {
-                user: owner,
-                value: Some(left).filter(|status| !status.is_empty()),
-            }
-        }
+        // In memory it is so already.
+        What::Expiry(met) => Change::Status {
+            user: owner,
+            value: known
+                .status()
+                .map(|status| status.tidied(*met))
+                .filter(|status| !status.is_empty()),
+        },
         What::Tell(choice) => {
             let value = tell::applied(choice, profile);
             *answer = tell::told(&value);
@@ -296,31 +291,31 @@ pub(super) fn plan(
             changes.extend(set_status::without(known, user, |author| {
                 withdrawal.each().any(|(who, _)| covers(who, author))
             }));
-            changes.extend(ended(user, &setting.ends));
+            changes.extend(ended(user, watchers_of(&setting.ends)));
             return Ok(changes);
         }
-        What::Lapse(watcher) => {
-            let grant = known.grants().get(watcher);
-            let has_ended = grant.is_some_and(|grant| grant.has_ended(now.wall));
-            let gone = has_ended.then(|| Change::Grant {
-                user: owner,
-                watcher: watcher.clone(),
-                value: None,
-            });
-            return Ok(gone.into_iter().chain(ended(user, &setting.ends)).collect());
+        What::Lapse(lapse) => {
+            return Ok(border::plan(turn, (user, known), lapse, &mut setting.ends));
         }
     };
     Ok(vec![change])
 }
 
 /// The subscriptions that a revocation ends, or her leaving.
-pub(super) fn ended(user: &Bare, ends: &[(Bare, SubscriptionState)]) -> Vec<Change> {
-    let end = |(watcher, _): &(Bare, _)| Change::Subscription {
+pub(super) fn ended<'a>(
+    user: &'a Bare,
+    watchers: impl Iterator<Item = &'a Bare>,
+) -> impl Iterator<Item = Change> {
+    watchers.map(|watcher| Change::Subscription {
         user: user.clone(),
         watcher: watcher.clone(),
         value: None,
-    };
-    ends.iter().map(end).collect()
+    })
+}
+
+/// Whose subscriptions end.
+pub(super) fn watchers_of(ends: &[(Bare, SubscriptionState)]) -> impl Iterator<Item = &Bare> {
+    ends.iter().map(|(watcher, _)| watcher)
 }
 
 /// Acknowledges, and tells those whom it concerns.
@@ -341,6 +336,17 @@ pub(super) fn done(
     if let What::Digest = what {
         return tell::digested(core, turn, user, &answer, result);
     }
+    let end = match &what {
+        What::Expiry(met) => Some(End::Status(*met)),
+        What::Lapse(lapse) => Some(End::Grant(Lapse {
+            gone: watchers_of(&ends).chain(&lapse.gone).cloned().collect(),
+            ..lapse.clone()
+        })),
+        _ => None,
+    };
+    if let (Some(end), Err(refusal)) = (end, &result) {
+        overdue::refused(core, turn, user, end, refusal);
+    }
     let changed = result.is_ok();
     let narrows = narrowing_of(&what);
     let result = result.map_err(|refusal| match refusal {
@@ -355,19 +361,25 @@ pub(super) fn done(
     if let What::Seen(true) | What::Found = what {
         learning::ask_one(core, turn, user);
     }
-    if let What::Expiry = what {
+    if let What::Expiry(_) = what {
         core.state.rearm(user, turn.now.wall); // Even unwritten: the clock may have been set back.
     }
     // What a revocation ends has ended in memory even where it could not be written: who would go on showing
     // her is told.
-    if !changed && !matches!(what, What::Revoke(_) | What::Lapse(_)) {
+    if !changed && !matches!(what, What::Revoke(_) | What::Lapse(..)) {
         return;
     }
     // Of one who is dormant nobody is told anything.
-    let is_told = core.state.user(user).is_some() || !matches!(what, What::Lapse(_));
+    let is_told = core.state.user(user).is_some() || !matches!(what, What::Lapse(..));
     if let Some(presentity) = core.settings.domain.presentity(user).filter(|_| is_told) {
+        let is_lapse = matches!(what, What::Lapse(_));
         for (watcher, state) in ends {
-            subscription::end(core, turn, &presentity, &watcher, Some(state));
+            // Whom she has approved herself meanwhile stays.
+            let known = core.state.user(user);
+            let stays = known.is_some_and(|known| known.subscriptions.contains_key(&watcher));
+            if !(is_lapse && stays) {
+                subscription::end(core, turn, &presentity, &watcher, Some(state));
+            }
         }
     }
     match what {
@@ -403,13 +415,13 @@ pub(super) fn done(
             }
         }
         What::Seen(_)
-        | What::Lapse(_)
+        | What::Lapse(..)
         | What::Status(_)
         | What::ClearStatus
         | What::Undo
         | What::Tell(_)
         | What::Digest
-        | What::Expiry => {}
+        | What::Expiry(_) => {}
     }
 }
 

@@ -137,6 +137,11 @@ impl State {
         self.borders.first().map(|(at, ..)| *at)
     }
 
+    /// Takes down again when a request ends.
+    pub(super) fn wait_on(&mut self, since: Wall, user: &Bare, watcher: &Bare) {
+        self.requests.insert((since, user.clone(), watcher.clone()));
+    }
+
     /// Takes the next grant whose time has come: whose it is, to whom, and whether it had been looked at.
     pub(super) fn take_border(&mut self, now: Wall) -> Option<(Bare, Bare, bool)> {
         self.next_border().filter(|at| *at <= now)?;

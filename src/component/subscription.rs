@@ -5,11 +5,12 @@
 
 use super::authorization::{self, Interface, Level};
 use super::limits::RECORDS_PER_USER_MAX;
+use super::overdue::End;
 use super::pace::{self, Urgency, Word};
 use super::record::{Change, Subscription, SubscriptionState};
 use super::reply::Refusal;
 use super::state::User;
-use super::{Component, Turn, broadcast, lane, pending, probe};
+use super::{Component, Turn, broadcast, lane, overdue, pending, probe};
 use crate::address::Bare;
 use crate::stanza::Inbound;
 
@@ -78,8 +79,12 @@ pub(super) fn unsubscribe(
 }
 
 /// A request has waited for too long. Its record goes; nobody is told.
-pub(super) fn lapse(core: &mut Component, turn: &mut Turn, user: &Bare, watcher: &Bare) {
-    submit(core, turn, user, watcher, Input::Lapse);
+pub(super) fn lapse(watcher: Bare) -> Step {
+    Step {
+        watcher,
+        input: Input::Lapse,
+        before: None,
+    }
 }
 
 fn submit(core: &mut Component, turn: &mut Turn, user: &Bare, watcher: &Bare, input: Input) {
@@ -180,12 +185,15 @@ pub(super) fn done(
         input,
         before,
     } = step;
+    if let Err(refusal) = result {
+        if let Input::Lapse = input {
+            overdue::refused(core, turn, user, End::Request(watcher), &refusal);
+        }
+        return;
+    }
     let Some(presentity) = core.settings.domain.presentity(user) else {
         return;
     };
-    if result.is_err() {
-        return;
-    }
     let now = core
         .state
         .user(user)
@@ -203,7 +211,8 @@ pub(super) fn done(
         Input::Unsubscribe if before == Some(SubscriptionState::Approved) => {
             end(core, turn, &presentity, &watcher, before);
         }
-        Input::Unsubscribe | Input::Lapse => {}
+        Input::Lapse => pending::wait_on(core, turn, user, &watcher),
+        Input::Unsubscribe => {}
     }
 }
 

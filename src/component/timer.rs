@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Component, Turn, admin, behind, bulk, concluding, delivery, execution, learning, offer, pace,
-    pending, presence, probe, resume, route, session, tell, unreachable,
+    Component, Turn, admin, behind, bulk, concluding, delivery, execution, learning, offer,
+    overdue, pace, pending, presence, probe, resume, route, session, tell, unreachable,
 };
 use crate::address::Bare;
 
@@ -50,6 +50,8 @@ pub(super) enum Timer {
     Lapse(String),
     /// The end of a command is written once more.
     Again(String),
+    /// Ends that could not be written are tried again.
+    Overdue,
     /// A user is to be told what waits for the digest.
     Digest(Bare),
     /// After an attach it is known by now who is there.
@@ -118,10 +120,11 @@ impl Component {
                 Timer::Expire(id) => resume::expired(self, turn, &id),
                 Timer::Lapse(id) => resume::lapsed(self, turn, &id),
                 Timer::Again(id) => execution::again(self, turn, &id),
+                Timer::Overdue => overdue::again(self, turn),
                 Timer::Digest(user) => tell::due(self, turn, &user),
                 Timer::Settled => resume::settled(self, turn),
             }
         }
-        self.fire_expiries(turn);
+        overdue::fire(self, turn);
     }
 }

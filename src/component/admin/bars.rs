@@ -14,7 +14,7 @@ use super::super::limits::{
 };
 use super::super::record::{Change, OperatorBlock, SubscriptionState};
 use super::super::reply::Refusal;
-use super::super::setting::{Reply, ended};
+use super::super::setting::{Reply, ended, watchers_of};
 use super::super::state::Narrowing;
 use super::super::timer::Timer;
 use super::super::words::lines;
@@ -298,7 +298,7 @@ pub(in super::super) fn plan_ending(
     ending.0 = barred
         .map(|(watcher, one)| (watcher.clone(), one.state))
         .collect();
-    ended(user, &ending.0)
+    ended(user, watchers_of(&ending.0)).collect()
 }
 
 /// Tells the watchers, as after a block of hers.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::clock::Wall;
 use super::super::few::Few;
 use super::super::limits::RECORDS_PER_USER_MAX;
-use super::super::record::{Block, OperatorBlock, Subscription};
+use super::super::record::{Block, OperatorBlock, Subscription, SubscriptionState};
 use super::super::sight::Sight;
 use super::{State, covers};
 use crate::address::Bare;
@@ -20,6 +20,12 @@ pub(in super::super) enum Narrowing {
     Tokens(Vec<String>, Vec<Bare>),
     /// The modules that a grant names, but for these.
     Modules(Bare, BTreeSet<String>),
+    /// What has ended in her status by this time.
+    EndedStatus(Wall),
+    /// The grant to a watcher or domain that she had given since then, and subscriptions that stand on it.
+    EndedGrant(Bare, Wall, Vec<Bare>),
+    /// A token that has ended: the clock does not count for it any more.
+    EndedToken(String),
     /// All sight of her for a watcher or a domain, with its subscriptions.
     Block(Bare, Wall),
     /// Less is seen of her; what is absent or wider changes nothing.
@@ -77,6 +83,27 @@ impl State {
                 let rest = known.rest.as_mut();
                 if let Some(grant) = rest.and_then(|rest| rest.grants.get_mut(who)) {
                     grant.modules.retain(|module| left.contains(module));
+                }
+            }
+            Narrowing::EndedStatus(met) => {
+                let left = known.status().map(|status| status.tidied(*met));
+                known.status = left.filter(|status| !status.is_empty()).into();
+            }
+            Narrowing::EndedGrant(who, since, ends) => {
+                let grant = known.grants().get(who);
+                if grant.is_some_and(|grant| grant.since == *since) {
+                    known.change_rest(|rest| drop(rest.grants.remove(who)));
+                }
+                // Whom she approves herself meanwhile stays.
+                known.subscriptions.retain(|watcher, one| {
+                    let stands = one.state != SubscriptionState::Approved || !one.by_grant;
+                    stands || !ends.contains(watcher)
+                });
+            }
+            Narrowing::EndedToken(id) => {
+                let rest = known.rest.as_mut();
+                if let Some(token) = rest.and_then(|rest| rest.tokens.get_mut(id)) {
+                    token.until = Wall(0);
                 }
             }
             Narrowing::Block(who, since) => {

@@ -364,12 +364,17 @@ impl State {
 
     /// Takes the next that has ended, by its name, with who has redeemed it; each is taken once.
     pub(super) fn take_ended_token(&mut self, now: Wall) -> Option<(Bare, String, Vec<Bare>)> {
-        self.next_token_end().filter(|at| *at <= now)?;
-        let (_, user, id) = self.token_ends.pop_first()?;
-        let known = self.stored(&user);
-        let token = known.and_then(|known| known.tokens().get(&id));
-        let people = token.map(|token| token.redeemed.keys().cloned().collect());
-        Some((user, id, people.unwrap_or_default()))
+        loop {
+            self.next_token_end().filter(|at| *at <= now)?;
+            let (at, user, id) = self.token_ends.pop_first()?;
+            let known = self.stored(&user);
+            let token = known.and_then(|known| known.tokens().get(&id));
+            // One that has ended may have come in again with a use that was on its way to the disk.
+            if let Some(token) = token.filter(|token| token.until == at) {
+                let people = token.redeemed.keys().cloned().collect();
+                return Some((user, id, people));
+            }
+        }
     }
 }
 

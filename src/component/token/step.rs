@@ -8,6 +8,7 @@ use minidom::Element;
 use super::super::authorization::Right;
 use super::super::clock::Wall;
 use super::super::limits::TOKENS_PER_USER_MAX;
+use super::super::overdue::End;
 use super::super::probe::Held;
 use super::super::record::{Audit, Change, ExecutionState, SubscriptionState};
 use super::super::reply::{Asked, NS_HINTS, Refusal};
@@ -15,7 +16,7 @@ use super::super::setting::{Reply, list};
 use super::super::state::{Narrowing, User};
 use super::super::watcher::Watcher;
 use super::super::{
-    Component, Turn, command, consent, ending, lane, probe, setting, subscription, written,
+    Component, Turn, command, consent, ending, lane, overdue, probe, setting, subscription, written,
 };
 use super::{NS_AUTHZ, Secret, Token, draw};
 use crate::address::Bare;
@@ -146,6 +147,7 @@ fn stands_on(known: &User, ids: &[String], watcher: &Bare, since: Wall) -> bool 
 /// What holds before it is durable.
 pub(in super::super) fn narrowing(step: &Step) -> Option<Narrowing> {
     match step {
+        Step::End(id) => Some(Narrowing::EndedToken(id.clone())),
         Step::Revoke { ids, ends, .. } => Some(Narrowing::Tokens(ids.clone(), ends.clone())),
         _ => None,
     }
@@ -249,7 +251,7 @@ pub(in super::super) fn plan(
         }
         Step::End(id) => {
             let token = core.state.stored(user).and_then(|one| one.tokens().get(id));
-            let ended = token.filter(|token| token.until > Wall(0)).map(|token| {
+            let ended = token.map(|token| {
                 let until = Wall(0);
                 put(
                     id,
@@ -264,12 +266,8 @@ pub(in super::super) fn plan(
         // In memory they are gone already: the records are what remains.
         Step::Revoke { labels, .. } if labels.is_empty() => Ok(Vec::new()),
         Step::Revoke { ids, ends, .. } => {
-            let ends: Vec<_> = ends
-                .iter()
-                .map(|watcher| (watcher.clone(), SubscriptionState::Approved))
-                .collect();
             let mut changes: Vec<_> = ids.iter().map(|id| put(id, None)).collect();
-            changes.extend(setting::ended(user, &ends));
+            changes.extend(setting::ended(user, ends.iter()));
             Ok(changes)
         }
     }
@@ -337,7 +335,11 @@ pub(in super::super) fn done(
     result: Result<(), Refusal>,
 ) {
     match step {
-        Step::End(_) => {}
+        Step::End(id) => {
+            if let Err(refusal) = result {
+                overdue::refused(core, turn, user, End::Token(id), &refusal);
+            }
+        }
         Step::Use(question) => match result {
             Ok(()) => probe::ask(core, turn, user, question),
             Err(refusal) => probe::refuse_question(core, question, refusal),
