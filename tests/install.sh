@@ -82,7 +82,7 @@ reason() {
     chromium) echo 'a browser: it must show the web face as it is, and run nothing that is hidden in it' ;;
     nginx-light) echo 'a web server: the recipe for one in front of the web face is tried' ;;
     prosody-modules | ejabberd-mod-webpresence) echo 'presence on the web by a server itself, measured beside ours' ;;
-    gcc | libc6-dev) echo 'cargo links with it, and one dependency is partly written in C' ;;
+    gcc | libc6-dev) echo 'cargo links with it, and two dependencies are partly or wholly written in C' ;;
     gajim | profanity | poezio | dino-im) echo 'a chat client: it must show a contact as it is' ;;
     tmux) echo 'a terminal for the clients that want one' ;;
     xvfb) echo 'a screen for the clients that want one' ;;

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+// It takes the place of malloc (docs/design/0013-malloc.md).
+use tikv_jemalloc_sys as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -285,6 +287,7 @@ async fn open_web(
 fn start(config: Config, reloading: Reloading, retry: bool) -> ExitCode {
     let mut core = Component::new(config.settings(), []);
     let opened = Embedded::open(&config.store_path, config.store_min_free).and_then(|mut store| {
+        core.expect(store.n_records());
         store.load(&mut |change| core.restore(&change))?;
         Ok(store)
     });

@@ -329,9 +329,14 @@ impl Component {
         }
     }
 
+    /// So many records will be restored, all of one user one after the other: room for them is made.
+    pub fn expect(&mut self, records: u64) {
+        self.state.expect(records);
+    }
+
     /// Takes over one record that is stored; before the first input.
     pub fn restore(&mut self, stored: &Change) {
-        self.state.apply(stored);
+        self.state.restore(stored);
     }
 
     /// Takes one input. Drain [`Self::poll_effect`] before the next.

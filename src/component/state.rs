@@ -3,6 +3,7 @@
 //! [`State::apply`] is the only writer of durable facts; [`State::narrow`] takes away at once what a
 //! change that is still being written is about to take away.
 
+mod expected;
 mod narrowing;
 mod packed;
 mod places;
@@ -20,6 +21,7 @@ use super::live::Live;
 use super::pending::Prompting;
 use super::record::{Change, Execution, Grant, OperatorBlock, Status};
 use crate::address::Bare;
+use expected::Expected;
 pub(super) use narrowing::Narrowing;
 use packed::PackedStatus;
 pub(super) use packed::Said;
@@ -33,6 +35,7 @@ pub(super) use user::User;
 pub(super) struct State {
     users: IndexMap<Bare, User>,
     places: Places,
+    expected: Expected,
     executions: BTreeMap<String, Execution>,
     /// Whom the operator blocks, for all users.
     barred: BTreeMap<Bare, OperatorBlock>,

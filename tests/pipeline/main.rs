@@ -15,6 +15,8 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::time::Duration;
 
+// The malloc of the real component.
+use tikv_jemalloc_sys as _;
 use tokio::signal::unix::{SignalKind, signal};
 use vestibule::address::{Bare, ComponentDomain};
 use vestibule::component::authorization::{Ceiling, Visibility};

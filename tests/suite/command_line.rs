@@ -65,6 +65,19 @@ fn help_and_version_are_no_errors() {
     }
 }
 
+/// It says so where it is told to confirm its options (docs/design/0013-malloc.md).
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn malloc_is_that_of_jemalloc() {
+    let output = Command::new(built_binary("vestibule").unwrap())
+        .arg("--version")
+        .env("MALLOC_CONF", "confirm_conf:true")
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("<jemalloc>: malloc_conf"), "{error:?}");
+}
+
 #[test]
 fn a_wrong_configuration_is_64_with_every_problem_before_anything_is_opened() {
     let folder = tempfile::tempdir().unwrap();

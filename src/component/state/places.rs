@@ -30,6 +30,11 @@ impl Places {
         Some(*place as usize)
     }
 
+    /// Makes room for so many more, where that can be had.
+    pub(super) fn try_reserve(&mut self, users: usize) {
+        let _ = self.places.try_reserve(users);
+    }
+
     /// A user has come to a place.
     pub(super) fn add(&mut self, user: &Bare, place: usize) {
         if let (Some(localpart), Ok(place)) = (user.escaped(), u32::try_from(place)) {

@@ -14,6 +14,9 @@ mod rate;
 mod sqlite;
 mod start;
 
+// The malloc of the real component.
+use tikv_jemalloc_sys as _;
+
 fn main() {
     if let Some(path) = std::env::var_os(start::STORE) {
         return start::child(path.as_ref());

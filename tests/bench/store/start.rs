@@ -107,6 +107,7 @@ pub(crate) fn child(path: &Path) {
     let mut component = Component::new(settings, []);
     let mut store = Embedded::open(path, 0).unwrap();
     let opened = began.elapsed();
+    component.expect(store.n_records());
     store
         .load(&mut |change| component.restore(&change))
         .unwrap();
