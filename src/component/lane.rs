@@ -6,8 +6,10 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::limits::{IN_FLIGHT_MAX, LANE_WAITING_MAX};
+use super::overdue::{self, End};
 use super::record::Change;
 use super::reply::Refusal;
+use super::setting::What;
 use super::state::Narrowing;
 use super::token::step as token;
 use super::{
@@ -37,6 +39,8 @@ pub(super) enum Task {
     Ending(admin::bars::Ending),
     /// Whom the operator blocks; of no user, but of the component itself.
     Bars(admin::Bars),
+    /// What a refused change has taken from memory: the records are to say the same.
+    Taken(Vec<Change>),
 }
 
 impl Task {
@@ -56,6 +60,7 @@ impl Task {
             Self::Removal(removal) => admin::plan_removal(core, turn, user, removal),
             Self::Ending(ending) => Ok(admin::bars::plan_ending(core, user, ending)),
             Self::Bars(bars) => Ok(admin::bars::plan(core, turn, bars)),
+            Self::Taken(changes) => Ok(overdue::as_in_memory(core, changes)),
         }
     }
 
@@ -70,6 +75,11 @@ impl Task {
             Self::Removal(removal) => admin::removed(core, turn, user, removal, result),
             Self::Ending(ending) => admin::bars::done_ending(core, turn, user, ending, result),
             Self::Bars(bars) => admin::bars::done(core, turn, bars, result),
+            Self::Taken(changes) => {
+                if let Err(refusal) = result {
+                    overdue::refused(core, turn, user, End::Taken(changes), &refusal);
+                }
+            }
         }
     }
 
@@ -84,7 +94,17 @@ impl Task {
             | Self::Listing(_)
             | Self::Execution(_)
             | Self::Ending(_)
-            | Self::Bars(_) => {}
+            | Self::Bars(_)
+            | Self::Taken(_) => {}
+        }
+    }
+
+    /// Whether it is something that has ended by itself.
+    fn is_end(&self) -> bool {
+        match self {
+            Self::Setting(setting) => matches!(setting.what, What::Expiry(_) | What::Lapse(_)),
+            Self::Token(step) => matches!(step, token::Step::End(_)),
+            _ => false,
         }
     }
 
@@ -95,9 +115,11 @@ impl Task {
             Self::Token(step) => token::narrowing(step).into_iter().collect(),
             Self::Removal(removal) => setting::narrowing(&removal.leaving, turn),
             Self::Bars(bars) => admin::bars::narrowing(bars, turn),
-            Self::Subscription(_) | Self::Listing(_) | Self::Execution(_) | Self::Ending(_) => {
-                Vec::new()
-            }
+            Self::Subscription(_)
+            | Self::Listing(_)
+            | Self::Execution(_)
+            | Self::Ending(_)
+            | Self::Taken(_) => Vec::new(),
         }
     }
 }
@@ -213,6 +235,11 @@ pub(super) fn settled(core: &mut Component, turn: &mut Turn, ticket: Ticket, com
         narrow_again(core, turn, &user);
         Ok(())
     } else {
+        // Said again it would find nothing to take away, and the records would remain.
+        if !task.is_end() && !task.narrowing(turn).is_empty() {
+            let refusal = Refusal::ResourceConstraint;
+            overdue::refused(core, turn, &user, End::Taken(changes.clone()), &refusal);
+        }
         Err(Refusal::ResourceConstraint)
     };
     task.done(core, turn, &user, result);

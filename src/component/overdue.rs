@@ -1,6 +1,6 @@
 //! What ends by itself: a part of a status, a token, a request, a grant. An end holds in memory at once and
 //! is written, so that no clock that is set back gives it force again; one that cannot be written now waits
-//! here.
+//! here, and so does what a refused change has taken from memory.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::border::Lapse;
 use super::clock::Wall;
 use super::limits::IN_FLIGHT_MAX;
+use super::record::Change;
 use super::reply::Refusal;
 use super::setting::{Setting, What};
 use super::timer::Timer;
@@ -36,6 +37,8 @@ pub(super) enum End {
     Grant(Lapse),
     /// A watcher's request that has waited for too long.
     Request(Bare),
+    /// What a refused change has taken from memory alone: these records are to say what memory says.
+    Taken(Vec<Change>),
 }
 
 /// The ends that are still to be written, and of whom; about as many as there are records at most.
@@ -73,6 +76,7 @@ pub(super) fn meet(core: &mut Component, turn: &mut Turn, user: &Bare, end: End)
         End::Token(id) => lane::Task::Token(Step::End(id)),
         End::Grant(lapse) => lane::Task::Setting(Setting::silent(What::Lapse(lapse))),
         End::Request(watcher) => lane::Task::Subscription(subscription::lapse(watcher)),
+        End::Taken(changes) => lane::Task::Taken(changes),
     };
     lane::submit_end(core, turn, user, task, BEGUN_MAX);
 }
@@ -86,6 +90,39 @@ pub(super) fn refused(core: &mut Component, turn: &Turn, user: &Bare, end: End, 
             core.timers.set(turn.now.mono + AGAIN, Timer::Overdue);
         }
     }
+}
+
+/// The records that these changes are of, as memory has them now.
+pub(super) fn as_in_memory(core: &Component, changes: &[Change]) -> Vec<Change> {
+    let now = |change: &Change| {
+        let mut now = change.clone();
+        match &mut now {
+            Change::Grant {
+                user,
+                watcher,
+                value,
+            } => *value = core.state.stored(user)?.grants().get(watcher).cloned(),
+            Change::Block {
+                user,
+                watcher,
+                value,
+            } => *value = core.state.stored(user)?.blocks().get(watcher).copied(),
+            Change::Token { user, id, value } => {
+                *value = core.state.stored(user)?.tokens().get(id).cloned();
+            }
+            Change::Subscription {
+                user,
+                watcher,
+                value,
+            } => {
+                let known = core.state.stored(user)?;
+                *value = known.subscriptions.get(watcher).cloned();
+            }
+            _ => return None,
+        }
+        Some(now)
+    };
+    changes.iter().filter_map(now).collect()
 }
 
 /// Tries once each that could not be written, as far as there is room.
