@@ -154,10 +154,10 @@ pub(super) fn again(core: &mut Component, turn: &mut Turn) {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use super::super::authorization::{Ceiling, Confirm, Right, Visibility};
+    use super::super::authorization::{Ceiling, Right, Visibility};
     use super::super::clock::{Now, Wall};
     use super::super::limits::Limits;
-    use super::super::record::{Change, Grant, Profile, Subscription, SubscriptionState, Uses};
+    use super::super::record::{Change, Grant, Profile, Subscription, SubscriptionState};
     use super::super::token::Digest;
     use super::super::token::Token;
     use super::super::{Effect, Event, Input, Ticket};
@@ -223,18 +223,8 @@ mod tests {
             barred: BTreeSet::new(),
         };
         let grant = Grant {
-            rights: BTreeSet::from([Right::See]),
-            confirm: Confirm::Never,
-            confirmed: false,
-            since: Wall(0),
             until: Some(START),
-            interfaces: BTreeSet::new(),
-            max_per_day: None,
-            quiet: None,
-            uses: Uses::default(),
-            unasked: BTreeSet::new(),
-            modules: BTreeSet::new(),
-            unsigned: false,
+            ..Grant::new(BTreeSet::from([Right::See]), Wall(0))
         };
         let subscription = Subscription {
             state: SubscriptionState::Approved,

@@ -366,11 +366,11 @@ pub(super) fn done(
     }
     // What a revocation ends has ended in memory even where it could not be written: who would go on showing
     // her is told.
-    if !changed && !matches!(what, What::Revoke(_) | What::Lapse(..)) {
+    if !changed && !matches!(what, What::Revoke(_) | What::Lapse(_)) {
         return;
     }
     // Of one who is dormant nobody is told anything.
-    let is_told = core.state.user(user).is_some() || !matches!(what, What::Lapse(..));
+    let is_told = core.state.user(user).is_some() || !matches!(what, What::Lapse(_));
     if let Some(presentity) = core.settings.domain.presentity(user).filter(|_| is_told) {
         let is_lapse = matches!(what, What::Lapse(_));
         for (watcher, state) in ends {
@@ -415,7 +415,7 @@ pub(super) fn done(
             }
         }
         What::Seen(_)
-        | What::Lapse(..)
+        | What::Lapse(_)
         | What::Status(_)
         | What::ClearStatus
         | What::Undo
